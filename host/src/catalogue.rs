@@ -1,0 +1,115 @@
+//! The host's error codes: field `error_code`. One table, here and (checked against it) in the README. Numbers are never
+//! reused. Below 1000 they are the host's, from 1000 on each check's own, announced by its `describe`.
+
+use crate::report::Outcome;
+
+/// An error code: the host's or a check's own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ErrorCode(pub u32);
+
+/// The first code of a check's own.
+pub const FIRST_OWN_CODE: u32 = 1000;
+
+macro_rules! host_errors {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal $name:literal $outcome:ident;)+) => {
+        /// A fault that the host names.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum HostError { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl HostError {
+            /// All, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The number.
+            #[must_use]
+            pub fn code(self) -> ErrorCode {
+                ErrorCode(match self { $(Self::$variant => $code,)+ })
+            }
+
+            /// The name, as in the README.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means.
+            #[must_use]
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }.trim_ascii()
+            }
+
+            /// The result that it leads to.
+            #[must_use]
+            pub fn outcome(self) -> Outcome {
+                match self { $(Self::$variant => Outcome::$outcome,)+ }
+            }
+        }
+    };
+}
+
+host_errors! {
+    /// The check trapped: it crashed or ran into an unreachable state.
+    CheckTrapped = 201 "check-trapped" CheckError;
+    /// The check had not reported by its hard deadline.
+    CheckDeadline = 202 "check-deadline" CheckError;
+    /// The check used up its CPU time.
+    CheckCpu = 203 "check-cpu" CheckError;
+    /// The check wanted more memory than it may have.
+    CheckMemory = 204 "check-memory" CheckError;
+    /// The check made more calls, connections or traffic than it may.
+    CheckLimit = 205 "check-limit" CheckError;
+    /// The check's report contradicts its own description.
+    CheckReport = 206 "check-report" CheckError;
+    /// The check could not be loaded.
+    CheckLoad = 207 "check-load" CheckError;
+    /// The check used a connection in an impossible order.
+    CheckState = 208 "check-state" CheckError;
+    /// The host name does not exist or has no address.
+    NameNotFound = 301 "name-not-found" DnsError;
+    /// The host name could not be looked up now.
+    ResolverFailed = 302 "resolver-failed" DnsError;
+    /// The name server was silent.
+    ResolverTimeout = 303 "resolver-timeout" Timeout;
+    /// The job does not grant this endpoint or this address.
+    Denied = 401 "denied" ConnectionFailed;
+    /// No answer to the connection attempt.
+    ConnectTimeout = 402 "connect-timeout" Timeout;
+    /// Nobody listens there.
+    ConnectionRefused = 403 "connection-refused" ConnectionFailed;
+    /// No route to the address, or it is filtered.
+    Unreachable = 404 "unreachable" ConnectionFailed;
+    /// The peer reset the connection.
+    ConnectionReset = 405 "connection-reset" ReadFailed;
+    /// The peer closed the connection.
+    ConnectionClosed = 406 "connection-closed" ReadFailed;
+    /// The peer was silent.
+    ReadTimeout = 407 "read-timeout" Timeout;
+    /// Another network fault.
+    NetworkOther = 408 "network-other" ConnectionFailed;
+    /// A certificate in the chain is past its end.
+    CertificateExpired = 501 "certificate-expired" CertInvalid;
+    /// A certificate in the chain is not valid yet.
+    CertificateNotYetValid = 502 "certificate-not-yet-valid" CertInvalid;
+    /// The certificate was issued for another name.
+    CertificateNameMismatch = 503 "certificate-name-mismatch" CertInvalid;
+    /// The chain does not end at a trusted root.
+    CertificateUnknownIssuer = 504 "certificate-unknown-issuer" CertInvalid;
+    /// A certificate in the chain was revoked.
+    CertificateRevoked = 505 "certificate-revoked" CertInvalid;
+    /// The certificate is unusable for another reason.
+    CertificateInvalid = 506 "certificate-invalid" CertInvalid;
+    /// The server refused the handshake with an alert.
+    TlsAlert = 511 "tls-alert" TlsError;
+    /// What came in answer to the handshake is not TLS.
+    TlsNotTls = 512 "tls-not-tls" TlsError;
+    /// The server closed or reset the connection inside the handshake.
+    TlsClosed = 513 "tls-closed" TlsError;
+    /// No TLS version or cipher suite in common.
+    TlsUnsupported = 514 "tls-unsupported" TlsError;
+    /// The handshake, or the encrypted stream behind it, failed for another reason.
+    TlsFailed = 515 "tls-failed" TlsError;
+    /// The server was silent inside the handshake.
+    TlsTimeout = 516 "tls-timeout" Timeout;
+    /// Plaintext was left over when TLS was to start: possibly injected.
+    PlaintextBeforeTls = 517 "plaintext-before-tls" ProtocolError;
+}

@@ -1,0 +1,165 @@
+//! What a check tells about itself, in the host's own terms; mirrors `description` in `wit/check.wit`.
+
+use serde_json::Value as Json;
+
+use crate::report::Value;
+
+/// What a parameter's value may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ParameterKind {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A list of texts, or one text.
+    TextList,
+    /// A text that appears in no output.
+    Secret,
+    /// The granted port.
+    Port,
+}
+
+/// A default that applies when another parameter has a given value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConditionalDefault {
+    /// Name of the other parameter.
+    pub parameter: String,
+    /// Its value.
+    pub equals: Json,
+    /// The default then.
+    pub default: Json,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// What its value may be.
+    pub kind: ParameterKind,
+    /// The job must give it.
+    pub required: bool,
+    /// The value where none is given.
+    pub default: Option<Json>,
+    /// Looked at before `default`.
+    pub conditional_defaults: Vec<ConditionalDefault>,
+    /// Values allowed; empty: any.
+    pub choices: Vec<String>,
+    /// CR, LF and NUL are refused.
+    pub single_line: bool,
+    /// For the operator.
+    pub doc: String,
+}
+
+/// What a field's value is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldKind {
+    /// Signed 64-bit.
+    Integer,
+    /// Finite double.
+    Float,
+    /// `true` or `false`.
+    Boolean,
+    /// UTF-8.
+    Text,
+}
+
+/// One field that a report may have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// What its value is.
+    pub kind: FieldKind,
+    /// Such as `ms`; empty: none.
+    pub unit: String,
+    /// For the operator.
+    pub doc: String,
+    /// Its value on the line of a run that could not report.
+    pub when_unreported: Option<Value>,
+}
+
+/// One tag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tag {
+    /// Its name.
+    pub name: String,
+    /// The parameter whose value it shows.
+    pub parameter: String,
+    /// For the operator.
+    pub doc: String,
+}
+
+/// One of the check's own error codes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnError {
+    /// 1000 or more.
+    pub code: u32,
+    /// Its name.
+    pub name: String,
+    /// For the operator.
+    pub doc: String,
+}
+
+/// Everything about a check that is known before it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// Name of the check.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Measurement of its lines.
+    pub measurement: String,
+    /// One sentence.
+    pub doc: String,
+    /// What a job may set.
+    pub parameters: Vec<Parameter>,
+    /// What a report may contain.
+    pub fields: Vec<Field>,
+    /// Tags of its lines.
+    pub tags: Vec<Tag>,
+    /// Its own error codes.
+    pub errors: Vec<OwnError>,
+}
+
+/// A field that the host adds to every check's line: name, kind, unit, meaning.
+pub const HOST_FIELDS: &[(&str, FieldKind, &str, &str)] = &[
+    ("result_code", FieldKind::Integer, "", "Number of tag `result`."),
+    ("error_code", FieldKind::Integer, "", "0, or the number of what went wrong."),
+    (
+        "alarm_state",
+        FieldKind::Integer,
+        "",
+        "0 ok, 1 warning, 2 critical, 3 unknown: a limited value was not measured.",
+    ),
+    ("alarm", FieldKind::Text, "", "The limits that are broken or could not be judged."),
+    ("error", FieldKind::Text, "", "What went wrong, for people."),
+    ("dns_time_ms", FieldKind::Float, "ms", "Name resolution; absent for an IP address."),
+    ("connect_time_ms", FieldKind::Float, "ms", "From the first SYN to the established TCP connection."),
+    ("tls_time_ms", FieldKind::Float, "ms", "The TLS handshake; when refused by us, up to our alert."),
+    ("total_time_ms", FieldKind::Float, "ms", "The whole run."),
+    ("ip", FieldKind::Text, "", "The address connected to, or last tried."),
+    ("tls_version", FieldKind::Text, "", "Negotiated TLS version."),
+    ("tls_cipher", FieldKind::Text, "", "Negotiated cipher suite."),
+    (
+        "cert_days_left",
+        FieldKind::Integer,
+        "d",
+        "Whole days to the earliest end in the presented chain; negative when past.",
+    ),
+    ("cert_not_after", FieldKind::Integer, "s", "That end, in Unix seconds."),
+    ("cert_issuer", FieldKind::Text, "", "Issuer of the server's certificate."),
+    ("verify_error", FieldKind::Text, "", "What verification of the certificate found wrong."),
+];
+
+/// The tags that the host adds to every check's line: name, meaning.
+pub const HOST_TAGS: &[(&str, &str)] = &[
+    ("job", "Name of the job."),
+    ("server", "Host as configured, IPv6 without brackets."),
+    ("port", "TCP port."),
+    ("result", "How the run ended."),
+];

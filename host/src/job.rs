@@ -1,0 +1,116 @@
+//! A job, as it runs: already valid, with every default filled in and every secret read. Pure data.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use serde_json::{Map, Value as Json};
+
+use crate::alarm::Limit;
+
+/// Text that appears in no output.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How certificates are judged.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Verify {
+    /// Fail closed.
+    #[default]
+    Full,
+    /// Go on and report.
+    Report,
+    /// Not at all.
+    Off,
+}
+
+/// The least TLS version accepted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    #[default]
+    V12,
+    /// TLS 1.3
+    V13,
+}
+
+/// A job's trust in its server's TLS; a check can neither see nor change it. Files are read when the configuration is.
+#[derive(Clone, Debug, Default)]
+pub struct TlsRules {
+    /// How certificates are judged.
+    pub verify: Verify,
+    /// Name to ask for and to verify instead of the host's.
+    pub server_name: Option<String>,
+    /// The least version accepted.
+    pub min_version: TlsVersion,
+    /// PEM text of further trusted roots, beside the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// PEM text of a client certificate's chain and its key.
+    pub client: Option<ClientIdentity>,
+}
+
+/// A client certificate.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// PEM text of the chain, leaf first.
+    pub chain_pem: Vec<u8>,
+    /// PEM text of the key.
+    pub key_pem: Vec<u8>,
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity(…)")
+    }
+}
+
+/// One job.
+#[derive(Clone)]
+pub struct Job {
+    /// Tag `job`.
+    pub name: String,
+    /// Name of the check.
+    pub check: String,
+    /// Host name or address, IPv6 without brackets: tag `server`, and what the sandbox grants together with `port`.
+    pub host: String,
+    /// TCP port: tag `port`.
+    pub port: u16,
+    /// Soft deadline, from the job's own start.
+    pub timeout: Duration,
+    /// What the check gets; contains secrets, hence no derived `Debug`.
+    pub parameters: Map<String, Json>,
+    /// The check's tags, from its parameters.
+    pub tags: Vec<(String, String)>,
+    /// Every secret among the parameters, to be masked wherever text leaves us.
+    pub secrets: Vec<Secret>,
+    /// Trust in the server's TLS.
+    pub tls: TlsRules,
+    /// Alarm limits.
+    pub limits: Vec<Limit>,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("name", &self.name)
+            .field("check", &self.check)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All of a configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, for messages.
+    pub path: PathBuf,
+    /// Jobs that may run at once.
+    pub max_concurrent: usize,
+    /// The jobs, in the order of the file.
+    pub jobs: Vec<Job>,
+}

@@ -1,0 +1,3 @@
+//! The command `sonde`.
+
+fn main() {}

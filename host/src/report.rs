@@ -1,0 +1,184 @@
+//! What a run found, in the host's own terms: no wasm, no sockets, no text format.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::catalogue::ErrorCode;
+
+/// A field's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Signed 64-bit.
+    Integer(i64),
+    /// Finite double.
+    Float(f64),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// UTF-8, not yet cleaned.
+    Text(String),
+}
+
+impl Value {
+    /// The value as a number, for alarm limits.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "limits are compared as doubles; codes and milliseconds are small"
+    )]
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => Some(*value as f64),
+            Self::Float(value) => Some(*value),
+            Self::Boolean(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+/// How a run ended: tag `result` and field `result_code`. Numbers are never reused; 0 to 4 are those of Telegraf's
+/// `net_response`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// All went as it should.
+    Success,
+    /// The peer was silent.
+    Timeout,
+    /// No connection.
+    ConnectionFailed,
+    /// The connection was lost.
+    ReadFailed,
+    /// An answer was not the expected one.
+    StringMismatch,
+    /// The name could not be resolved.
+    DnsError,
+    /// TLS was refused, not to be had, or failed.
+    TlsError,
+    /// The certificate was refused.
+    CertInvalid,
+    /// The peer refused.
+    Rejected,
+    /// The peer did not accept who we are.
+    AuthFailed,
+    /// The peer broke the protocol.
+    ProtocolError,
+    /// The check itself is broken or was stopped.
+    CheckError,
+}
+
+impl Outcome {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Timeout,
+        Self::ConnectionFailed,
+        Self::ReadFailed,
+        Self::StringMismatch,
+        Self::DnsError,
+        Self::TlsError,
+        Self::CertInvalid,
+        Self::Rejected,
+        Self::AuthFailed,
+        Self::ProtocolError,
+        Self::CheckError,
+    ];
+
+    /// The value of tag `result`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Timeout => "timeout",
+            Self::ConnectionFailed => "connection_failed",
+            Self::ReadFailed => "read_failed",
+            Self::StringMismatch => "string_mismatch",
+            Self::DnsError => "dns_error",
+            Self::TlsError => "tls_error",
+            Self::CertInvalid => "cert_invalid",
+            Self::Rejected => "rejected",
+            Self::AuthFailed => "auth_failed",
+            Self::ProtocolError => "protocol_error",
+            Self::CheckError => "check_error",
+        }
+    }
+
+    /// The value of field `result_code`.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Success => 0,
+            Self::Timeout => 1,
+            Self::ConnectionFailed => 2,
+            Self::ReadFailed => 3,
+            Self::StringMismatch => 4,
+            Self::DnsError => 5,
+            Self::TlsError => 6,
+            Self::CertInvalid => 7,
+            Self::Rejected => 8,
+            Self::AuthFailed => 9,
+            Self::ProtocolError => 10,
+            Self::CheckError => 20,
+        }
+    }
+}
+
+/// Why a run did not succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What kind of failure; never `Success`.
+    pub outcome: Outcome,
+    /// Its number.
+    pub code: ErrorCode,
+    /// For people, not yet cleaned.
+    pub text: String,
+}
+
+/// What the host measured itself: of the run's first connection, but `total` of the whole run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// Name resolution; none for an IP literal.
+    pub dns: Option<Duration>,
+    /// From the first SYN to the established connection.
+    pub connect: Option<Duration>,
+    /// The handshake, to its end or to our alert.
+    pub tls: Option<Duration>,
+    /// The whole run.
+    pub total: Option<Duration>,
+    /// The address connected to, or last tried.
+    pub ip: Option<IpAddr>,
+    /// What TLS showed.
+    pub tls_facts: TlsFacts,
+}
+
+/// What a TLS handshake showed, also when it failed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsFacts {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: Option<String>,
+    /// IANA name of the cipher suite.
+    pub cipher: Option<String>,
+    /// Earliest end of validity in the presented chain, Unix seconds.
+    pub not_after: Option<i64>,
+    /// Whole days until then, rounded down, at the time of the handshake; negative when past.
+    pub days_left: Option<i64>,
+    /// The leaf's issuer.
+    pub issuer: Option<String>,
+    /// What verification found wrong.
+    pub verify_error: Option<String>,
+}
+
+/// The result of one run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// What the check reported, or what its description says for a run that could not report.
+    pub fields: Vec<(String, Value)>,
+    /// None: success.
+    pub failure: Option<Failure>,
+    /// What the host measured.
+    pub measured: Measured,
+}
+
+impl Report {
+    /// How the run ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.failure.as_ref().map_or(Outcome::Success, |failure| failure.outcome)
+    }
+}
