@@ -2,6 +2,15 @@
 //!
 //! config → job → schedule → sandbox ⇄ net → report → alarm → line → output
 
+pub mod alarm;
 pub mod catalogue;
+pub mod describe;
 pub mod description;
+pub mod job;
+pub mod line;
+pub mod net;
+pub mod output;
 pub mod report;
+pub mod sandbox;
+pub mod schedule;
+pub mod text;

@@ -1,0 +1,231 @@
+//! Limits on measured values: a job's limits and a line's fields in, the state and what broke out. Pure.
+
+use std::fmt;
+
+use crate::report::Value;
+
+/// How bad a broken limit is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Severity {
+    /// Soon.
+    Warning,
+    /// Now.
+    Critical,
+}
+
+/// When a limit is broken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Comparison {
+    /// `>`
+    More,
+    /// `>=`
+    MoreOrEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+/// One limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// The field it watches.
+    pub field: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Broken when the value compares so …
+    pub comparison: Comparison,
+    /// … with this.
+    pub bound: f64,
+}
+
+/// Field `alarm_state`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum State {
+    /// No limit is broken.
+    #[default]
+    Ok,
+    /// A warning limit is broken.
+    Warning,
+    /// A critical limit is broken.
+    Critical,
+    /// A limited value was not measured.
+    Unknown,
+}
+
+impl State {
+    /// The field's value.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
+        }
+    }
+
+    /// Critical beats unknown beats warning beats ok.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Unknown => 2,
+            Self::Critical => 3,
+        }
+    }
+}
+
+/// What the limits say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alarm {
+    /// The worst.
+    pub state: State,
+    /// What broke or could not be judged; empty: nothing.
+    pub text: String,
+}
+
+/// A limit that is none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoLimit(pub String);
+
+impl fmt::Display for NoLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no limit: expected a number or, for example, \"< 30\" (>, >=, <, <=, ==, !=)",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NoLimit {}
+
+const COMPARISONS: [(&str, Comparison); 6] = [
+    (">=", Comparison::MoreOrEqual),
+    ("<=", Comparison::LessOrEqual),
+    ("==", Comparison::Equal),
+    ("!=", Comparison::NotEqual),
+    (">", Comparison::More),
+    ("<", Comparison::Less),
+];
+
+impl Limit {
+    /// Reads `200` (more than 200), `< 30` and the like.
+    pub fn parse(field: &str, severity: Severity, text: &str) -> Result<Self, NoLimit> {
+        let trimmed = text.trim();
+        let found = COMPARISONS
+            .iter()
+            .find_map(|(sign, comparison)| Some((*comparison, trimmed.strip_prefix(sign)?)));
+        let (comparison, number) = found.unwrap_or((Comparison::More, trimmed));
+        match number.trim().parse::<f64>() {
+            Ok(bound) if bound.is_finite() => {
+                Ok(Self { field: field.to_owned(), severity, comparison, bound })
+            }
+            _ => Err(NoLimit(text.to_owned())),
+        }
+    }
+
+    #[expect(clippy::float_cmp, reason = "the operator asked for exactly that; codes are whole numbers")]
+    fn broken_by(&self, value: f64) -> bool {
+        match self.comparison {
+            Comparison::More => value > self.bound,
+            Comparison::MoreOrEqual => value >= self.bound,
+            Comparison::Less => value < self.bound,
+            Comparison::LessOrEqual => value <= self.bound,
+            Comparison::Equal => value == self.bound,
+            Comparison::NotEqual => value != self.bound,
+        }
+    }
+
+    fn sign(&self) -> &'static str {
+        COMPARISONS.iter().find(|(_, comparison)| *comparison == self.comparison).map_or("", |(sign, _)| sign)
+    }
+}
+
+/// Judges a line's fields.
+#[must_use]
+pub fn judge(limits: &[Limit], fields: &[(String, Value)]) -> Alarm {
+    let mut alarm = Alarm::default();
+    let mut said: Vec<String> = Vec::new();
+    for limit in limits {
+        let value =
+            fields.iter().find(|(name, _)| *name == limit.field).and_then(|(_, value)| value.as_number());
+        let (state, text) = match value {
+            None => (State::Unknown, format!("{} not measured", limit.field)),
+            Some(value) if limit.broken_by(value) => {
+                let state = match limit.severity {
+                    Severity::Warning => State::Warning,
+                    Severity::Critical => State::Critical,
+                };
+                (state, format!("{} {value} {} {}", limit.field, limit.sign(), limit.bound))
+            }
+            Some(_) => continue,
+        };
+        if state.rank() > alarm.state.rank() {
+            alarm.state = state;
+        }
+        if !said.contains(&text) {
+            said.push(text);
+        }
+    }
+    alarm.text = said.join(", ");
+    alarm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(severity: Severity, text: &str) -> Limit {
+        Limit::parse("x", severity, text).unwrap()
+    }
+
+    fn state(limits: &[Limit], value: Option<f64>) -> State {
+        let fields: Vec<_> = value.map(|value| ("x".to_owned(), Value::Float(value))).into_iter().collect();
+        judge(limits, &fields).state
+    }
+
+    #[test]
+    fn a_bare_number_means_more_than() {
+        let limits = [limit(Severity::Warning, "200"), limit(Severity::Critical, "1000")];
+        assert_eq!(state(&limits, Some(200.0)), State::Ok);
+        assert_eq!(state(&limits, Some(200.5)), State::Warning);
+        assert_eq!(state(&limits, Some(1001.0)), State::Critical);
+    }
+
+    #[test]
+    fn every_comparison_is_understood() {
+        for (text, broken, kept) in [
+            ("> 1", 2.0, 1.0),
+            (">= 1", 1.0, 0.0),
+            ("< 1", 0.0, 1.0),
+            ("<= 1", 1.0, 2.0),
+            ("== 1", 1.0, 2.0),
+            ("!=1", 2.0, 1.0),
+        ] {
+            assert_eq!(state(&[limit(Severity::Critical, text)], Some(broken)), State::Critical, "{text}");
+            assert_eq!(state(&[limit(Severity::Critical, text)], Some(kept)), State::Ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_unknown_and_critical_beats_it() {
+        assert_eq!(state(&[limit(Severity::Warning, "1")], None), State::Unknown);
+        let other = Limit { field: "y".into(), ..limit(Severity::Critical, "1") };
+        let fields = [("y".to_owned(), Value::Integer(2))];
+        let alarm = judge(&[limit(Severity::Warning, "1"), other], &fields);
+        assert_eq!(alarm, Alarm { state: State::Critical, text: "x not measured, y 2 > 1".into() });
+    }
+
+    #[test]
+    fn what_is_no_limit_is_refused() {
+        for text in ["", "much", "> ", "=< 3", "NaN", "< inf"] {
+            assert!(Limit::parse("x", Severity::Warning, text).is_err(), "{text}");
+        }
+    }
+}

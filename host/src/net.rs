@@ -1,0 +1,335 @@
+//! Connections for checks: a grant, an endpoint and a deadline in; a connection, bytes and instants out, and what was
+//! measured on the way. Refuses every endpoint and address that the job does not grant. Knows nothing of wasm.
+
+mod error;
+mod grant;
+mod tcp;
+mod tls;
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use rustls::ClientConnection;
+use tokio::time;
+
+pub use self::{
+    error::{ErrorKind, NetError},
+    grant::Grant,
+    tls::check_tls_rules,
+};
+use self::{tcp::Tcp, tls::Session};
+use crate::{catalogue::HostError, job::TlsRules, report::Measured};
+
+/// A run's beginning, that all its instants count from.
+#[derive(Clone, Copy, Debug)]
+pub struct RunClock {
+    start: Instant,
+}
+
+impl RunClock {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    fn at(self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.start)
+    }
+}
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Connected to.
+    pub address: IpAddr,
+    /// First SYN to it.
+    pub started_at: Duration,
+    /// Established.
+    pub connected_at: Duration,
+}
+
+/// Bytes received; none: the end of the stream.
+#[derive(Debug)]
+pub struct Received {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// When the last of them arrived.
+    pub received_at: Duration,
+}
+
+/// A done handshake.
+#[derive(Debug)]
+pub struct Secured {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: String,
+    /// IANA name.
+    pub cipher: String,
+    /// The handshake began.
+    pub started_at: Duration,
+    /// The handshake was done.
+    pub secured_at: Duration,
+    /// What verification found wrong, and the job accepts.
+    pub verify_error: Option<String>,
+}
+
+/// One connection.
+pub struct Connection {
+    tcp: Tcp,
+    tls: Option<Box<ClientConnection>>,
+    /// Received before TLS and not yet handed out.
+    plain: Vec<u8>,
+    /// Plaintext was exchanged.
+    spoke_plain: bool,
+    host: String,
+    peer: SocketAddr,
+    opened: Opened,
+    clock: RunClock,
+}
+
+/// Connects to a granted endpoint; `measured` gets what is known, also when it fails.
+pub async fn connect(
+    grant: &Grant,
+    host: &str,
+    port: u16,
+    clock: RunClock,
+    deadline: Instant,
+    measured: &mut Measured,
+) -> Result<Connection, NetError> {
+    if !grant.covers(host, port) {
+        return Err(NetError::new(
+            HostError::Denied,
+            format!("connect to {host}:{port}: the job does not grant it"),
+        ));
+    }
+    let addresses = resolve(host, port, deadline, measured).await?;
+    let mut granted = Vec::new();
+    for address in addresses {
+        if grant.allows(address.ip()) {
+            granted.push(address);
+        } else {
+            measured.ip = Some(address.ip());
+        }
+    }
+    let mut last = NetError::new(
+        HostError::Denied,
+        format!(
+            "connect to {host}:{port}: it resolves to {}, which only a job that names it so may reach",
+            measured.ip.map_or_else(String::new, |ip| ip.to_string())
+        ),
+    );
+    let count = granted.len();
+    for (index, address) in granted.into_iter().enumerate() {
+        measured.ip = Some(address.ip());
+        let started = Instant::now();
+        // A dead address must leave time for those behind it.
+        let share =
+            deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
+        match time::timeout(share, Tcp::connect(address)).await {
+            Ok(Ok(tcp)) => {
+                let connected = Instant::now();
+                measured.connect = Some(connected - started);
+                let opened = Opened {
+                    address: address.ip(),
+                    started_at: clock.at(started),
+                    connected_at: clock.at(connected),
+                };
+                return Ok(Connection {
+                    tcp,
+                    tls: None,
+                    plain: Vec::new(),
+                    spoke_plain: false,
+                    host: host.to_owned(),
+                    peer: address,
+                    opened,
+                    clock,
+                });
+            }
+            Ok(Err(error)) => last = NetError::connect(address, &error),
+            Err(_late) => {
+                last = NetError::new(
+                    HostError::ConnectTimeout,
+                    format!("connect to {address}: no answer in {share:.1?}"),
+                );
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn resolve(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    measured: &mut Measured,
+) -> Result<Vec<SocketAddr>, NetError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let started = Instant::now();
+    let looked_up = time::timeout_at(deadline.into(), tokio::net::lookup_host((host, port))).await;
+    match looked_up {
+        Err(_late) => Err(NetError::new(HostError::ResolverTimeout, format!("resolve {host}: no answer"))),
+        Ok(Err(error)) => {
+            measured.dns = Some(started.elapsed());
+            Err(NetError::resolve(host, &error))
+        }
+        Ok(Ok(found)) => {
+            measured.dns = Some(started.elapsed());
+            let mut addresses: Vec<SocketAddr> = Vec::new();
+            for address in found {
+                let address = SocketAddr::new(address.ip().to_canonical(), port);
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            if addresses.is_empty() {
+                return Err(NetError::new(
+                    HostError::NameNotFound,
+                    format!("resolve {host}: it has no address"),
+                ));
+            }
+            Ok(addresses)
+        }
+    }
+}
+
+impl Connection {
+    /// How it came about.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Does a handshake by the job's rules. Unread plaintext refuses it: someone may have injected it.
+    pub async fn start_tls(
+        &mut self,
+        rules: &TlsRules,
+        deadline: Instant,
+        measured: &mut Measured,
+    ) -> Result<Secured, NetError> {
+        if self.tls.is_some() {
+            return Err(NetError::new(
+                HostError::CheckState,
+                format!("TLS with {}: it is on already", self.peer),
+            ));
+        }
+        let mut byte = [0; 1];
+        let injected = self.spoke_plain && matches!(self.tcp.try_peek(&mut byte), Ok(1..));
+        if !self.plain.is_empty() || injected {
+            let text = format!("TLS with {}: plaintext was left over before the handshake", self.peer);
+            return Err(NetError::new(HostError::PlaintextBeforeTls, text));
+        }
+        // Reading the system's roots takes milliseconds that are not the server's.
+        let mut session =
+            Session::new(rules, &self.host).map_err(|text| NetError::new(HostError::TlsFailed, text))?;
+        let started = Instant::now();
+        let done = time::timeout_at(deadline.into(), session.handshake(&mut self.tcp)).await;
+        let ended = Instant::now();
+        session.facts(&mut measured.tls_facts);
+        let failed =
+            |error, text: String| Err(NetError::new(error, format!("TLS with {}: {text}", self.peer)));
+        match done {
+            Err(_late) => failed(HostError::TlsTimeout, "silence inside the handshake".to_owned()),
+            Ok(Err((error, text))) => {
+                if error.outcome() == crate::report::Outcome::CertInvalid {
+                    measured.tls = Some(ended - started);
+                }
+                failed(error, text)
+            }
+            Ok(Ok(arrived)) => {
+                let ended = arrived.max(started);
+                measured.tls = Some(ended - started);
+                let secured = Secured {
+                    version: measured.tls_facts.version.clone().unwrap_or_default(),
+                    cipher: measured.tls_facts.cipher.clone().unwrap_or_default(),
+                    started_at: self.clock.at(started),
+                    secured_at: self.clock.at(ended),
+                    verify_error: measured.tls_facts.verify_error.clone(),
+                };
+                self.tls = Some(Box::new(session.into_connection()));
+                Ok(secured)
+            }
+        }
+    }
+
+    /// Waits for at most `max` bytes. Before TLS a read ends behind the first line feed, so that what stands behind the
+    /// answer to STARTTLS stays here, where [`Self::start_tls`] sees it.
+    pub async fn read(&mut self, max: usize, deadline: Instant) -> Result<Received, NetError> {
+        let peer = self.peer;
+        match time::timeout_at(deadline.into(), self.receive(max)).await {
+            Err(_late) => Err(NetError::new(HostError::ReadTimeout, format!("{peer}: silence"))),
+            Ok(received) => received.map_err(|error| NetError::stream(peer, &error)),
+        }
+    }
+
+    async fn receive(&mut self, max: usize) -> io::Result<Received> {
+        let mut buffer = vec![0; max];
+        let Some(tls) = &mut self.tls else {
+            self.spoke_plain = true;
+            let mut arrived = self.tcp.last_arrival();
+            if self.plain.is_empty() {
+                let (count, at) = self.tcp.read(&mut buffer).await?;
+                buffer.truncate(count);
+                self.plain = buffer;
+                arrived = at;
+            }
+            let line =
+                self.plain.iter().position(|byte| *byte == b'\n').map_or(self.plain.len(), |at| at + 1);
+            let rest = self.plain.split_off(line.min(max));
+            let bytes = std::mem::replace(&mut self.plain, rest);
+            return Ok(Received { bytes, received_at: self.clock.at(arrived) });
+        };
+        loop {
+            match io::Read::read(&mut tls.reader(), &mut buffer) {
+                Ok(count) => {
+                    buffer.truncate(count);
+                    return Ok(Received {
+                        bytes: buffer,
+                        received_at: self.clock.at(self.tcp.last_arrival()),
+                    });
+                }
+                // Without close_notify: whether that matters is the dialogue's to judge.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(Received {
+                        bytes: Vec::new(),
+                        received_at: self.clock.at(self.tcp.last_arrival()),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tls::pump(tls, &mut self.tcp).await?
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends all of `bytes`; gives the moment at which the network took them.
+    pub async fn write(&mut self, bytes: &[u8], deadline: Instant) -> Result<Duration, NetError> {
+        let peer = self.peer;
+        let sending = async {
+            match &mut self.tls {
+                None => {
+                    self.spoke_plain = true;
+                    self.tcp.write_all(bytes).await
+                }
+                Some(tls) => tls::write_all(tls, &mut self.tcp, bytes).await,
+            }
+        };
+        // The command goes out when the kernel takes it: the moment before, or a busy machine would shorten the phase.
+        let at = Instant::now();
+        match time::timeout_at(deadline.into(), sending).await {
+            Err(_late) => {
+                Err(NetError::new(HostError::ReadTimeout, format!("{peer}: it does not read what is sent")))
+            }
+            Ok(Err(error)) => Err(NetError::stream(peer, &error)),
+            Ok(Ok(())) => Ok(self.clock.at(at)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! A TCP stream that tells when bytes arrived: by the kernel's time stamp where the system gives one, else by the time of
+//! reading.
+
+use std::{
+    io::{self, IoSliceMut},
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{
+    io::{AsyncWriteExt, Interest},
+    net::{TcpSocket, TcpStream},
+};
+
+/// A time stamp further back than this is a clock that was set, not a late reader.
+const OLDEST_ARRIVAL: Duration = Duration::from_secs(60);
+
+/// The stream.
+pub(super) struct Tcp {
+    stream: TcpStream,
+    last_arrival: Instant,
+}
+
+impl Tcp {
+    pub(super) async fn connect(to: SocketAddr) -> io::Result<Self> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
+        #[cfg(target_os = "linux")]
+        let _supported: nix::Result<()> =
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true);
+        let stream = socket.connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, last_arrival: Instant::now() })
+    }
+
+    /// When the bytes read last arrived.
+    pub(super) fn last_arrival(&self) -> Instant {
+        self.last_arrival
+    }
+
+    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Instant)> {
+        let stream = &self.stream;
+        let received = stream.async_io(Interest::READABLE, || receive(stream, buffer)).await;
+        let (count, stamp) = received?;
+        // Of a stream, one time stamp stands for all bytes of a read, and time does not run backwards.
+        self.last_arrival = arrival(Instant::now(), SystemTime::now(), stamp).max(self.last_arrival);
+        Ok((count, self.last_arrival))
+    }
+
+    pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Looks whether bytes wait, without taking them.
+    pub(super) fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = nix::sys::socket::recv(
+            self.stream.as_raw_fd(),
+            buffer,
+            nix::sys::socket::MsgFlags::MSG_PEEK | nix::sys::socket::MsgFlags::MSG_DONTWAIT,
+        )?;
+        Ok(count)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::empty())?;
+    let stamp = message.cmsgs().ok().and_then(|mut messages| {
+        messages.find_map(|message| match message {
+            ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
+            _ => None,
+        })
+    });
+    Ok((message.bytes, stamp))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
+    let _: Option<IoSliceMut<'_>> = None;
+    stream.try_read(buffer).map(|count| (count, None))
+}
+
+/// The kernel stamps in wall-clock time; how long ago that was is the same on every clock.
+fn arrival(now: Instant, wall: SystemTime, stamp: Option<Duration>) -> Instant {
+    let ago = stamp.and_then(|stamp| wall.duration_since(UNIX_EPOCH + stamp).ok());
+    match ago {
+        Some(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(now),
+        _ => now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_usable_time_stamp_the_time_of_reading_counts() {
+        let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_secs(1_000));
+        assert_eq!(arrival(now, wall, None), now);
+        assert_eq!(arrival(now, wall, Some(Duration::from_secs(1_001))), now);
+        assert_eq!(arrival(now, wall, Some(Duration::from_secs(900))), now);
+        assert_eq!(arrival(now, wall, Some(Duration::from_secs(999))), now - Duration::from_secs(1));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_late_reader_still_learns_when_the_bytes_arrived() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        // The kernel stamps for a first socket only after it has switched that on.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        peer.write_all(b"220\r\n").await.unwrap();
+        let sent = Instant::now();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let (count, arrived) = tcp.read(&mut [0; 16]).await.unwrap();
+        assert_eq!(count, 5);
+        assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
+    }
+}

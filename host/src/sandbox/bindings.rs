@@ -1,0 +1,11 @@
+//! Generated from `wit/`: the only place that names the generator.
+
+#![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, reason = "generated code")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "checker",
+    imports: { default: async | trappable },
+    exports: { default: async },
+    with: { "sonde:check/network.connection": super::network::Handle },
+});

@@ -1,0 +1,216 @@
+//! From the interface's types to the host's own, refusing what contradicts itself or the description.
+
+use std::fmt;
+
+use serde_json::Value as Json;
+
+use super::bindings::exports::sonde::check::check as wit;
+use crate::{
+    catalogue::{ErrorCode, FIRST_OWN_CODE},
+    description::{
+        ConditionalDefault, Description, Field, FieldKind, HOST_FIELDS, HOST_TAGS, OwnError, Parameter,
+        ParameterKind, Tag,
+    },
+    report::{Outcome, Value},
+};
+
+/// What a component said about itself, or reported, makes no sense.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Contradiction {
+    /// A name is not of lower-case letters, digits and `_`, or too long.
+    Name(String),
+    /// A name stands twice, or is the host's.
+    Duplicate(String),
+    /// A default is not JSON.
+    Default(String),
+    /// Not exactly one parameter of kind `port`.
+    Port,
+    /// A tag shows a parameter that is not described.
+    Tag(String),
+    /// An error code below 1000, or one that stands twice.
+    Code(u32),
+    /// A field that was not announced.
+    Unannounced(String),
+    /// A field of another kind than announced, or a number that is none.
+    Kind(String),
+    /// The measurement belongs to another check.
+    Measurement(String),
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => {
+                write!(f, "`{name}` is no name (lower-case letters, digits and _, at most 64)")
+            }
+            Self::Duplicate(name) => write!(f, "`{name}` stands twice or belongs to the host"),
+            Self::Default(name) => write!(f, "the default of parameter `{name}` is not JSON"),
+            Self::Port => f.write_str("there must be exactly one parameter of kind port"),
+            Self::Tag(name) => write!(f, "tag `{name}` shows a parameter that is a secret or does not exist"),
+            Self::Code(code) => {
+                write!(f, "error code {code} is not announced, stands twice or is below 1000")
+            }
+            Self::Unannounced(name) => {
+                write!(f, "field `{name}` is reported but not announced, or reported twice")
+            }
+            Self::Kind(name) => write!(f, "field `{name}` is not of the announced kind"),
+            Self::Measurement(name) => write!(f, "measurement `{name}` is not the check's to write"),
+        }
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+/// The longest name.
+const NAME_BYTES: usize = 64;
+
+fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
+    let legal = text.len() <= NAME_BYTES
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if !legal {
+        return Err(Contradiction::Name(text.to_owned()));
+    }
+    if taken.iter().any(|known| known == text) || text == "time" {
+        return Err(Contradiction::Duplicate(text.to_owned()));
+    }
+    taken.push(text.to_owned());
+    Ok(text.to_owned())
+}
+
+/// Converts and checks a description.
+pub(crate) fn description(from: wit::Description) -> Result<Description, Contradiction> {
+    let mut names = Vec::new();
+    let mut parameters = Vec::new();
+    for parameter in from.parameters {
+        parameters.push(self::parameter(parameter, &mut names)?);
+    }
+    if parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Port).count() != 1 {
+        return Err(Contradiction::Port);
+    }
+    // A tag and a field must not share a name.
+    let mut names: Vec<String> = HOST_FIELDS.iter().map(|field| field.0.to_owned()).collect();
+    names.extend(HOST_TAGS.iter().map(|tag| tag.0.to_owned()));
+    let mut fields = Vec::new();
+    for field in from.fields {
+        let kind = match field.kind {
+            wit::FieldKind::Integer => FieldKind::Integer,
+            wit::FieldKind::Float => FieldKind::Float,
+            wit::FieldKind::Boolean => FieldKind::Boolean,
+            wit::FieldKind::Text => FieldKind::Text,
+        };
+        let name = name(&field.name, &mut names)?;
+        let when_unreported =
+            field.when_unreported.map(|value| self::value(&name, kind, value)).transpose()?;
+        fields.push(Field { name, kind, unit: field.unit, doc: field.doc, when_unreported });
+    }
+    let mut tags = Vec::new();
+    for tag in from.tags {
+        let name = name(&tag.name, &mut names)?;
+        let shown = parameters.iter().find(|parameter| parameter.name == tag.parameter);
+        if shown.is_none_or(|parameter| parameter.kind == ParameterKind::Secret) {
+            return Err(Contradiction::Tag(name));
+        }
+        tags.push(Tag { name, parameter: tag.parameter, doc: tag.doc });
+    }
+    let mut errors: Vec<OwnError> = Vec::new();
+    for error in from.errors {
+        if error.code < FIRST_OWN_CODE || errors.iter().any(|known| known.code == error.code) {
+            return Err(Contradiction::Code(error.code));
+        }
+        errors.push(OwnError { code: error.code, name: error.name, doc: error.doc });
+    }
+    let measurement = name(&from.measurement, &mut Vec::new())?;
+    if measurement == "sonde" {
+        return Err(Contradiction::Measurement(measurement));
+    }
+    Ok(Description {
+        name: from.name,
+        version: from.version,
+        measurement,
+        doc: from.doc,
+        parameters,
+        fields,
+        tags,
+        errors,
+    })
+}
+
+fn parameter(from: wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
+    let name = name(&from.name, names)?;
+    let json =
+        |text: &str| serde_json::from_str::<Json>(text).map_err(|_| Contradiction::Default(name.clone()));
+    let conditional_defaults = from
+        .conditional_defaults
+        .iter()
+        .map(|default| {
+            Ok(ConditionalDefault {
+                parameter: default.parameter.clone(),
+                equals: json(&default.equals)?,
+                default: json(&default.default)?,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let default = from.default.as_deref().map(json).transpose()?;
+    Ok(Parameter {
+        kind: match from.kind {
+            wit::ParameterKind::Text => ParameterKind::Text,
+            wit::ParameterKind::Integer => ParameterKind::Integer,
+            wit::ParameterKind::Number => ParameterKind::Number,
+            wit::ParameterKind::Boolean => ParameterKind::Boolean,
+            wit::ParameterKind::TextList => ParameterKind::TextList,
+            wit::ParameterKind::Secret => ParameterKind::Secret,
+            wit::ParameterKind::Port => ParameterKind::Port,
+        },
+        name,
+        required: from.required,
+        default,
+        conditional_defaults,
+        choices: from.choices,
+        single_line: from.single_line,
+        doc: from.doc,
+    })
+}
+
+fn value(name: &str, kind: FieldKind, from: wit::Value) -> Result<Value, Contradiction> {
+    match (kind, from) {
+        (FieldKind::Integer, wit::Value::Integer(value)) => Ok(Value::Integer(value)),
+        (FieldKind::Float, wit::Value::Float(value)) if value.is_finite() => Ok(Value::Float(value)),
+        (FieldKind::Boolean, wit::Value::Boolean(value)) => Ok(Value::Boolean(value)),
+        (FieldKind::Text, wit::Value::Text(value)) => Ok(Value::Text(value)),
+        _ => Err(Contradiction::Kind(name.to_owned())),
+    }
+}
+
+/// Converts a report's fields, all of them announced and of the announced kind.
+pub(crate) fn fields(from: Vec<wit::Field>, to: &Description) -> Result<Vec<(String, Value)>, Contradiction> {
+    let mut fields: Vec<(String, Value)> = Vec::new();
+    for field in from {
+        let announced = to.fields.iter().find(|known| known.name == field.name);
+        let known = announced.filter(|_| !fields.iter().any(|(name, _)| *name == field.name));
+        let Some(known) = known else { return Err(Contradiction::Unannounced(field.name)) };
+        fields.push((known.name.clone(), value(&known.name, known.kind, field.value)?));
+    }
+    Ok(fields)
+}
+
+/// Converts a failure that the check found itself.
+pub(crate) fn own_failure(
+    from: wit::OwnFailure,
+    by: &Description,
+) -> Result<(Outcome, ErrorCode), Contradiction> {
+    if !by.errors.iter().any(|error| error.code == from.code) {
+        return Err(Contradiction::Code(from.code));
+    }
+    let outcome = match from.kind {
+        wit::FailureKind::Timeout => Outcome::Timeout,
+        wit::FailureKind::ConnectionFailed => Outcome::ConnectionFailed,
+        wit::FailureKind::ReadFailed => Outcome::ReadFailed,
+        wit::FailureKind::StringMismatch => Outcome::StringMismatch,
+        wit::FailureKind::TlsError => Outcome::TlsError,
+        wit::FailureKind::Rejected => Outcome::Rejected,
+        wit::FailureKind::AuthFailed => Outcome::AuthFailed,
+        wit::FailureKind::ProtocolError => Outcome::ProtocolError,
+    };
+    Ok((outcome, ErrorCode(from.code)))
+}

@@ -1,0 +1,196 @@
+//! The component's exports, and the host's connection as a transport: conversions only.
+
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::all,
+    clippy::pedantic,
+    unused_qualifications,
+    reason = "generated code"
+)]
+
+use std::panic;
+
+wit_bindgen::generate!({ path: "../wit", world: "checker" });
+
+use exports::sonde::check::check as wit;
+use sonde::check::{log, network};
+
+use crate::{
+    describe::{self, FieldKind, ParameterKind},
+    parameters::Parameters,
+    report::{Cause, Kind, Report, Value},
+    session,
+    transport::{ErrorKind, Fault, Instant, Secured, Transport},
+};
+
+struct Component;
+
+export!(Component);
+
+impl wit::Guest for Component {
+    fn describe() -> wit::Description {
+        wit::Description {
+            name: describe::NAME.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            measurement: describe::NAME.into(),
+            doc: describe::DOC.into(),
+            parameters: describe::PARAMETERS.iter().map(parameter).collect(),
+            fields: describe::FIELDS.iter().map(|(name, kind, doc)| field(name, *kind, doc)).collect(),
+            tags: describe::TAGS
+                .iter()
+                .map(|(name, parameter, doc)| wit::TagDescription {
+                    name: (*name).into(),
+                    parameter: (*parameter).into(),
+                    doc: (*doc).into(),
+                })
+                .collect(),
+            errors: describe::ERRORS
+                .iter()
+                .map(|(code, name, doc)| wit::ErrorDescription {
+                    code: *code,
+                    name: (*name).into(),
+                    doc: (*doc).into(),
+                })
+                .collect(),
+        }
+    }
+
+    fn run(job: wit::Job) -> wit::Report {
+        // Without it a panic would only be a trap; the message says where.
+        panic::set_hook(Box::new(|info| log::write(log::Level::Error, &info.to_string())));
+        let report = match Parameters::read(&job.parameters) {
+            Ok(parameters) => {
+                let mut host = Host(None);
+                session::run(&mut host, &job.target.host, job.target.port, &parameters, job.time, &job.run_id)
+            }
+            Err(invalid) => session::invalid(invalid.0),
+        };
+        convert(report)
+    }
+}
+
+fn parameter(from: &describe::Parameter) -> wit::Parameter {
+    // 465 is the port for TLS from the first byte (RFC 8314 section 7.3).
+    let tls = || wit::ConditionalDefault {
+        parameter: "connection".into(),
+        equals: "\"tls\"".into(),
+        default: "465".into(),
+    };
+    wit::Parameter {
+        name: from.name.into(),
+        kind: match from.kind {
+            ParameterKind::Text => wit::ParameterKind::Text,
+            ParameterKind::Boolean => wit::ParameterKind::Boolean,
+            ParameterKind::TextList => wit::ParameterKind::TextList,
+            ParameterKind::Secret => wit::ParameterKind::Secret,
+            ParameterKind::Port => wit::ParameterKind::Port,
+        },
+        required: false,
+        default: from.default.map(Into::into),
+        conditional_defaults: if from.kind == ParameterKind::Port { vec![tls()] } else { Vec::new() },
+        choices: from.choices.iter().map(|choice| (*choice).into()).collect(),
+        single_line: from.single_line,
+        doc: from.doc.into(),
+    }
+}
+
+fn field(name: &str, kind: FieldKind, doc: &str) -> wit::FieldDescription {
+    let (wit_kind, unit) = match kind {
+        FieldKind::Time => (wit::FieldKind::Float, "ms"),
+        FieldKind::Code | FieldKind::CodeAlways => (wit::FieldKind::Integer, ""),
+        FieldKind::Text => (wit::FieldKind::Text, ""),
+    };
+    wit::FieldDescription {
+        name: name.into(),
+        kind: wit_kind,
+        unit: unit.into(),
+        doc: doc.into(),
+        when_unreported: (kind == FieldKind::CodeAlways).then_some(wit::Value::Integer(-1)),
+    }
+}
+
+fn convert(report: Report) -> wit::Report {
+    let value = |value| match value {
+        Value::Integer(value) => wit::Value::Integer(value),
+        Value::Float(value) => wit::Value::Float(value),
+        Value::Text(value) => wit::Value::Text(value),
+    };
+    wit::Report {
+        fields: report
+            .fields
+            .into_iter()
+            .map(|(name, from)| wit::Field { name: name.into(), value: value(from) })
+            .collect(),
+        failure: report.failure.map(|failure| wit::Failure {
+            cause: match failure.cause {
+                Cause::Network(kind) => wit::Cause::Network(to_wit(kind)),
+                Cause::Own(kind, code) => wit::Cause::Judgement(wit::OwnFailure {
+                    kind: match kind {
+                        Kind::Timeout => wit::FailureKind::Timeout,
+                        Kind::ReadFailed => wit::FailureKind::ReadFailed,
+                        Kind::TlsError => wit::FailureKind::TlsError,
+                        Kind::Rejected => wit::FailureKind::Rejected,
+                        Kind::AuthFailed => wit::FailureKind::AuthFailed,
+                        Kind::ProtocolError => wit::FailureKind::ProtocolError,
+                    },
+                    code,
+                }),
+            },
+            text: failure.text,
+        }),
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident)+) => {
+        fn from_wit(error: network::Error) -> Fault {
+            let kind = match error.kind { $(network::ErrorKind::$kind => ErrorKind::$kind,)+ };
+            Fault { kind, text: error.text }
+        }
+
+        fn to_wit(kind: ErrorKind) -> network::ErrorKind {
+            match kind { $(ErrorKind::$kind => network::ErrorKind::$kind,)+ }
+        }
+    };
+}
+
+kinds! {
+    Denied Timeout NameNotFound ResolverFailed ResolverTimeout ConnectionRefused Unreachable ConnectionReset
+    ConnectionClosed CertificateExpired CertificateNotYetValid CertificateNameMismatch CertificateUnknownIssuer
+    CertificateRevoked CertificateInvalid TlsAlert TlsNotTls TlsClosed TlsUnsupported TlsFailed PlaintextBeforeTls
+    LimitExceeded InvalidState Other
+}
+
+/// The host's connection, once it is open.
+struct Host(Option<network::Connection>);
+
+impl Host {
+    fn connection(&self) -> Result<&network::Connection, Fault> {
+        self.0.as_ref().ok_or_else(|| Fault { kind: ErrorKind::InvalidState, text: "not connected".into() })
+    }
+}
+
+impl Transport for Host {
+    fn connect(&mut self, host: &str, port: u16) -> Result<Instant, Fault> {
+        let to = network::Endpoint { host: host.into(), port };
+        let connection = network::Connection::connect(&to).map_err(from_wit)?;
+        let connected_at = connection.opened().connected_at;
+        self.0 = Some(connection);
+        Ok(connected_at)
+    }
+
+    fn start_tls(&mut self) -> Result<Secured, Fault> {
+        let secured = self.connection()?.start_tls().map_err(from_wit)?;
+        Ok(Secured { at: secured.secured_at, verify_error: secured.verify_error })
+    }
+
+    fn read(&mut self, max: u32, wait_ms: Option<u32>) -> Result<(Vec<u8>, Instant), Fault> {
+        let received = self.connection()?.read(max, wait_ms).map_err(from_wit)?;
+        Ok((received.bytes, received.received_at))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<Instant, Fault> {
+        self.connection()?.write(bytes).map_err(from_wit)
+    }
+}

@@ -1,0 +1,116 @@
+//! The mail transaction (RFC 5321 section 3.3): MAIL, RCPT for each recipient, DATA, the message, once.
+
+use crate::{
+    describe::code,
+    message,
+    reply::Reply,
+    report::{Cause, Kind, Value},
+    session::{Refusal, Session, Step, Stop},
+    transport::{ErrorKind, Transport},
+};
+
+impl<T: Transport> Session<'_, T> {
+    pub(crate) fn mail(&mut self, time: u64, run_id: &str) -> Result<(), Stop> {
+        let parameters = self.parameters;
+        let message = message::build(parameters, time, run_id);
+        let mut command = format!("MAIL FROM:<{}>", parameters.from);
+        if let Some(limit) = self.extension("SIZE") {
+            let limit: usize = limit.parse().unwrap_or(0);
+            if limit != 0 && message.len() > limit {
+                return Err(Stop {
+                    step: Step::Mail,
+                    cause: Cause::Own(Kind::Rejected, code::MESSAGE_TOO_LARGE),
+                    text: format!("MAIL: the mail has {} bytes, the server takes {limit}", message.len()),
+                    reply: None,
+                    in_step: true,
+                });
+            }
+            command = format!("{command} SIZE={}", message.len());
+        }
+        self.phase("mail");
+        let exchange = self.exchange(Step::Mail, "MAIL", &command)?;
+        let began_at = exchange.sent_at;
+        self.report.set_span("mail_time_ms", exchange.sent_at, exchange.reply.at);
+        let refusal = Refusal { step: Step::Mail, kind: Kind::Rejected, code: code::MAIL_REFUSED };
+        self.judge(exchange.reply, "MAIL", |code| code == 250, refusal)?;
+
+        let refused = self.recipients()?;
+        self.data()?;
+        let reply = self.message(&message)?;
+        if let Some(stop) = refused {
+            return Err(stop);
+        }
+        self.report.set_span("transfer_time_ms", began_at, reply.at);
+        Ok(())
+    }
+
+    /// Gives the first refusal where others were accepted.
+    fn recipients(&mut self) -> Result<Option<Stop>, Stop> {
+        self.phase("rcpt");
+        let refusal = Refusal { step: Step::Rcpt, kind: Kind::Rejected, code: code::RECIPIENT_REFUSED };
+        let (mut time, mut accepted, mut refused) = (0, 0, None);
+        for to in &self.parameters.to {
+            let name = format!("RCPT TO:<{to}>");
+            let exchange = self.exchange(Step::Rcpt, &name, &name)?;
+            time += exchange.reply.at.saturating_sub(exchange.sent_at);
+            self.report.set_time("rcpt_time_ms", time);
+            match self.judge(exchange.reply, &name, |code| matches!(code, 250..=252), refusal) {
+                Ok(_) => accepted += 1,
+                Err(stop) if stop.in_step => refused = refused.or(Some(stop)),
+                Err(stop) => return Err(stop),
+            }
+        }
+        match refused {
+            Some(stop) if accepted == 0 => Err(stop),
+            refused => Ok(refused),
+        }
+    }
+
+    fn data(&mut self) -> Result<(), Stop> {
+        self.phase("data");
+        let exchange = self.exchange(Step::Data, "DATA", "DATA")?;
+        self.report.set_span("data_time_ms", exchange.sent_at, exchange.reply.at);
+        let refusal = Refusal { step: Step::Data, kind: Kind::Rejected, code: code::DATA_REFUSED };
+        self.judge(exchange.reply, "DATA", |code| code == 354, refusal).map(drop)
+    }
+
+    fn message(&mut self, message: &[u8]) -> Result<Reply, Stop> {
+        self.phase("message");
+        let sent_at = self.send(Step::Message, "message", &message::on_the_wire(message))?;
+        // From here on the server may have taken it: what is lost now is not to be sent again (RFC 5321 section 6.1).
+        let reply = self.receive(Step::Message, "message").map_err(|mut stop| {
+            if let Cause::Network(kind) = stop.cause {
+                let kind = if kind == ErrorKind::Timeout { Kind::Timeout } else { Kind::ReadFailed };
+                stop.cause = Cause::Own(kind, code::DELIVERY_AMBIGUOUS);
+                stop.text = format!("ambiguous: the mail may have been delivered: {}", stop.text);
+            }
+            stop
+        })?;
+        self.report.set_span("message_time_ms", sent_at, reply.at);
+        let refusal = Refusal { step: Step::Message, kind: Kind::Rejected, code: code::MESSAGE_REFUSED };
+        let reply = self.judge(reply, "message", |code| code == 250, refusal)?;
+        if let Some(id) = queue_id(&reply.lines.join(" ")) {
+            self.report.set("queue_id", Value::Text(id.to_owned()));
+        }
+        Ok(reply)
+    }
+}
+
+/// What Postfix ("queued as X"), Exim ("OK id=X") and their like call the mail in their logs.
+fn queue_id(text: &str) -> Option<&str> {
+    let lower = text.to_ascii_lowercase();
+    let at = ["queued as ", "id="].iter().find_map(|mark| Some(lower.find(mark)? + mark.len()))?;
+    text.get(at..)?.split([' ', ')', ';', ',']).next().filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::queue_id;
+
+    #[test]
+    fn queue_ids_are_found() {
+        assert_eq!(queue_id("2.0.0 Ok: queued as 4Xyz"), Some("4Xyz"));
+        assert_eq!(queue_id("OK id=1abc-DEF"), Some("1abc-DEF"));
+        assert_eq!(queue_id("accepted"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! Replies (RFC 5321 section 4.2): lines in, a reply out. Refuses over-long ones, and what is no reply at all.
+
+use crate::transport::{Fault, Instant, Transport};
+
+/// Bytes of a line without its end; the RFC's 512 are exceeded in practice.
+const LINE_BYTES: usize = 8192;
+/// Lines of one reply.
+const LINES: usize = 100;
+/// Bytes asked of the network at once.
+const READ_BYTES: u32 = 4096;
+
+/// A complete reply.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Reply {
+    /// 200 to 599.
+    pub code: u16,
+    /// The text of each line, without code and separator.
+    pub lines: Vec<String>,
+    /// When its last byte arrived.
+    pub at: Instant,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NoReply {
+    /// A call failed.
+    Fault(Fault),
+    /// The stream ended.
+    Closed,
+    /// Not a reply; the line.
+    Garbage(String),
+    /// A line or the whole is too long.
+    TooLong,
+    /// A TLS record.
+    Tls,
+}
+
+impl Reply {
+    /// The enhanced status code (RFC 2034): its class must be the reply's.
+    #[must_use]
+    pub fn enhanced_status(&self) -> Option<&str> {
+        let word = self.lines.last()?.split(' ').next()?;
+        let mut parts = word.split('.');
+        let class = parts.next()?;
+        let numbers: Vec<&str> = parts.collect();
+        let number =
+            |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        (numbers.len() == 2
+            && numbers.iter().all(number)
+            && matches!(class, "2" | "4" | "5")
+            && class == (self.code / 100).to_string())
+        .then_some(word)
+    }
+
+    /// Code and text, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{} {}", self.code, self.lines.join(" "))
+    }
+
+    /// The server refuses.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.code >= 400
+    }
+}
+
+/// Takes replies from a stream, byte by byte if need be.
+#[derive(Debug, Default)]
+pub struct Reader {
+    buffer: Vec<u8>,
+    at: Instant,
+}
+
+impl Reader {
+    /// Waits for a complete reply.
+    pub fn reply(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Reply, NoReply> {
+        let mut reply = Reply::default();
+        for _ in 0..LINES {
+            let line = self.line(transport, wait_ms)?;
+            let (code, last) = parse(&line).ok_or_else(|| NoReply::Garbage(lossy(&line)))?;
+            if !reply.lines.is_empty() && code != reply.code {
+                return Err(NoReply::Garbage(lossy(&line)));
+            }
+            reply.code = code;
+            reply.lines.push(lossy(line.get(4..).unwrap_or_default()));
+            if last {
+                reply.at = self.at;
+                return Ok(reply);
+            }
+        }
+        Err(NoReply::TooLong)
+    }
+
+    fn line(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Vec<u8>, NoReply> {
+        loop {
+            // Record types alert and handshake; no reply begins with a control character.
+            if matches!(self.buffer.first(), Some(0x15 | 0x16)) {
+                return Err(NoReply::Tls);
+            }
+            let end = self.buffer.iter().position(|byte| *byte == b'\n');
+            let bytes = end.unwrap_or(self.buffer.len());
+            let content =
+                bytes - usize::from(self.buffer.get(..bytes).is_some_and(|line| line.ends_with(b"\r")));
+            if content > LINE_BYTES {
+                return Err(NoReply::TooLong);
+            }
+            if let Some(end) = end {
+                let rest = self.buffer.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.buffer, rest);
+                line.truncate(content);
+                return Ok(line);
+            }
+            let (bytes, at) = transport.read(READ_BYTES, wait_ms).map_err(NoReply::Fault)?;
+            if bytes.is_empty() {
+                return Err(NoReply::Closed);
+            }
+            self.buffer.extend_from_slice(&bytes);
+            self.at = at;
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The code, and whether this is the last line: a code is followed by a space, a hyphen or nothing.
+fn parse(line: &[u8]) -> Option<(u16, bool)> {
+    let digits = line.get(..3)?;
+    if !digits.iter().all(u8::is_ascii_digit) || !(b'2'..=b'5').contains(digits.first()?) {
+        return None;
+    }
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    match line.get(3) {
+        None | Some(b' ') => Some((code, true)),
+        Some(b'-') => Some((code, false)),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,398 @@
+//! The dialogue over a scripted server: what it must be sent, what it answers.
+
+use super::*;
+use crate::{parameters::Mechanism, transport::Secured};
+
+/// Says `Say` without being asked; expects a line that begins with the first text of `Ask` and answers the second.
+enum Turn {
+    Say(&'static str),
+    Ask(&'static str, &'static str),
+    Mail(&'static str),
+    Tls,
+    Fail(ErrorKind),
+}
+use Turn::{Ask, Fail, Mail, Say, Tls};
+
+#[derive(Default)]
+struct Server {
+    turns: std::collections::VecDeque<Turn>,
+    pending: Vec<u8>,
+    clock: Instant,
+    sent: String,
+    verify_error: Option<String>,
+    byte_by_byte: bool,
+}
+
+impl Transport for Server {
+    fn connect(&mut self, _host: &str, _port: u16) -> Result<Instant, Fault> {
+        if let Some(Fail(kind)) = self.turns.front() {
+            return Err(Fault { kind: *kind, text: "scripted".into() });
+        }
+        Ok(0)
+    }
+
+    fn start_tls(&mut self) -> Result<Secured, Fault> {
+        self.clock += 1_000_000;
+        match self.turns.pop_front() {
+            Some(Tls) => Ok(Secured { at: self.clock, verify_error: self.verify_error.clone() }),
+            Some(Fail(kind)) => Err(Fault { kind, text: "scripted".into() }),
+            _ => panic!("TLS was not expected"),
+        }
+    }
+
+    fn read(&mut self, _max: u32, _wait_ms: Option<u32>) -> Result<(Vec<u8>, Instant), Fault> {
+        self.clock += 1_000_000;
+        if self.pending.is_empty() {
+            match self.turns.pop_front() {
+                Some(Say(text)) => self.pending.extend(text.as_bytes()),
+                Some(Fail(kind)) => return Err(Fault { kind, text: "scripted".into() }),
+                None => {}
+                Some(_) => panic!("the client waits where the server does"),
+            }
+        }
+        let count = if self.byte_by_byte { 1 } else { self.pending.len() };
+        Ok((self.pending.drain(..count.min(self.pending.len())).collect(), self.clock))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<Instant, Fault> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        self.sent.push_str(&text);
+        match self.turns.pop_front() {
+            Some(Ask(begin, answer)) => {
+                assert!(text.starts_with(begin) && text.ends_with("\r\n"), "{text} instead of {begin}");
+                self.pending.extend(answer.as_bytes());
+            }
+            Some(Mail(answer)) => {
+                assert!(text.ends_with("\r\n.\r\n"), "{text}");
+                self.pending.extend(answer.as_bytes());
+            }
+            Some(Fail(kind)) => return Err(Fault { kind, text: "scripted".into() }),
+            Some(_) | None => panic!("nothing was to be sent, but {text}"),
+        }
+        Ok(self.clock)
+    }
+}
+
+const HELLO: Turn = Say("220 mx1 ESMTP Postfix\r\n");
+const EHLO: Turn =
+    Ask("EHLO probe\r\n", "250-mx1\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN CRAM-MD5\r\n250 SIZE 1000000\r\n");
+const QUIT: Turn = Ask("QUIT\r\n", "221 bye\r\n");
+const MAIL: Turn = Ask("MAIL FROM:<a@b> SIZE=", "250 2.1.0 ok\r\n");
+const RCPT: Turn = Ask("RCPT TO:<c@d>\r\n", "250 2.1.5 ok\r\n");
+const DATA: Turn = Ask("DATA\r\n", "354 go\r\n");
+
+fn plain() -> Parameters {
+    Parameters { ehlo_name: "probe".into(), ..Parameters::default() }
+}
+
+fn mailing() -> Parameters {
+    Parameters { from: "a@b".into(), to: vec!["c@d".into()], ..plain() }
+}
+
+fn login(auth: Mechanism) -> Parameters {
+    Parameters { username: "user".into(), password: "secret".into(), auth, ..plain() }
+}
+
+fn drive<const N: usize>(parameters: &Parameters, turns: [Turn; N]) -> (Report, Server) {
+    let server = Server { turns: turns.into(), ..Server::default() };
+    drive_server(parameters, server)
+}
+
+fn drive_server(parameters: &Parameters, mut server: Server) -> (Report, Server) {
+    let report = run(&mut server, "mx1", 25, parameters, 1_700_000_000, "id1");
+    let left = server.turns.iter().filter(|turn| !matches!(turn, Fail(_))).count();
+    assert_eq!(left, 0, "the client stopped too early, having sent:\n{}", server.sent);
+    (report, server)
+}
+
+/// Sequence and response code, and the cause.
+fn outcome(report: &Report) -> (i64, i64, Option<Cause>) {
+    let code = |name| match report.get(name) {
+        Some(Value::Integer(code)) => *code,
+        other => panic!("{name}: {other:?}"),
+    };
+    (code("sequence_code"), code("response_code"), report.failure.as_ref().map(|failure| failure.cause))
+}
+
+fn assert_outcome<const N: usize>(
+    parameters: &Parameters,
+    turns: [Turn; N],
+    expected: (i64, i64, Cause),
+) -> Report {
+    let (report, _) = drive(parameters, turns);
+    assert_eq!(outcome(&report), (expected.0, expected.1, Some(expected.2)), "{:?}", report.failure);
+    report
+}
+
+fn own(kind: Kind, code: u32) -> Cause {
+    Cause::Own(kind, code)
+}
+
+#[test]
+fn a_plain_session_succeeds_with_its_times() {
+    let (report, _) = drive(&plain(), [HELLO, EHLO, QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert_eq!(report.get("banner"), Some(&Value::Text("mx1 ESMTP Postfix".into())));
+    for time in ["banner_time_ms", "ehlo_time_ms", "quit_time_ms"] {
+        assert_eq!(report.get(time), Some(&Value::Float(1.0)), "{time}");
+    }
+    assert_eq!(report.get("login_time_ms"), Some(&Value::Float(2.0)));
+    assert_eq!(report.get("reply_code"), Some(&Value::Integer(250)));
+    assert_eq!(report.get("transfer_time_ms"), None);
+}
+
+#[test]
+fn a_reply_in_single_bytes_and_several_lines_is_one_reply() {
+    let turns = [Say("220-mx1 wait\r\n220 mx1 ready\n"), EHLO, QUIT].into();
+    let (report, _) = drive_server(&plain(), Server { turns, byte_by_byte: true, ..Server::default() });
+    assert_eq!(report.get("banner"), Some(&Value::Text("mx1 wait mx1 ready".into())));
+    assert_eq!(outcome(&report), (0, 0, None));
+}
+
+#[test]
+fn starttls_forgets_what_was_said_before_it() {
+    let parameters = Parameters { connection: Security::StartTls, ..login(Mechanism::Auto) };
+    let (report, _) = drive(
+        &parameters,
+        [HELLO, EHLO, Ask("STARTTLS\r\n", "220 go\r\n"), Tls, Ask("EHLO", "250 mx1\r\n"), QUIT],
+    );
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::AUTH_NOT_OFFERED))));
+    assert_eq!(report.get("ehlo_time_ms"), Some(&Value::Float(2.0)));
+}
+
+#[test]
+fn tls_comes_before_the_greeting_where_it_is_wanted_from_the_first_byte() {
+    let (report, _) = drive(&Parameters { connection: Security::Tls, ..plain() }, [Tls, HELLO, EHLO, QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert_eq!(report.get("banner_time_ms"), Some(&Value::Float(1.0)));
+}
+
+#[test]
+fn helo_is_tried_after_a_5xx_to_ehlo_only() {
+    let (report, _) =
+        drive(&plain(), [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO probe", "250 mx1\r\n"), QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    assert_outcome(&plain(), [HELLO, Ask("EHLO", "450 no\r\n"), QUIT], (3, 450, refused));
+    assert_outcome(
+        &plain(),
+        [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO", "550 no\r\n"), QUIT],
+        (3, 550, refused),
+    );
+}
+
+#[test]
+fn a_bad_greeting_is_told_apart_by_what_it_is() {
+    let protocol = |code| own(Kind::ProtocolError, code);
+    assert_outcome(
+        &plain(),
+        [Say("554 no\r\n"), QUIT],
+        (1, 554, own(Kind::Rejected, code::GREETING_REFUSED)),
+    );
+    assert_outcome(&plain(), [Say("421 busy\r\n")], (1, 421, own(Kind::Rejected, code::SERVICE_CLOSING)));
+    assert_outcome(&plain(), [Say("250 hi\r\n")], (1, -1, protocol(code::UNEXPECTED_REPLY)));
+    assert_outcome(&plain(), [Say("HTTP/1.1 400\r\n")], (1, -1, protocol(code::NOT_SMTP)));
+    assert_outcome(&plain(), [Say("\x15\x03\x01")], (1, -1, protocol(code::SPEAKS_TLS)));
+    assert_outcome(&plain(), [], (1, -1, Cause::Network(ErrorKind::ConnectionClosed)));
+    let report =
+        assert_outcome(&plain(), [Fail(ErrorKind::Timeout)], (11, -1, Cause::Network(ErrorKind::Timeout)));
+    assert_eq!(report.get("banner_time_ms"), None);
+}
+
+#[test]
+fn silence_before_the_greeting_hints_at_tls() {
+    let (report, _) = drive(&plain(), [Say("220-wait\r\n"), Fail(ErrorKind::Timeout)]);
+    assert_eq!(outcome(&report), (1, -1, Some(Cause::Network(ErrorKind::Timeout))));
+    assert!(report.failure.unwrap().text.contains("speaks TLS?"));
+}
+
+#[test]
+fn names_and_connections_fail_at_steps_of_their_own() {
+    for (kind, step) in [
+        (ErrorKind::NameNotFound, 10),
+        (ErrorKind::ResolverTimeout, 10),
+        (ErrorKind::ConnectionRefused, 11),
+        (ErrorKind::Denied, 11),
+    ] {
+        assert_outcome(&plain(), [Fail(kind)], (step, -1, Cause::Network(kind)));
+    }
+}
+
+#[test]
+fn starttls_that_is_not_to_be_had_ends_the_session_before_anything_is_said_in_clear() {
+    let parameters = Parameters { connection: Security::StartTls, ..login(Mechanism::Auto) };
+    let tls = |code| own(Kind::TlsError, code);
+    let bare = Ask("EHLO", "250 STARTTLS\r\n");
+    assert_outcome(&parameters, [HELLO, bare, QUIT], (4, -1, tls(code::STARTTLS_NOT_OFFERED)));
+    let refuse = |answer| Ask("STARTTLS", answer);
+    assert_outcome(
+        &parameters,
+        [HELLO, EHLO, refuse("454 later\r\n"), QUIT],
+        (4, 454, tls(code::STARTTLS_REFUSED)),
+    );
+    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    assert_outcome(&parameters, [HELLO, EHLO, refuse("421 bye\r\n")], (4, 421, closing));
+    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_outcome(&parameters, [HELLO, EHLO, refuse("250 ok\r\n")], (4, -1, wrong));
+    let go = || refuse("220 go\r\n");
+    let injected = ErrorKind::PlaintextBeforeTls;
+    assert_outcome(&parameters, [HELLO, EHLO, go(), Fail(injected)], (4, -1, Cause::Network(injected)));
+}
+
+#[test]
+fn each_mechanism_speaks_its_own_words() {
+    let open = |auth| Parameters { allow_plaintext_auth: true, ..login(auth) };
+    let good = "235 2.7.0 ok\r\n";
+    let (report, _) = drive(
+        &open(Mechanism::Plain),
+        [HELLO, EHLO, Ask("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "235 2.7.0 ok\r\n"), QUIT],
+    );
+    assert_eq!(outcome(&report), (0, 0, None));
+    let (report, _) = drive(
+        &open(Mechanism::Login),
+        [
+            HELLO,
+            EHLO,
+            Ask("AUTH LOGIN\r\n", "334 d2hvPw==\r\n"),
+            Ask("dXNlcg==\r\n", "334 cGFzcz8=\r\n"),
+            Ask("c2VjcmV0\r\n", good),
+            QUIT,
+        ],
+    );
+    assert_eq!(outcome(&report), (0, 0, None));
+    // "user " in base64: the digest follows, and the password is not in it.
+    let (report, server) = drive(
+        &login(Mechanism::Auto),
+        [HELLO, EHLO, Ask("AUTH CRAM-MD5\r\n", "334 PDEyMz4=\r\n"), Ask("dXNlci", good), QUIT],
+    );
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert!(!server.sent.contains("c2VjcmV0"));
+    assert_eq!(report.get("auth_time_ms"), Some(&Value::Float(2.0)));
+}
+
+#[test]
+fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
+    let (report, server) = drive(&login(Mechanism::Plain), [HELLO, EHLO, QUIT]);
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::PLAINTEXT_AUTH_NOT_ALLOWED))));
+    assert!(!server.sent.contains("AUTH"));
+    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Auto) };
+    let verify_error = Some("it expired".to_owned());
+    let server = Server { turns: [Tls, HELLO, EHLO, QUIT].into(), verify_error, ..Server::default() };
+    let (report, server) = drive_server(&parameters, server);
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::CREDENTIALS_HELD_BACK))));
+    assert!(!server.sent.contains("AUTH") && report.failure.unwrap().text.contains("it expired"));
+}
+
+#[test]
+fn a_refused_login_has_the_mailers_code() {
+    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
+    let refuse = |answer| [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
+    let refused = own(Kind::AuthFailed, code::AUTH_REFUSED);
+    let report = assert_outcome(&parameters, refuse("535 5.7.8 wrong\r\n"), (2, 535, refused));
+    assert_eq!(report.get("enhanced_status"), Some(&Value::Text("5.7.8".into())));
+    assert_eq!(report.get("login_time_ms"), None);
+    assert!(report.get("auth_time_ms").is_some());
+    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_outcome(&parameters, [Tls, HELLO, EHLO, Ask("AUTH PLAIN", "250 ok\r\n")], (2, -1, wrong));
+}
+
+#[test]
+fn a_mail_is_sent_and_its_queue_id_kept() {
+    let (report, server) =
+        drive(&mailing(), [HELLO, EHLO, MAIL, RCPT, DATA, Mail("250 2.0.0 Ok: queued as 4Xyz\r\n"), QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert_eq!(report.get("queue_id"), Some(&Value::Text("4Xyz".into())));
+    assert_eq!(report.get("transfer_time_ms"), Some(&Value::Float(4.0)));
+    assert!(server.sent.contains("Message-ID: <id1@b>"));
+}
+
+#[test]
+fn one_refused_recipient_of_two_fails_though_the_mail_goes_to_the_other() {
+    let parameters = Parameters { to: vec!["x@y".into(), "c@d".into()], ..mailing() };
+    let refuse = || Ask("RCPT TO:<x@y>", "550 5.1.1 who?\r\n");
+    let refused = own(Kind::Rejected, code::RECIPIENT_REFUSED);
+    let report = assert_outcome(
+        &parameters,
+        [HELLO, EHLO, MAIL, refuse(), RCPT, DATA, Mail("250 ok\r\n"), QUIT],
+        (6, 550, refused),
+    );
+    assert_eq!(report.get("reply_code"), Some(&Value::Integer(550)));
+    assert_eq!(report.get("transfer_time_ms"), None);
+    assert_eq!(report.get("rcpt_time_ms"), Some(&Value::Float(2.0)));
+    let later = own(Kind::Rejected, code::MESSAGE_REFUSED);
+    assert_outcome(
+        &parameters,
+        [HELLO, EHLO, MAIL, refuse(), RCPT, DATA, Mail("554 spam\r\n"), QUIT],
+        (8, 554, later),
+    );
+}
+
+#[test]
+fn refusals_of_the_transaction_stand_at_their_steps() {
+    let rejected = |code| own(Kind::Rejected, code);
+    let mail = mailing();
+    assert_outcome(
+        &mail,
+        [HELLO, EHLO, Ask("MAIL", "530 no\r\n"), QUIT],
+        (5, 530, rejected(code::MAIL_REFUSED)),
+    );
+    let grey = Ask("RCPT", "450 4.7.1 greylisted\r\n");
+    assert_outcome(&mail, [HELLO, EHLO, MAIL, grey, QUIT], (6, 450, rejected(code::RECIPIENT_REFUSED)));
+    assert_outcome(
+        &mail,
+        [HELLO, EHLO, MAIL, RCPT, Ask("DATA", "451 no\r\n"), QUIT],
+        (7, 451, rejected(code::DATA_REFUSED)),
+    );
+    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_outcome(&mail, [HELLO, EHLO, MAIL, RCPT, Ask("DATA", "250 ok\r\n")], (7, -1, wrong));
+    assert_outcome(&mail, [HELLO, EHLO, Ask("MAIL", "354 go\r\n")], (5, -1, wrong));
+    let small = || Ask("EHLO", "250-mx1\r\n250 SIZE 10\r\n");
+    assert_outcome(&mail, [HELLO, small(), QUIT], (5, -1, rejected(code::MESSAGE_TOO_LARGE)));
+}
+
+#[test]
+fn loss_after_the_final_dot_is_ambiguous_and_before_it_is_not() {
+    let begin = || [HELLO, EHLO, MAIL, RCPT, DATA];
+    let with = |last: [Turn; 2]| {
+        let turns = begin().into_iter().chain(last).collect();
+        outcome(&drive_server(&mailing(), Server { turns, ..Server::default() }).0)
+    };
+    let lost = own(Kind::ReadFailed, code::DELIVERY_AMBIGUOUS);
+    assert_eq!(with([Mail(""), Fail(ErrorKind::ConnectionReset)]), (8, -1, Some(lost)));
+    let silent = own(Kind::Timeout, code::DELIVERY_AMBIGUOUS);
+    assert_eq!(with([Mail(""), Fail(ErrorKind::Timeout)]), (8, -1, Some(silent)));
+    let before = Cause::Network(ErrorKind::ConnectionReset);
+    assert_eq!(with([Fail(ErrorKind::ConnectionReset), Fail(ErrorKind::Other)]), (8, -1, Some(before)));
+}
+
+#[test]
+fn however_quit_goes_the_outcome_stands() {
+    let (report, _) = drive(&plain(), [HELLO, EHLO, Ask("QUIT", ""), Fail(ErrorKind::Timeout)]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert_eq!(report.get("quit_time_ms"), None);
+}
+
+#[test]
+fn a_reply_may_be_long_but_not_endless() {
+    let line = |length: usize| format!("220 {}\r\n", "x".repeat(length - 4)).leak() as &'static str;
+    let (report, _) = drive(&plain(), [Say(line(8192)), EHLO, QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    let long = own(Kind::ProtocolError, code::REPLY_TOO_LONG);
+    assert_outcome(&plain(), [Say(line(8193))], (1, -1, long));
+    let many = |count: usize| format!("{}220 end\r\n", "220-x\r\n".repeat(count - 1)).leak() as &'static str;
+    let (report, _) = drive(&plain(), [Say(many(100)), EHLO, QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert_outcome(&plain(), [Say(many(101))], (1, -1, long));
+}
+
+#[test]
+fn line_breaks_in_what_goes_on_the_wire_are_refused() {
+    let read = |key: &str| {
+        Parameters::read(&format!("{{\"ehlo_name\":\"probe\",\"{key}\":\"a\\r\\nRCPT TO:<x>\"}}"))
+    };
+    for key in ["username", "password", "from", "to", "subject", "ehlo_name"] {
+        assert!(read(key).is_err(), "{key}");
+    }
+    assert!(read("body").is_ok());
+    assert_eq!(outcome(&invalid("x".into())).0, -1);
+}

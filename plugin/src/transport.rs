@@ -1,0 +1,64 @@
+//! What the session needs of a connection: the host's in the sandbox, a scripted one in tests. Mirrors `wit/network.wit`.
+
+/// Nanoseconds since the run began.
+pub type Instant = u64;
+
+/// Why a call failed; documented in `wit/network.wit`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "documented case by case in wit/network.wit")]
+pub enum ErrorKind {
+    Denied,
+    Timeout,
+    NameNotFound,
+    ResolverFailed,
+    ResolverTimeout,
+    ConnectionRefused,
+    Unreachable,
+    ConnectionReset,
+    ConnectionClosed,
+    CertificateExpired,
+    CertificateNotYetValid,
+    CertificateNameMismatch,
+    CertificateUnknownIssuer,
+    CertificateRevoked,
+    CertificateInvalid,
+    TlsAlert,
+    TlsNotTls,
+    TlsClosed,
+    TlsUnsupported,
+    TlsFailed,
+    PlaintextBeforeTls,
+    LimitExceeded,
+    InvalidState,
+    Other,
+}
+
+/// A failed call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// What to decide on.
+    pub kind: ErrorKind,
+    /// For people.
+    pub text: String,
+}
+
+/// A done handshake.
+#[derive(Clone, Debug, Default)]
+pub struct Secured {
+    /// When it was done.
+    pub at: Instant,
+    /// What verification found wrong, and the job accepts.
+    pub verify_error: Option<String>,
+}
+
+/// One connection, to be opened first.
+pub trait Transport {
+    /// Opens it; gives the moment at which it was established.
+    fn connect(&mut self, host: &str, port: u16) -> Result<Instant, Fault>;
+    /// Does a handshake by the job's rules.
+    fn start_tls(&mut self) -> Result<Secured, Fault>;
+    /// Waits for bytes; none: the end of the stream.
+    fn read(&mut self, max: u32, wait_ms: Option<u32>) -> Result<(Vec<u8>, Instant), Fault>;
+    /// Sends all bytes; gives the moment of sending.
+    fn write(&mut self, bytes: &[u8]) -> Result<Instant, Fault>;
+}
