@@ -4,6 +4,9 @@
 
 pub mod alarm;
 pub mod catalogue;
+pub mod cli;
+pub mod config;
+pub mod demo;
 pub mod describe;
 pub mod description;
 pub mod job;
@@ -14,3 +17,4 @@ pub mod report;
 pub mod sandbox;
 pub mod schedule;
 pub mod text;
+pub mod waterfall;

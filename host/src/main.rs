@@ -1,3 +1,7 @@
 //! The command `sonde`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sonde_host::cli::main()
+}

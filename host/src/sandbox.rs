@@ -38,7 +38,7 @@ use crate::{
 const SMTP_WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.wasm"));
 const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
 /// Name of the built-in probe.
-pub const SMTP: &str = "smtp";
+pub use crate::config::sample::SMTP;
 
 /// What a component may import: ours, and what language runtimes link without using it. The latter are traps.
 const ALLOWED_IMPORTS: [&str; 6] = [

@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// A connection as the check's resource table holds it.
-pub(crate) struct Handle {
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Handle {
     connection: Connection,
     first: bool,
 }

@@ -1,0 +1,413 @@
+//! A configuration file, or the command line's parts, in; valid jobs out. Refuses the whole for any error, naming file,
+//! job and key, before anything runs.
+
+mod file;
+mod parameters;
+pub mod sample;
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    alarm::{Limit, Severity},
+    description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
+    job::{ClientIdentity, Config, Job, Secret, TlsRules, TlsVersion, Verify},
+};
+
+/// The longest time-out: a run that takes longer is not a check.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// Jobs at once, where the file does not say.
+const MAX_CONCURRENT: usize = 64;
+
+/// Why a configuration is refused.
+#[derive(Debug, Eq, PartialEq)]
+pub struct ConfigError {
+    /// The file; none: the command line.
+    pub path: Option<PathBuf>,
+    /// The job.
+    pub job: Option<String>,
+    /// The key, from the job on.
+    pub key: Option<String>,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Problem {
+    /// A file cannot be read.
+    Unreadable(PathBuf, String),
+    /// Not TOML, or of a wrong shape.
+    Toml(String),
+    /// No job in it.
+    NoJobs,
+    /// The name stands twice.
+    DuplicateJob,
+    /// A name that is none.
+    Name,
+    /// A key that nobody knows, and one that it may be meant to be.
+    Unknown(Option<String>),
+    /// A key that must be there.
+    Missing,
+    /// Two keys that exclude or need each other.
+    Contradiction(&'static str),
+    /// A value of the wrong kind; what is expected.
+    Expected(String),
+    /// A line break or NUL where there must be none.
+    LineBreak,
+    /// An environment variable that is not set.
+    Environment(String),
+    /// A field that the check does not announce, or that is no number.
+    Field(Option<String>),
+    /// Not a limit.
+    Limit(String),
+    /// TLS rules that cannot work.
+    Tls(String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        if let Some(job) = &self.job {
+            write!(f, "job `{job}`: ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        let meant = |f: &mut fmt::Formatter<'_>, meant: &Option<String>| match meant {
+            Some(meant) => write!(f, "; did you mean `{meant}`?"),
+            None => Ok(()),
+        };
+        match &self.problem {
+            Problem::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Problem::Toml(error) => f.write_str(error),
+            Problem::NoJobs => f.write_str("no [[job]] in it"),
+            Problem::DuplicateJob => f.write_str("another job has this name"),
+            Problem::Name => f.write_str("expected a text without line breaks, not empty"),
+            Problem::Unknown(known) => {
+                f.write_str("unknown key")?;
+                meant(f, known)
+            }
+            Problem::Missing => f.write_str("missing"),
+            Problem::Contradiction(text) => f.write_str(text),
+            Problem::Expected(expected) => write!(f, "expected {expected}"),
+            Problem::LineBreak => f.write_str("a line break or NUL is not allowed"),
+            Problem::Environment(name) => write!(f, "the environment variable {name} is not set"),
+            Problem::Field(known) => {
+                f.write_str("the check reports no such number")?;
+                meant(f, known)
+            }
+            Problem::Limit(error) | Problem::Tls(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A problem at a key, before file and job are known.
+struct At(Option<String>, Problem);
+
+impl At {
+    fn key(key: impl Into<String>, problem: Problem) -> Self {
+        Self(Some(key.into()), problem)
+    }
+
+    fn within(self, path: Option<&Path>, job: Option<&str>) -> ConfigError {
+        ConfigError { path: path.map(Into::into), job: job.map(Into::into), key: self.0, problem: self.1 }
+    }
+}
+
+/// What knows the checks.
+pub type Describe<'a> = &'a dyn Fn(&str) -> Option<Arc<Description>>;
+
+/// Reads and checks a file. `check_tls` says whether TLS rules can work.
+pub fn load(
+    path: &Path,
+    describe: Describe<'_>,
+    check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
+) -> Result<Config, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| At(None, Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
+    let refuse = |at: At| at.within(Some(path), None);
+    let file: file::File =
+        toml::from_str(&text).map_err(|error| refuse(At(None, Problem::Toml(shorten(&error, &text)))))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for shape in file.job {
+        let name = shape.name.clone();
+        let refuse = |at: At| at.within(Some(path), Some(&name));
+        if name.is_empty() || name.contains(char::is_control) {
+            return Err(refuse(At::key("name", Problem::Name)));
+        }
+        if names.contains(&name) {
+            return Err(refuse(At::key("name", Problem::DuplicateJob)));
+        }
+        names.push(name.clone());
+        jobs.extend(self::jobs(shape, folder, describe, check_tls).map_err(refuse)?);
+    }
+    if jobs.is_empty() {
+        return Err(refuse(At(None, Problem::NoJobs)));
+    }
+    let max_concurrent = file.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
+    Ok(Config { path: path.into(), max_concurrent, jobs })
+}
+
+/// The library's message is a picture of several lines; one is wanted, without the file's text, which may hold a secret.
+fn shorten(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+    let mut message = error.message().replace('\n', " ");
+    if let Some((_, rest)) = message.split_once("unknown field `")
+        && let Some((unknown, expected)) = rest.split_once('`')
+    {
+        let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+        if let Some(meant) = nearest(unknown, known.into_iter()) {
+            message = format!("unknown key `{unknown}`; did you mean `{meant}`?");
+        }
+    }
+    line.map_or(message.clone(), |line| format!("line {line}: {message}"))
+}
+
+fn jobs(
+    shape: file::Job,
+    folder: &Path,
+    describe: Describe<'_>,
+    check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
+) -> Result<Vec<Job>, At> {
+    let description = describe(&shape.check)
+        .ok_or_else(|| At::key("check", Problem::Expected("the name of a check, such as \"smtp\"".into())))?;
+    let hosts = match (shape.host, shape.hosts) {
+        (Some(host), None) => vec![host],
+        (None, Some(hosts)) if !hosts.is_empty() => hosts,
+        (None, None) => return Err(At::key("host", Problem::Missing)),
+        (None, Some(_)) => return Err(At::key("hosts", Problem::Expected("at least one host".into()))),
+        (Some(_), Some(_)) => {
+            return Err(At::key("host", Problem::Contradiction("either host or hosts, not both")));
+        }
+    };
+    let timeout =
+        duration(&shape.timeout).map_err(|expected| At::key("timeout", Problem::Expected(expected)))?;
+    let tls = tls(shape.tls, folder)?;
+    check_tls(&tls).map_err(|error| At::key("tls", Problem::Tls(error)))?;
+    let mut limits = Vec::new();
+    for (field, levels) in shape.alarm {
+        for (severity, name, limit) in [
+            (Severity::Warning, "warning", levels.warning),
+            (Severity::Critical, "critical", levels.critical),
+        ] {
+            let Some(limit) = limit else { continue };
+            limits.push(self::limit(
+                &description,
+                &field,
+                severity,
+                &limit.text(),
+                &format!("alarm.{field}.{name}"),
+            )?);
+        }
+    }
+    let given = parameters::from_toml(shape.parameters, &description, folder)?;
+    let mut jobs = Vec::new();
+    for host in hosts {
+        let parts =
+            Parts { name: shape.name.clone(), host, timeout, tls: tls.clone(), limits: limits.clone() };
+        jobs.push(job(parts, given.clone(), &description, &shape.check)?);
+    }
+    Ok(jobs)
+}
+
+struct Parts {
+    name: String,
+    host: String,
+    timeout: Duration,
+    tls: TlsRules,
+    limits: Vec<Limit>,
+}
+
+/// Fills in defaults, and draws from the parameters what the host itself needs.
+fn job(parts: Parts, given: Map<String, Json>, description: &Description, check: &str) -> Result<Job, At> {
+    let host = parts.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&parts.host);
+    if host.is_empty() || !host.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']')) {
+        return Err(At::key("host", Problem::Expected("a host name or address, without port".into())));
+    }
+    let parameters = parameters::complete(given, description)?;
+    let mut port = 0;
+    let mut secrets = Vec::new();
+    for parameter in &description.parameters {
+        let value = parameters.get(&parameter.name);
+        match (parameter.kind, value) {
+            (ParameterKind::Port, Some(value)) => {
+                port = value.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+            }
+            (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
+                secrets.push(Secret(secret.clone()))
+            }
+            _ => {}
+        }
+    }
+    if port == 0 {
+        return Err(At::key("parameters.port", Problem::Expected("a port, 1 to 65535".into())));
+    }
+    // Of the built-in probe: a mail needs a sender, and the person who configures it is the one to tell.
+    let has_text = |name: &str| match parameters.get(name) {
+        Some(Json::String(text)) => !text.is_empty(),
+        Some(Json::Array(list)) => !list.is_empty(),
+        _ => false,
+    };
+    if check == sample::SMTP && has_text("to") && !has_text("from") {
+        return Err(At::key(
+            "parameters.from",
+            Problem::Contradiction("needed to send a mail (`to` is not empty)"),
+        ));
+    }
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let tags = description
+        .tags
+        .iter()
+        .filter_map(|tag| Some((tag.name.clone(), text(parameters.get(&tag.parameter)?))));
+    Ok(Job {
+        check: check.to_owned(),
+        host: host.to_owned(),
+        port,
+        tags: tags.collect(),
+        secrets,
+        parameters,
+        name: parts.name,
+        timeout: parts.timeout,
+        tls: parts.tls,
+        limits: parts.limits,
+    })
+}
+
+fn limit(
+    description: &Description,
+    field: &str,
+    severity: Severity,
+    text: &str,
+    key: &str,
+) -> Result<Limit, At> {
+    let own = description.fields.iter().map(|field| (field.name.as_str(), field.kind));
+    let all = || HOST_FIELDS.iter().map(|field| (field.0, field.1)).chain(own.clone());
+    let numbers: Vec<&str> = all()
+        .filter(|(name, kind)| {
+            matches!(kind, FieldKind::Integer | FieldKind::Float) && *name != "alarm_state"
+        })
+        .map(|(name, _)| name)
+        .collect();
+    if !numbers.contains(&field) {
+        let meant = nearest(field, numbers.into_iter()).map(ToOwned::to_owned);
+        return Err(At::key(format!("alarm.{field}"), Problem::Field(meant)));
+    }
+    Limit::parse(field, severity, text).map_err(|error| At::key(key, Problem::Limit(error.to_string())))
+}
+
+fn tls(shape: file::Tls, folder: &Path) -> Result<TlsRules, At> {
+    let read = |key: &str, name: Option<PathBuf>| {
+        let Some(name) = name else { return Ok(None) };
+        let path = folder.join(name);
+        let bytes = fs::read(&path);
+        bytes
+            .map(Some)
+            .map_err(|error| At::key(format!("tls.{key}"), Problem::Unreadable(path, error.to_string())))
+    };
+    let client = match (read("client_cert", shape.client_cert)?, read("client_key", shape.client_key)?) {
+        (None, None) => None,
+        (Some(chain_pem), Some(key_pem)) => Some(ClientIdentity { chain_pem, key_pem }),
+        _ => {
+            return Err(At::key("tls", Problem::Contradiction("client_cert and client_key: both or neither")));
+        }
+    };
+    Ok(TlsRules {
+        verify: match shape.verify {
+            file::Verify::Full => Verify::Full,
+            file::Verify::Report => Verify::Report,
+            file::Verify::Off => Verify::Off,
+        },
+        server_name: shape.server_name,
+        min_version: match shape.min_version {
+            file::Version::V12 => TlsVersion::V12,
+            file::Version::V13 => TlsVersion::V13,
+        },
+        ca_pem: read("ca_file", shape.ca_file)?,
+        client,
+    })
+}
+
+/// Reads `10s`, `500ms`, `2m`; says what is expected otherwise.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let duration = number.parse::<u64>().ok().and_then(|number| match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        _ => None,
+    });
+    duration
+        .filter(|duration| !duration.is_zero() && *duration <= LONGEST_TIMEOUT)
+        .ok_or_else(|| "a time such as \"10s\", \"500ms\" or \"2m\", at most 10m".to_owned())
+}
+
+/// A job from the command line; every parameter as text. Limits are `FIELD=WARNING[,CRITICAL]`.
+#[expect(clippy::too_many_arguments, reason = "the parts of a job")]
+pub fn ad_hoc(
+    name: &str,
+    check: &str,
+    host: &str,
+    timeout: Duration,
+    parameters: &BTreeMap<String, String>,
+    tls: TlsRules,
+    limits: &[String],
+    description: &Description,
+) -> Result<Job, ConfigError> {
+    let build = || {
+        let mut judged = Vec::new();
+        for text in limits {
+            let (field, levels) = text
+                .split_once('=')
+                .ok_or_else(|| At::key("limit", Problem::Expected("FIELD=WARNING[,CRITICAL]".into())))?;
+            let (warning, critical) = levels.split_once(',').unwrap_or((levels, ""));
+            for (severity, level) in [(Severity::Warning, warning), (Severity::Critical, critical)] {
+                if !level.trim().is_empty() {
+                    judged.push(limit(description, field, severity, level, &format!("limit {field}"))?);
+                }
+            }
+        }
+        let given = parameters::from_texts(parameters, description)?;
+        let parts = Parts { name: name.to_owned(), host: host.to_owned(), timeout, tls, limits: judged };
+        job(parts, given, description, check)
+    };
+    build().map_err(|at| at.within(None, None))
+}
+
+/// The known name that differs least, if by little.
+fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let close = known.map(|name| (distance(text, name), name)).min()?;
+    (close.0 <= 1 + text.len() / 4).then_some(close.1)
+}
+
+/// Levenshtein's.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for ((y, above), pair) in b.iter().zip(row.iter().skip(1)).zip(row.iter()) {
+            let left = next.last().copied().unwrap_or_default();
+            next.push((above + 1).min(left + 1).min(pair + usize::from(x != *y)));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

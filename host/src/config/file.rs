@@ -1,0 +1,101 @@
+//! The shapes of the file; nobody else sees them. Unknown keys are refused.
+
+use std::{collections::BTreeMap, num::NonZero, path::PathBuf};
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) max_concurrent: Option<NonZero<usize>>,
+    #[serde(default)]
+    pub(super) job: Vec<Job>,
+}
+
+fn smtp() -> String {
+    super::sample::SMTP.to_owned()
+}
+
+fn ten_seconds() -> String {
+    "10s".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Job {
+    pub(super) name: String,
+    #[serde(default = "smtp")]
+    pub(super) check: String,
+    pub(super) host: Option<String>,
+    pub(super) hosts: Option<Vec<String>>,
+    #[serde(default = "ten_seconds")]
+    pub(super) timeout: String,
+    #[serde(default)]
+    pub(super) parameters: toml::Table,
+    #[serde(default)]
+    pub(super) tls: Tls,
+    #[serde(default)]
+    pub(super) alarm: BTreeMap<String, Levels>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tls {
+    pub(super) verify: Verify,
+    pub(super) server_name: Option<String>,
+    pub(super) min_version: Version,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verify {
+    #[default]
+    Full,
+    Report,
+    Off,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) enum Version {
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Levels {
+    pub(super) warning: Option<Bound>,
+    pub(super) critical: Option<Bound>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or, for example, \"< 30\"")]
+pub(super) enum Bound {
+    Integer(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl Bound {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Integer(number) => number.to_string(),
+            Self::Float(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// Where a secret stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    pub(super) file: Option<PathBuf>,
+    pub(super) env: Option<String>,
+}

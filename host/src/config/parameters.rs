@@ -1,0 +1,167 @@
+//! A check's parameters: what a file or the command line gives in, JSON of the described kinds out.
+
+use std::{collections::BTreeMap, env, fs, path::Path};
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use super::{At, Problem, file, nearest};
+use crate::description::{Description, Parameter, ParameterKind};
+
+fn known<'a>(name: &str, description: &'a Description) -> Result<&'a Parameter, At> {
+    description.parameters.iter().find(|parameter| parameter.name == name).ok_or_else(|| {
+        let meant = nearest(name, description.parameters.iter().map(|parameter| parameter.name.as_str()));
+        At::key(format!("parameters.{name}"), Problem::Unknown(meant.map(ToOwned::to_owned)))
+    })
+}
+
+/// From a file's table; secrets are read.
+pub(super) fn from_toml(
+    table: toml::Table,
+    description: &Description,
+    folder: &Path,
+) -> Result<Map<String, Json>, At> {
+    let mut given = Map::new();
+    for (name, value) in table {
+        let parameter = known(&name, description)?;
+        let expected = || At::key(format!("parameters.{name}"), Problem::Expected(expectation(parameter)));
+        let value = match (parameter.kind, value) {
+            (ParameterKind::Secret, value @ toml::Value::Table(_)) => {
+                Json::String(secret(&name, value, folder)?)
+            }
+            (_, toml::Value::String(text)) => Json::String(text),
+            (_, toml::Value::Integer(number)) => Json::from(number),
+            (_, toml::Value::Float(number)) => Json::from(number),
+            (_, toml::Value::Boolean(value)) => Json::from(value),
+            (_, toml::Value::Array(list)) => {
+                let texts: Option<Vec<_>> = list.iter().map(|item| item.as_str().map(Json::from)).collect();
+                Json::Array(texts.ok_or_else(expected)?)
+            }
+            _ => return Err(expected()),
+        };
+        given.insert(name, value);
+    }
+    Ok(given)
+}
+
+/// From texts; a list is parted by commas.
+pub(super) fn from_texts(
+    texts: &BTreeMap<String, String>,
+    description: &Description,
+) -> Result<Map<String, Json>, At> {
+    let mut given = Map::new();
+    for (name, text) in texts {
+        let parameter = known(name, description)?;
+        let value = match parameter.kind {
+            ParameterKind::Text | ParameterKind::Secret => Json::String(text.clone()),
+            ParameterKind::TextList => {
+                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect()
+            }
+            // Numbers and booleans are written as in JSON; anything else is refused with the others below.
+            _ => serde_json::from_str(text).unwrap_or(Json::Null),
+        };
+        given.insert(name.clone(), value);
+    }
+    Ok(given)
+}
+
+fn secret(name: &str, value: toml::Value, folder: &Path) -> Result<String, At> {
+    let refuse = |problem| At::key(format!("parameters.{name}"), problem);
+    let expected = || refuse(Problem::Expected("text, { file = \"…\" } or { env = \"…\" }".into()));
+    let source = file::Source::deserialize(value).map_err(|_| expected())?;
+    match (source.file, source.env) {
+        (Some(file), None) => {
+            let path = folder.join(file);
+            let text = fs::read_to_string(&path)
+                .map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))?;
+            let text =
+                text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+            Ok(text.to_owned())
+        }
+        (None, Some(variable)) => env::var(&variable).map_err(|_| refuse(Problem::Environment(variable))),
+        _ => Err(expected()),
+    }
+}
+
+/// Fills in defaults and checks every value.
+pub(super) fn complete(
+    mut given: Map<String, Json>,
+    description: &Description,
+) -> Result<Map<String, Json>, At> {
+    for parameter in &description.parameters {
+        if !given.contains_key(&parameter.name) && parameter.conditional_defaults.is_empty() {
+            default(&mut given, parameter, parameter.default.as_ref())?;
+        }
+    }
+    // After the others: these depend on them.
+    for parameter in &description.parameters {
+        if !given.contains_key(&parameter.name) {
+            let met = |name: &str, value: &Json| given.get(name) == Some(value);
+            let conditional = parameter
+                .conditional_defaults
+                .iter()
+                .find(|default| met(&default.parameter, &default.equals));
+            let value =
+                conditional.map(|conditional| &conditional.default).or(parameter.default.as_ref()).cloned();
+            default(&mut given, parameter, value.as_ref())?;
+        }
+    }
+    for parameter in &description.parameters {
+        if let Some(value) = given.get(&parameter.name) {
+            check(parameter, value)?;
+        }
+    }
+    Ok(given)
+}
+
+fn default(given: &mut Map<String, Json>, parameter: &Parameter, value: Option<&Json>) -> Result<(), At> {
+    if parameter.required {
+        return Err(At::key(format!("parameters.{}", parameter.name), Problem::Missing));
+    }
+    if let Some(value) = value {
+        given.insert(parameter.name.clone(), value.clone());
+    }
+    Ok(())
+}
+
+fn check(parameter: &Parameter, value: &Json) -> Result<(), At> {
+    let refuse = |problem| Err(At::key(format!("parameters.{}", parameter.name), problem));
+    let texts: Vec<&str> = match value {
+        Json::String(text) => vec![text],
+        Json::Array(list) => list.iter().filter_map(Json::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let fits = match parameter.kind {
+        ParameterKind::Text | ParameterKind::Secret => value.is_string(),
+        ParameterKind::TextList => value.is_string() || value.is_array(),
+        ParameterKind::Integer => value.is_i64(),
+        ParameterKind::Number => value.is_number(),
+        ParameterKind::Boolean => value.is_boolean(),
+        ParameterKind::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
+    };
+    let chosen = parameter.choices.is_empty()
+        || texts.iter().all(|text| parameter.choices.iter().any(|choice| choice == text));
+    if !fits || !chosen {
+        return refuse(Problem::Expected(expectation(parameter)));
+    }
+    if parameter.single_line && texts.iter().any(|text| text.contains(['\r', '\n', '\0'])) {
+        return refuse(Problem::LineBreak);
+    }
+    Ok(())
+}
+
+fn expectation(parameter: &Parameter) -> String {
+    if !parameter.choices.is_empty() {
+        return format!("one of {}", parameter.choices.join(", "));
+    }
+    match parameter.kind {
+        ParameterKind::Text => "a text",
+        ParameterKind::Integer => "a whole number",
+        ParameterKind::Number => "a number",
+        ParameterKind::Boolean => "true or false",
+        ParameterKind::TextList => "a list of texts",
+        ParameterKind::Secret => "text, { file = \"…\" } or { env = \"…\" }",
+        ParameterKind::Port => "a port, 1 to 65535",
+    }
+    .to_owned()
+}

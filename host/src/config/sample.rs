@@ -1,0 +1,61 @@
+//! A sample configuration, from what the checks tell about themselves: descriptions in, TOML out that loads as it is.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use crate::description::{Description, ParameterKind};
+
+/// Name of the built-in probe, a job's check where none is named.
+pub const SMTP: &str = "smtp";
+
+const HEAD: &str = "\
+# Jobs that run at once.
+# max_concurrent = 64
+";
+
+const JOB: &str = r#"
+[[job]]
+# Tag `job`; unique in this file.
+name = "mx1"
+# Which check; see `sonde describe`.
+# check = "smtp"
+# One host, or hosts = ["…", "…"]: one job for each.
+host = "mx1.example.org"
+# For the whole run of the job.
+# timeout = "10s"
+"#;
+
+const TAIL: &str = r#"
+[job.tls]
+# full: a bad certificate ends the session; report: go on, say so, send no credentials; off.
+# verify = "full"
+# server_name = "mail.example.org"
+# min_version = "1.2"
+# ca_file = "private-ca.pem"
+# client_cert = "client.pem"
+# client_key = "client.key"
+
+[job.alarm]
+# A number means "more than"; or "> x", ">= x", "< x", "<= x", "== x", "!= x".
+connect_time_ms = { warning = 200, critical = 1000 }
+cert_days_left = { warning = "< 30", critical = "< 7" }
+"#;
+
+/// Writes it: one job with every parameter of the first check.
+#[must_use]
+pub fn sample(checks: &[Arc<Description>]) -> String {
+    let mut text = HEAD.to_owned();
+    for check in checks.iter().take(1) {
+        text.push_str(JOB);
+        text.push_str("\n[job.parameters]\n");
+        for parameter in &check.parameters {
+            let value = match (&parameter.default, parameter.kind) {
+                (_, ParameterKind::Secret) => "{ file = \"/run/secrets/smtp\" }".to_owned(),
+                (Some(default), _) => default.to_string(),
+                (None, _) => "…".to_owned(),
+            };
+            let _infallible = writeln!(text, "# {}\n# {} = {value}", parameter.doc, parameter.name);
+        }
+        text.push_str(TAIL);
+    }
+    text
+}
