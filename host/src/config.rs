@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The longest time-out: a run that takes longer is not a check.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
 /// Jobs at once, where the file does not say.
 const MAX_CONCURRENT: usize = 64;
 
@@ -89,7 +89,6 @@ impl fmt::Display for ConfigError {
         };
         match &self.problem {
             Problem::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            Problem::Toml(error) => f.write_str(error),
             Problem::NoJobs => f.write_str("no [[job]] in it"),
             Problem::DuplicateJob => f.write_str("another job has this name"),
             Problem::Name => f.write_str("expected a text without line breaks, not empty"),
@@ -106,7 +105,7 @@ impl fmt::Display for ConfigError {
                 f.write_str("the check reports no such number")?;
                 meant(f, known)
             }
-            Problem::Limit(error) | Problem::Tls(error) => f.write_str(error),
+            Problem::Toml(error) | Problem::Limit(error) | Problem::Tls(error) => f.write_str(error),
         }
     }
 }
@@ -248,7 +247,7 @@ fn job(parts: Parts, given: Map<String, Json>, description: &Description, check:
                 port = value.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
             }
             (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
-                secrets.push(Secret(secret.clone()))
+                secrets.push(Secret(secret.clone()));
             }
             _ => {}
         }
@@ -322,7 +321,10 @@ fn tls(shape: file::Tls, folder: &Path) -> Result<TlsRules, At> {
         (None, None) => None,
         (Some(chain_pem), Some(key_pem)) => Some(ClientIdentity { chain_pem, key_pem }),
         _ => {
-            return Err(At::key("tls", Problem::Contradiction("client_cert and client_key: both or neither")));
+            return Err(At::key(
+                "tls",
+                Problem::Contradiction("client_cert and client_key: both or neither"),
+            ));
         }
     };
     Ok(TlsRules {

@@ -300,7 +300,7 @@ impl Connection {
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tls::pump(tls, &mut self.tcp).await?
+                    tls::pump(tls, &mut self.tcp).await?;
                 }
                 Err(error) => return Err(error),
             }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// A time stamp further back than this is a clock that was set, not a late reader.
-const OLDEST_ARRIVAL: Duration = Duration::from_secs(60);
+const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
 
 /// The stream.
 pub(super) struct Tcp {
@@ -99,11 +99,14 @@ mod tests {
 
     #[test]
     fn without_a_usable_time_stamp_the_time_of_reading_counts() {
-        let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_secs(1_000));
+        let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_millis(1_000_500));
         assert_eq!(arrival(now, wall, None), now);
         assert_eq!(arrival(now, wall, Some(Duration::from_secs(1_001))), now);
-        assert_eq!(arrival(now, wall, Some(Duration::from_secs(900))), now);
-        assert_eq!(arrival(now, wall, Some(Duration::from_secs(999))), now - Duration::from_secs(1));
+        assert_eq!(arrival(now, wall, Some(Duration::from_mins(15))), now);
+        assert_eq!(
+            arrival(now, wall, Some(Duration::from_millis(999_500))),
+            now.checked_sub(Duration::from_secs(1)).unwrap()
+        );
     }
 
     #[cfg(target_os = "linux")]

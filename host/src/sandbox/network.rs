@@ -31,7 +31,7 @@ impl HostConnection for State {
         self.charge_call()?;
         self.connections += 1;
         if self.connections > limits::CONNECTIONS {
-            return Ok(Err(self.exceeded("connections")));
+            return Ok(Err(exceeded("connections")));
         }
         let first = self.connections == 1;
         let mut other = Measured::default();
@@ -39,7 +39,7 @@ impl HostConnection for State {
         match net::connect(&self.grant, &to.host, to.port, self.clock, self.deadline, measured).await {
             Ok(connection) => match self.table.push(Handle { connection, first }) {
                 Ok(handle) => Ok(Ok(handle)),
-                Err(_full) => Ok(Err(self.exceeded("connections"))),
+                Err(_full) => Ok(Err(exceeded("connections"))),
             },
             Err(error) => Ok(Err(self.remember(error))),
         }
@@ -80,7 +80,7 @@ impl HostConnection for State {
     ) -> wasmtime::Result<Result<Received, Error>> {
         self.charge_call()?;
         if self.received > limits::TRAFFIC_BYTES {
-            return Ok(Err(self.exceeded("received bytes")));
+            return Ok(Err(exceeded("received bytes")));
         }
         let deadline = wait_ms.map_or(self.deadline, |wait| {
             self.deadline.min(Instant::now() + Duration::from_millis(u64::from(wait)))
@@ -103,7 +103,7 @@ impl HostConnection for State {
         self.charge_call()?;
         self.sent += u64::try_from(bytes.len())?;
         if self.sent > limits::TRAFFIC_BYTES {
-            return Ok(Err(self.exceeded("sent bytes")));
+            return Ok(Err(exceeded("sent bytes")));
         }
         match self.table.get_mut(&this)?.connection.write(&bytes, self.deadline).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
@@ -117,6 +117,10 @@ impl HostConnection for State {
     }
 }
 
+fn exceeded(what: &str) -> Error {
+    Error { kind: ErrorKind::LimitExceeded, text: format!("the run's share of {what} is used up") }
+}
+
 impl State {
     /// Converts an error for the check, and keeps its number for the line.
     fn remember(&mut self, error: NetError) -> Error {
@@ -124,10 +128,6 @@ impl State {
         self.faults.retain(|(known, _)| *known != kind);
         self.faults.push((kind, error.host_error));
         Error { kind, text: error.text }
-    }
-
-    fn exceeded(&mut self, what: &str) -> Error {
-        Error { kind: ErrorKind::LimitExceeded, text: format!("the run's share of {what} is used up") }
     }
 
     /// The number of a network error that the check reports: that of the call which failed so.
