@@ -392,23 +392,8 @@ pub fn ad_hoc(
 
 /// The known name that differs least, if by little.
 fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let close = known.map(|name| (distance(text, name), name)).min()?;
+    let close = known.map(|name| (strsim::osa_distance(text, name), name)).min()?;
     (close.0 <= 1 + text.len() / 4).then_some(close.1)
-}
-
-/// Levenshtein's.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut next = vec![i + 1];
-        for ((y, above), pair) in b.iter().zip(row.iter().skip(1)).zip(row.iter()) {
-            let left = next.last().copied().unwrap_or_default();
-            next.push((above + 1).min(left + 1).min(pair + usize::from(x != *y)));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `sonde demo` probes: a small mail server of our own on loopback, and the cases with what each must come to.
+//! What `sonde demo` probes: our own mail server's addresses in, the cases out, each with what it must come to.
 
 pub mod server;
 
@@ -22,25 +22,80 @@ pub struct Case {
     pub expected_sequence: i64,
 }
 
-/// All modes, a sent mail and a refused recipient.
+/// The step that refuses a recipient, as in `sequence_code`.
+const RCPT_STEP: i64 = 6;
+
+/// All modes, all login mechanisms, a sent mail and a refused recipient.
 #[must_use]
 pub fn cases(server: &Server) -> Vec<Case> {
-    let login = [("username", USERNAME), ("password", PASSWORD)];
-    let case = |title, connection: &str, port, more: &[(&str, &str)]| {
-        let all = [("connection", connection)].into_iter().chain(more.iter().copied());
-        let parameters = all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let case = |title, connection: &str, more: &[(&str, &str)]| {
+        let port = match connection {
+            "plain" => server.plain.port(),
+            "starttls" => server.starttls.port(),
+            _ => server.tls.port(),
+        };
+        let port_text = port.to_string();
+        let parameters = [("connection", connection), ("port", &*port_text)]
+            .iter()
+            .chain(more)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Case { title, parameters, port, expected: Outcome::Success, expected_sequence: 0 }
     };
-    let mail = |to| [login[0], login[1], ("from", "probe@example.org"), ("to", to), ("subject", "Sonde")];
+    let login = |mechanism| [("username", USERNAME), ("password", PASSWORD), ("auth", mechanism)];
+    let mail = |to| {
+        [
+            ("from", "probe@example.org"),
+            ("to", to),
+            ("subject", "Sonde demonstration"),
+            ("body", "<p>Sent by sonde demo.</p>"),
+        ]
+    };
     vec![
-        case("A plain session", "plain", server.plain.port(), &[]),
-        case("STARTTLS and a login", "starttls", server.starttls.port(), &login),
-        case("TLS from the first byte and a login", "tls", server.tls.port(), &login),
-        case("A mail over TLS", "tls", server.tls.port(), &mail(RECIPIENT)),
+        case("A plain session", "plain", &[]),
+        case("STARTTLS and a login by CRAM-MD5", "starttls", &login("cram-md5")),
+        case("TLS from the first byte and a login by LOGIN", "tls", &login("login")),
+        case(
+            "A mail over TLS, after a login by PLAIN",
+            "tls",
+            &[&login("plain")[..], &mail(RECIPIENT)[..]].concat(),
+        ),
         Case {
             expected: Outcome::Rejected,
-            expected_sequence: 6,
-            ..case("A refused recipient", "starttls", server.starttls.port(), &mail(REFUSED))
+            expected_sequence: RCPT_STEP,
+            ..case("A refused recipient", "starttls", &mail(REFUSED))
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_case_goes_to_the_port_of_its_connection() {
+        let server = Server::start().await.unwrap();
+        let cases = cases(&server);
+        assert_eq!(cases.len(), 5);
+        for case in &cases {
+            let address = match &*case.parameters["connection"] {
+                "plain" => server.plain,
+                "starttls" => server.starttls,
+                "tls" => server.tls,
+                other => panic!("{other}"),
+            };
+            assert_eq!(case.port, address.port(), "{}", case.title);
+            assert_eq!(case.parameters["port"], case.port.to_string(), "{}", case.title);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_refused_recipient_is_to_fail() {
+        let server = Server::start().await.unwrap();
+        for case in cases(&server) {
+            let refused = case.parameters.get("to").is_some_and(|to| to == REFUSED);
+            let expected = if refused { (Outcome::Rejected, 6) } else { (Outcome::Success, 0) };
+            assert_eq!((case.expected, case.expected_sequence), expected, "{}", case.title);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod error;
 mod grant;
+mod resolve;
 mod tcp;
 mod tls;
 
@@ -12,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustls::ClientConnection;
 use tokio::time;
 
 pub use self::{
@@ -20,7 +20,7 @@ pub use self::{
     grant::Grant,
     tls::check_tls_rules,
 };
-use self::{tcp::Tcp, tls::Session};
+use self::{resolve::resolve, tcp::Tcp, tls::Session};
 use crate::{catalogue::HostError, job::TlsRules, report::Measured};
 
 /// A run's beginning, that all its instants count from.
@@ -79,7 +79,9 @@ pub struct Secured {
 /// One connection.
 pub struct Connection {
     tcp: Tcp,
-    tls: Option<Box<ClientConnection>>,
+    tls: Option<Box<Session>>,
+    /// A handshake began and did not succeed: what is said now would be neither safe nor understood.
+    spoilt: bool,
     /// Received before TLS and not yet handed out.
     plain: Vec<u8>,
     /// Plaintext was exchanged.
@@ -106,6 +108,18 @@ pub async fn connect(
         ));
     }
     let addresses = resolve(host, port, deadline, measured).await?;
+    connect_to(addresses, grant, host, port, clock, deadline, measured).await
+}
+
+async fn connect_to(
+    addresses: Vec<SocketAddr>,
+    grant: &Grant,
+    host: &str,
+    port: u16,
+    clock: RunClock,
+    deadline: Instant,
+    measured: &mut Measured,
+) -> Result<Connection, NetError> {
     let mut granted = Vec::new();
     for address in addresses {
         if grant.allows(address.ip()) {
@@ -140,6 +154,7 @@ pub async fn connect(
                 return Ok(Connection {
                     tcp,
                     tls: None,
+                    spoilt: false,
                     plain: Vec::new(),
                     spoke_plain: false,
                     host: host.to_owned(),
@@ -160,43 +175,6 @@ pub async fn connect(
     Err(last)
 }
 
-async fn resolve(
-    host: &str,
-    port: u16,
-    deadline: Instant,
-    measured: &mut Measured,
-) -> Result<Vec<SocketAddr>, NetError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let started = Instant::now();
-    let looked_up = time::timeout_at(deadline.into(), tokio::net::lookup_host((host, port))).await;
-    match looked_up {
-        Err(_late) => Err(NetError::new(HostError::ResolverTimeout, format!("resolve {host}: no answer"))),
-        Ok(Err(error)) => {
-            measured.dns = Some(started.elapsed());
-            Err(NetError::resolve(host, &error))
-        }
-        Ok(Ok(found)) => {
-            measured.dns = Some(started.elapsed());
-            let mut addresses: Vec<SocketAddr> = Vec::new();
-            for address in found {
-                let address = SocketAddr::new(address.ip().to_canonical(), port);
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-            }
-            if addresses.is_empty() {
-                return Err(NetError::new(
-                    HostError::NameNotFound,
-                    format!("resolve {host}: it has no address"),
-                ));
-            }
-            Ok(addresses)
-        }
-    }
-}
-
 impl Connection {
     /// How it came about.
     #[must_use]
@@ -211,11 +189,9 @@ impl Connection {
         deadline: Instant,
         measured: &mut Measured,
     ) -> Result<Secured, NetError> {
-        if self.tls.is_some() {
-            return Err(NetError::new(
-                HostError::CheckState,
-                format!("TLS with {}: it is on already", self.peer),
-            ));
+        if self.tls.is_some() || self.spoilt {
+            let state = if self.spoilt { "it failed before" } else { "it is on already" };
+            return Err(NetError::new(HostError::CheckState, format!("TLS with {}: {state}", self.peer)));
         }
         let mut byte = [0; 1];
         let injected = self.spoke_plain && matches!(self.tcp.try_peek(&mut byte), Ok(1..));
@@ -226,6 +202,7 @@ impl Connection {
         // Reading the system's roots takes milliseconds that are not the server's.
         let mut session =
             Session::new(rules, &self.host).map_err(|text| NetError::new(HostError::TlsFailed, text))?;
+        self.spoilt = true;
         let started = Instant::now();
         let done = time::timeout_at(deadline.into(), session.handshake(&mut self.tcp)).await;
         let ended = Instant::now();
@@ -250,7 +227,8 @@ impl Connection {
                     secured_at: self.clock.at(ended),
                     verify_error: measured.tls_facts.verify_error.clone(),
                 };
-                self.tls = Some(Box::new(session.into_connection()));
+                self.tls = Some(Box::new(session));
+                self.spoilt = false;
                 Ok(secured)
             }
         }
@@ -267,11 +245,14 @@ impl Connection {
     }
 
     async fn receive(&mut self, max: usize) -> io::Result<Received> {
-        let mut buffer = vec![0; max];
+        self.usable()?;
+        // None is the mark of the end.
+        let max = max.max(1);
         let Some(tls) = &mut self.tls else {
             self.spoke_plain = true;
             let mut arrived = self.tcp.last_arrival();
             if self.plain.is_empty() {
+                let mut buffer = vec![0; max];
                 let (count, at) = self.tcp.read(&mut buffer).await?;
                 buffer.truncate(count);
                 self.plain = buffer;
@@ -283,40 +264,26 @@ impl Connection {
             let bytes = std::mem::replace(&mut self.plain, rest);
             return Ok(Received { bytes, received_at: self.clock.at(arrived) });
         };
-        loop {
-            match io::Read::read(&mut tls.reader(), &mut buffer) {
-                Ok(count) => {
-                    buffer.truncate(count);
-                    return Ok(Received {
-                        bytes: buffer,
-                        received_at: self.clock.at(self.tcp.last_arrival()),
-                    });
-                }
-                // Without close_notify: whether that matters is the dialogue's to judge.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Ok(Received {
-                        bytes: Vec::new(),
-                        received_at: self.clock.at(self.tcp.last_arrival()),
-                    });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tls::pump(tls, &mut self.tcp).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let bytes = tls.read(max, &mut self.tcp).await?;
+        Ok(Received { bytes, received_at: self.clock.at(self.tcp.last_arrival()) })
+    }
+
+    fn usable(&self) -> io::Result<()> {
+        if self.spoilt { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
     /// Sends all of `bytes`; gives the moment at which the network took them.
     pub async fn write(&mut self, bytes: &[u8], deadline: Instant) -> Result<Duration, NetError> {
         let peer = self.peer;
         let sending = async {
+            self.usable()?;
             match &mut self.tls {
                 None => {
                     self.spoke_plain = true;
-                    self.tcp.write_all(bytes).await
+                    self.tcp.outgoing().extend(bytes);
+                    self.tcp.flush().await
                 }
-                Some(tls) => tls::write_all(tls, &mut self.tcp, bytes).await,
+                Some(tls) => tls.write_all(bytes, &mut self.tcp).await,
             }
         };
         // The command goes out when the kernel takes it: the moment before, or a busy machine would shorten the phase.

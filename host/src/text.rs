@@ -1,5 +1,7 @@
 //! Foreign text on its way out: a server's or a check's words in; one clean, short line without secrets out.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use crate::job::Secret;
 
 /// The longest text of a field.
@@ -38,34 +40,22 @@ pub fn clean(text: &str) -> String {
     clean_to(text, TEXT_BYTES)
 }
 
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let six = usize::try_from(group >> (18 - 6 * at) & 63).unwrap_or_default();
-            text.push(if at <= chunk.len() {
-                BASE64.get(six).map_or('=', |byte| char::from(*byte))
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
-/// Replaces every secret, as it is and in base64, by `***`.
+/// Replaces every secret, as it is and in base64, by `***`. In base64 also where it stands inside a longer text, as in the
+/// answer of AUTH PLAIN: of the three ways in which it then falls on groups of three bytes, the whole groups.
 #[must_use]
 pub fn mask(text: &str, secrets: &[Secret]) -> String {
     let mut masked = text.to_owned();
     for Secret(secret) in secrets.iter().filter(|secret| !secret.0.is_empty()) {
-        for form in [clean(secret), base64(secret.as_bytes()), secret.clone()] {
-            if !form.is_empty() {
-                masked = masked.replace(&form, "***");
-            }
+        let mut forms = vec![secret.clone(), clean(secret), BASE64_STANDARD.encode(secret.as_bytes())];
+        for skipped in 0..3 {
+            let inner = secret.as_bytes().get(skipped..).unwrap_or_default();
+            let whole = inner.len() / 3 * 3;
+            forms.push(BASE64_STANDARD.encode(inner.get(..whole).unwrap_or_default()));
+        }
+        // The longest first, or a part of it would hide the rest.
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        for form in forms.iter().filter(|form| !form.is_empty()) {
+            masked = masked.replace(form, "***");
         }
     }
     masked
@@ -90,5 +80,15 @@ mod tests {
     fn secrets_are_masked_also_in_base64() {
         let secrets = [Secret("hunter2".into())];
         assert_eq!(mask("535 hunter2 aHVudGVyMg==", &secrets), "535 *** ***");
+    }
+
+    #[test]
+    fn secrets_are_masked_inside_a_longer_base64_text() {
+        for user in ["", "u", "us", "use"] {
+            let secrets = [Secret("open-sesame".into())];
+            let answer = BASE64_STANDARD.encode(format!("\0{user}\0open-sesame").as_bytes());
+            let masked = mask(&answer, &secrets);
+            assert!(masked.contains("***") && masked.len() < answer.len() - 8, "{answer} became {masked}");
+        }
     }
 }

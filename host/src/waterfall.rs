@@ -2,137 +2,324 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Outcome, Value};
+use crate::{
+    report::{Outcome, Value},
+    text,
+};
 
 /// Columns of the whole picture.
 const WIDTH: usize = 80;
+/// Columns before the bars: two of margin, the label, a space.
+const LABEL: usize = 8;
 /// Columns of the bars.
-const BARS: usize = 48;
+const BARS: usize = WIDTH - LABEL - 3 - 14;
+/// Columns of the text beside a label.
+const TEXT: usize = WIDTH - LABEL - 3;
+/// Lines of one text.
+const LINES: usize = 6;
 /// Phases in the order in which they happen; TLS moves behind STARTTLS where there is one.
 const PHASES: [&str; 12] = [
     "dns", "connect", "tls", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "message", "quit",
 ];
 
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const CYAN: &str = "36";
+
+fn field<'a>(fields: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+    fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
 fn time(fields: &[(String, Value)], phase: &str) -> Option<f64> {
-    let name = format!("{phase}_time_ms");
-    fields.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_number())
+    let time = field(fields, &format!("{phase}_time_ms"))?.as_number()?;
+    time.is_finite().then_some(time.max(0.0))
 }
 
 fn shown(fields: &[(String, Value)], name: &str) -> Option<String> {
-    fields.iter().find(|(known, _)| known == name).map(|(_, value)| match value {
+    let shown = match field(fields, name)? {
         Value::Integer(value) => value.to_string(),
         Value::Float(value) => value.to_string(),
         Value::Boolean(value) => value.to_string(),
-        Value::Text(value) => value.clone(),
-    })
+        Value::Text(value) => text::clean(value),
+    };
+    Some(shown).filter(|shown| !shown.is_empty())
+}
+
+fn joined(fields: &[(String, Value)], names: &[&str]) -> String {
+    names.iter().filter_map(|name| shown(fields, name)).collect::<Vec<_>>().join("  ")
 }
 
 /// Draws it. `colour` only for a terminal that wants it.
 #[must_use]
 pub fn render(title: &str, fields: &[(String, Value)], outcome: Outcome, colour: bool) -> String {
+    let success = outcome == Outcome::Success;
     let paint =
         |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
-    let mark = if outcome == Outcome::Success { "32" } else { "31" };
-    let mut phases = PHASES.to_vec();
-    if time(fields, "starttls").is_some() {
-        phases.retain(|phase| *phase != "tls");
-        phases.insert(5, "tls");
-    }
-    let measured: Vec<(&str, f64)> =
-        phases.iter().filter_map(|phase| Some((*phase, time(fields, phase)?.max(0.0)))).collect();
-    let sum: f64 = measured.iter().map(|(_, time)| time).sum();
-    let total = time(fields, "total").unwrap_or(sum).max(sum).max(f64::MIN_POSITIVE);
+    let mark = if success { GREEN } else { RED };
+    let title = cut(&text::clean(title), WIDTH - 2 - outcome.name().len());
+    let mut picture = format!("{title}  {}\n", paint(mark, outcome.name()));
 
-    let mut picture = format!("{}  {}\n", cut(title, WIDTH - 20), paint(mark, outcome.name()));
+    let measured = measured(fields);
+    let sum: f64 = measured.iter().map(|(_, time)| time).sum();
+    let total = time(fields, "total").unwrap_or(sum).max(sum);
+    let last = field(fields, "phase").filter(|_| !success);
     let mut begin = 0.0;
-    for (phase, time) in &measured {
+    for (phase, time) in measured {
+        let failed = matches!(last, Some(Value::Text(last)) if last == phase);
         let from = column(begin, total).min(BARS - 1);
-        let length = column(begin + time, total).saturating_sub(from).clamp(1, BARS - from);
-        let bar = format!(
-            "{}{}{}",
-            " ".repeat(from),
-            paint("36", &"█".repeat(length)),
-            " ".repeat(BARS - from - length)
-        );
-        let _infallible = writeln!(picture, "  {phase:<9}{bar} {:>12} ms", format!("{time:.3}"));
+        let length = column(begin + time, total).saturating_sub(from).max(1);
+        let bar = paint(if failed { RED } else { CYAN }, &"█".repeat(length));
+        let (before, after) = (" ".repeat(from), " ".repeat(BARS - from - length));
+        let _infallible = writeln!(picture, "  {phase:<LABEL$} {before}{bar}{after} {}", milliseconds(time));
         begin += time;
     }
     if let Some(total) = time(fields, "total") {
-        let _infallible =
-            writeln!(picture, "  {:<9}{} {:>12} ms", "total", " ".repeat(BARS), format!("{total:.3}"));
+        let axis = "─".repeat(BARS - 2);
+        let _infallible = writeln!(picture, "  {:<LABEL$} ├{axis}┤ {}", "total", milliseconds(total));
     }
-    for (label, names) in [
-        ("server", ["banner", "ip"].as_slice()),
-        ("reply", &["reply_code", "enhanced_status", "queue_id"]),
-        ("tls", &["tls_version", "tls_cipher"]),
-        ("cert", &["cert_days_left", "cert_issuer"]),
-        ("verify", &["verify_error"]),
-        ("alarm", &["alarm"]),
-        ("error", &["error_code", "error"]),
+
+    for (label, code, text) in [
+        ("server", None, joined(fields, &["ip", "banner"])),
+        ("reply", None, joined(fields, &["reply_code", "enhanced_status", "queue_id"])),
+        ("tls", None, joined(fields, &["tls_version", "tls_cipher"])),
+        ("cert", None, certificate(fields)),
+        ("verify", Some(RED), joined(fields, &["verify_error"])),
+        ("alarm", Some(YELLOW), joined(fields, &["alarm"])),
+        ("error", Some(RED), if success { String::new() } else { joined(fields, &["error_code", "error"]) }),
     ] {
-        if label == "error" && outcome == Outcome::Success {
-            continue;
-        }
-        let words: Vec<String> = names
-            .iter()
-            .filter_map(|name| {
-                let shown = shown(fields, name)?;
-                Some(if *name == "cert_days_left" { format!("{shown} days left,") } else { shown })
-            })
-            .collect();
-        if !words.is_empty() {
-            let _infallible = writeln!(picture, "  {label:<9}{}", cut(&words.join("  "), WIDTH - 11));
+        for (number, line) in wrap(&text).iter().enumerate() {
+            let label = if number == 0 { label } else { "" };
+            let line = code.map_or_else(|| line.clone(), |code| paint(code, line));
+            let _infallible = writeln!(picture, "  {label:<LABEL$} {line}");
         }
     }
     picture
+}
+
+fn measured(fields: &[(String, Value)]) -> Vec<(&'static str, f64)> {
+    let mut phases = PHASES.to_vec();
+    if time(fields, "starttls").is_some() {
+        phases.retain(|phase| *phase != "tls");
+        let behind = phases.iter().position(|phase| *phase == "starttls").map_or(phases.len(), |at| at + 1);
+        phases.insert(behind, "tls");
+    }
+    phases.into_iter().filter_map(|phase| Some((phase, time(fields, phase)?))).collect()
+}
+
+fn certificate(fields: &[(String, Value)]) -> String {
+    let days = match field(fields, "cert_days_left") {
+        Some(Value::Integer(days)) => {
+            let plural = if days.unsigned_abs() == 1 { "" } else { "s" };
+            let number = days.unsigned_abs();
+            Some(if *days < 0 {
+                format!("ended within the last {number} day{plural}")
+            } else {
+                format!("{number} day{plural} left")
+            })
+        }
+        _ => None,
+    };
+    let issuer = shown(fields, "cert_issuer").map(|issuer| format!("issued by {issuer}"));
+    days.into_iter().chain(issuer).collect::<Vec<_>>().join(", ")
+}
+
+/// Always 13 columns.
+fn milliseconds(time: f64) -> String {
+    let number = if time < 999_999.0 { format!("{time:.3}") } else { format!("{time:.3e}") };
+    format!("{number:>10} ms")
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "0 to BARS"
+    reason = "0 to BARS; a quotient of zeros becomes 0"
 )]
 fn column(time: f64, total: f64) -> usize {
     (time / total * BARS as f64).round().clamp(0.0, BARS as f64) as usize
 }
 
-fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
+/// Columns that a terminal gives a character, rather too many than too few.
+fn columns(c: char) -> usize {
+    match c {
+        '\u{1100}'..='\u{115f}'
+        | '\u{231a}'..='\u{23ff}'
+        | '\u{25a0}'..='\u{27ff}'
+        | '\u{2b00}'..='\u{2bff}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{a960}'..='\u{a97f}'
+        | '\u{ac00}'..='\u{d7ff}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe10}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ffe6}'
+        | '\u{16fe0}'..='\u{1b2ff}'
+        | '\u{1f000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().map(columns).sum()
+}
+
+/// The longest beginning within so many columns, and the rest.
+fn split(text: &str, limit: usize) -> (&str, &str) {
+    let mut used = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        used += columns(*c);
+        used > limit
+    });
+    end.and_then(|(at, _)| text.split_at_checked(at)).unwrap_or((text, ""))
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
         return text.to_owned();
     }
-    text.chars().take(columns - 1).chain(['…']).collect()
+    format!("{}…", split(text, limit - 1).0)
+}
+
+/// Lines broken between words where there are any.
+fn wrap(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        if lines.len() + 1 == LINES {
+            lines.push(cut(rest, TEXT));
+            break;
+        }
+        let (fits, more) = split(rest, TEXT);
+        let space = if more.is_empty() || more.starts_with(' ') { None } else { fits.rfind(' ') };
+        let (line, more) = space.and_then(|at| rest.split_at_checked(at)).unwrap_or((fits, more));
+        lines.push(line.trim_end().to_owned());
+        rest = more.trim_start();
+    }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fields() -> Vec<(String, Value)> {
-        let float = |name: &str, value| (name.to_owned(), Value::Float(value));
+    fn float(name: &str, value: f64) -> (String, Value) {
+        (name.to_owned(), Value::Float(value))
+    }
+
+    fn word(name: &str, value: &str) -> (String, Value) {
+        (name.to_owned(), Value::Text(value.to_owned()))
+    }
+
+    fn good() -> Vec<(String, Value)> {
         vec![
-            float("connect_time_ms", 1.0),
-            float("banner_time_ms", 1_234_567.891),
+            float("dns_time_ms", 2.0),
+            float("connect_time_ms", 8.0),
+            float("tls_time_ms", 20.0),
+            float("banner_time_ms", 10.0),
             float("quit_time_ms", 0.0),
-            float("total_time_ms", 1_234_569.0),
-            ("banner".to_owned(), Value::Text("mx ".repeat(80))),
-            ("error_code".to_owned(), Value::Integer(407)),
-            ("error".to_owned(), Value::Text("é".repeat(120))),
+            float("total_time_ms", 50.0),
+            word("banner", "mx1 ESMTP"),
+            ("reply_code".to_owned(), Value::Integer(250)),
+            word("enhanced_status", "2.0.0"),
+            word("tls_version", "TLSv1.3"),
+            word("tls_cipher", "TLS13_AES_256_GCM_SHA384"),
+            ("cert_days_left".to_owned(), Value::Integer(30)),
+            word("cert_issuer", "CN=Authority"),
+            ("error_code".to_owned(), Value::Integer(0)),
         ]
     }
 
-    #[test]
-    fn it_fits_80_columns_whatever_is_in_it() {
-        let picture = render(&"host".repeat(40), &fields(), Outcome::Timeout, false);
-        for line in picture.lines() {
-            assert!(line.chars().count() <= WIDTH, "{line}");
+    fn foreign(said: &str) -> Vec<(String, Value)> {
+        let times = ["connect", "tls", "banner", "ehlo", "starttls", "rcpt", "total"];
+        let texts =
+            ["banner", "tls_cipher", "cert_issuer", "verify_error", "alarm", "error", "queue_id", "ip"];
+        let mut fields: Vec<_> = texts.iter().map(|name| word(name, &said.repeat(300))).collect();
+        for (at, value) in
+            [f64::MAX, 0.0, 1_234_567.891, -5.0, f64::MAX, 999_999.999_9, 3.0].iter().enumerate()
+        {
+            fields.push(float(&format!("{}_time_ms", times[at]), *value));
         }
-        assert!(picture.contains("banner") && !picture.contains("ehlo"), "{picture}");
+        for name in ["reply_code", "cert_days_left", "error_code"] {
+            fields.push((name.to_owned(), Value::Integer(i64::MIN)));
+        }
+        fields
+    }
+
+    fn rows(picture: &str) -> Vec<&str> {
+        picture.lines().skip(1).map(|line| line.get(2..10).unwrap_or_default().trim_end()).collect()
     }
 
     #[test]
-    fn colours_come_only_when_asked_for() {
-        assert!(!render("a", &fields(), Outcome::Timeout, false).contains('\x1b'));
-        assert!(render("a", &fields(), Outcome::Success, true).contains("\x1b[32msuccess"));
+    fn every_line_fits_80_columns_whatever_is_in_it() {
+        for said in ["mx ", "é", "邮件", "🦀", "word-without-end", "\u{1b}[31m\r\n\u{202e}"] {
+            let picture = render(&said.repeat(99), &foreign(said), Outcome::ConnectionFailed, false);
+            for line in picture.lines() {
+                assert!(width(&line.replace(['█', '─', '├', '┤'], "-")) <= 80, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_colour_there_is_no_escape_code() {
+        let picture = render("\u{1b}[2J", &foreign("\u{1b}[31m"), Outcome::Timeout, false);
+        assert!(!picture.contains(|c: char| c.is_control() && c != '\n'), "{picture:?}");
+    }
+
+    #[test]
+    fn colour_changes_nothing_but_colour() {
+        let painted = render("a:25", &good(), Outcome::Success, true);
+        assert!(painted.contains("\x1b[32msuccess\x1b[0m"), "{painted}");
+        let mut bare = painted;
+        for code in ["\x1b[0m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"] {
+            bare = bare.replace(code, "");
+        }
+        assert_eq!(bare, render("a:25", &good(), Outcome::Success, false));
+    }
+
+    #[test]
+    fn phases_that_were_not_measured_are_left_out() {
+        let picture = render("a:25", &good(), Outcome::Success, false);
+        let expected = ["dns", "connect", "tls", "banner", "quit", "total", "server", "reply", "tls", "cert"];
+        assert_eq!(rows(&picture), expected, "{picture}");
+        assert_eq!(render("a:25", &[], Outcome::DnsError, false), "a:25  dns_error\n");
+    }
+
+    #[test]
+    fn tls_comes_behind_starttls_where_there_is_one() {
+        let mut fields = good();
+        fields.push(float("starttls_time_ms", 1.0));
+        let picture = render("a:25", &fields, Outcome::Success, false);
+        assert_eq!(rows(&picture)[..6], ["dns", "connect", "banner", "starttls", "tls", "quit"], "{picture}");
+    }
+
+    #[test]
+    fn bars_follow_each_other_on_one_axis() {
+        let picture = render("a:25", &good(), Outcome::Success, false);
+        let bars: Vec<(usize, usize)> = picture
+            .lines()
+            .filter(|line| line.contains('█'))
+            .map(|line| {
+                let cells: Vec<char> = line.chars().skip(LABEL + 3).collect();
+                let from = cells.iter().position(|c| *c == '█').unwrap();
+                (from, cells.iter().filter(|c| **c == '█').count())
+            })
+            .collect();
+        assert_eq!(bars, [(0, 2), (2, 9), (11, 22), (33, 11), (44, 1)], "{picture}");
+    }
+
+    #[test]
+    fn a_long_error_is_broken_between_words_and_not_lost() {
+        let error = "connection refused by somebody ".repeat(8);
+        let fields = [("error_code".to_owned(), Value::Integer(7)), word("error", &error)];
+        let picture = render("a:25", &fields, Outcome::ConnectionFailed, false);
+        let words: Vec<&str> = picture.lines().skip(1).flat_map(str::split_whitespace).collect();
+        assert_eq!(words.join(" "), format!("error 7 {}", error.trim()));
+    }
+
+    #[test]
+    fn a_certificate_that_ended_is_not_said_to_last() {
+        let days = |days| certificate(&[("cert_days_left".to_owned(), Value::Integer(days))]);
+        assert_eq!(days(1), "1 day left");
+        assert_eq!(days(-3), "ended within the last 3 days");
     }
 }

@@ -1,17 +1,27 @@
-//! A small, well-behaved SMTP server on loopback ports that it picks; certificates of an authority made on the spot.
+//! A small, well-behaved SMTP server on loopback ports that it picks: nothing in; addresses, a certificate authority
+//! made on the spot and the mails received out. Logins need TLS; one recipient has a mailbox.
 
 use std::{
+    error::Error,
+    fmt::Write as _,
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use hmac::{Hmac, Mac};
+use md5::Md5;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
-    task,
+    task::{self, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -24,14 +34,29 @@ pub const RECIPIENT: &str = "postmaster@example.org";
 /// Who does not.
 pub const REFUSED: &str = "nobody@example.org";
 
-/// "\0probe\0open-sesame" in base64.
-const PLAIN_ANSWER: &str = "AHByb2JlAG9wZW4tc2VzYW1l";
-/// A line of a client; the longest that the RFC allows for text is 1000.
+/// What the server calls itself.
+const NAME: &str = "demo.sonde.invalid";
+/// The longest line of a client, its end counted.
 const LINE_BYTES: u64 = 4096;
+/// The longest mail.
+const MAIL_BYTES: usize = 1_048_576;
 /// A certificate that is not to be mistaken for one in use.
-const DAYS_VALID: i64 = 30;
+const VALID: Duration = Duration::from_hours(30 * 24);
 
-/// The server; it ends with the runtime.
+/// A mail as received.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mail {
+    /// Envelope sender.
+    pub from: String,
+    /// Envelope recipients.
+    pub to: Vec<String>,
+    /// Header and body, lines ended by CR LF, without the transport's dots.
+    pub text: String,
+}
+
+type Mails = Arc<Mutex<Vec<Mail>>>;
+
+/// The server; it takes no more connections once dropped.
 pub struct Server {
     /// Plain text only.
     pub plain: SocketAddr,
@@ -39,8 +64,10 @@ pub struct Server {
     pub starttls: SocketAddr,
     /// TLS from the first byte.
     pub tls: SocketAddr,
-    /// PEM of the authority.
+    /// PEM of the authority; the server's certificate is for `localhost` and 127.0.0.1.
     pub ca_pem: String,
+    mails: Mails,
+    _listeners: JoinSet<()>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -55,38 +82,52 @@ impl Server {
     pub async fn start() -> io::Result<Self> {
         let (config, ca_pem) = certificates().map_err(io::Error::other)?;
         let acceptor = TlsAcceptor::from(config);
-        let mut addresses = Vec::new();
-        for mode in [Mode::Plain, Mode::StartTls, Mode::Tls] {
+        let mails = Mails::default();
+        let mut listeners = JoinSet::new();
+        let mut listen = async |mode| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-            addresses.push(listener.local_addr()?);
-            let acceptor = acceptor.clone();
-            task::spawn(async move {
+            let address = listener.local_addr()?;
+            let (acceptor, mails) = (acceptor.clone(), Arc::clone(&mails));
+            listeners.spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    let acceptor = acceptor.clone();
+                    let served = serve(stream, mode, acceptor.clone(), Arc::clone(&mails));
                     // A client that breaks off is its own affair.
-                    task::spawn(async move { drop(serve(stream, mode, acceptor).await) });
+                    task::spawn(async move { drop(served.await) });
                 }
             });
-        }
-        match addresses[..] {
-            [plain, starttls, tls] => Ok(Self { plain, starttls, tls, ca_pem }),
-            _ => Err(io::Error::other("not every port opened")),
-        }
+            io::Result::Ok(address)
+        };
+        let plain = listen(Mode::Plain).await?;
+        let starttls = listen(Mode::StartTls).await?;
+        let tls = listen(Mode::Tls).await?;
+        Ok(Self { plain, starttls, tls, ca_pem, mails, _listeners: listeners })
+    }
+
+    /// The mails received so far.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn certificates() -> Result<(Arc<ServerConfig>, String), Box<dyn std::error::Error + Send + Sync>> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    let until = x509_parser::time::ASN1Time::from_timestamp(i64::try_from(now)? + DAYS_VALID * 86_400)?;
-    let until = until.to_datetime();
-    let mut params = CertificateParams::new(Vec::new())?;
+fn certificates() -> Result<(Arc<ServerConfig>, String), Box<dyn Error + Send + Sync>> {
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let not_after = epoch + SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)? + VALID;
+    let named = |names: &[&str], common_name: &str| {
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_after = not_after;
+        Ok::<_, rcgen::Error>(params)
+    };
+    let mut params = named(&[], "Sonde demonstration authority")?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "Sonde demonstration authority");
-    params.not_after = until;
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let mut params = named(&["localhost", "127.0.0.1"], "localhost")?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-    params.not_after = until;
     let certificate = params.signed_by(&key, &issuer)?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -98,82 +139,287 @@ fn certificates() -> Result<(Arc<ServerConfig>, String), Box<dyn std::error::Err
     Ok((Arc::new(config), issuer.pem()))
 }
 
-async fn serve(stream: TcpStream, mode: Mode, acceptor: TlsAcceptor) -> io::Result<()> {
+async fn serve(stream: TcpStream, mode: Mode, acceptor: TlsAcceptor, mails: Mails) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if mode == Mode::Tls {
-        let mut stream = BufStream::new(acceptor.accept(stream).await?);
-        return greet(&mut stream, false, true).await.map(drop);
+        let mut session = Session::new(acceptor.accept(stream).await?, Mode::Tls, mails);
+        session.greet().await?;
+        return session.converse().await.map(drop);
     }
-    let mut plain = BufStream::new(stream);
-    if greet(&mut plain, mode == Mode::StartTls, false).await? {
-        let mut stream = BufStream::new(acceptor.accept(plain.into_inner()).await?);
-        session(&mut stream, false, true).await?;
+    let mut session = Session::new(stream, mode, Arc::clone(&mails));
+    session.greet().await?;
+    if session.converse().await? == Flow::StartTls {
+        // What was sent ahead of the handshake goes with the buffer: it was not protected (RFC 3207 section 4.2).
+        let stream = acceptor.accept(session.stream.into_inner()).await?;
+        Session::new(stream, Mode::Tls, mails).converse().await?;
     }
     Ok(())
 }
 
-async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut BufStream<S>,
-    starttls: bool,
-    tls: bool,
-) -> io::Result<bool> {
-    say(stream, "220 demo.sonde.invalid ESMTP Sonde demonstration\r\n").await?;
-    session(stream, starttls, tls).await
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Flow {
+    On,
+    StartTls,
+    End,
 }
 
-/// Speaks until QUIT, the end, or (`true`) STARTTLS.
-async fn session<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut BufStream<S>,
-    starttls: bool,
-    tls: bool,
-) -> io::Result<bool> {
-    let mut recipients = 0;
-    while let Some(line) = line(stream).await? {
-        let upper = line.to_ascii_uppercase();
-        let verb = upper.split([' ', ':']).next().unwrap_or_default();
-        let answer = match verb {
-            "EHLO" if starttls => "250-demo.sonde.invalid\r\n250-STARTTLS\r\n250 SIZE 1048576\r\n",
-            "EHLO" if tls => "250-demo.sonde.invalid\r\n250-AUTH PLAIN\r\n250 SIZE 1048576\r\n",
-            "EHLO" => "250-demo.sonde.invalid\r\n250 SIZE 1048576\r\n",
-            "HELO" => "250 demo.sonde.invalid\r\n",
-            "STARTTLS" if starttls => {
-                say(stream, "220 2.0.0 ready\r\n").await?;
-                return Ok(true);
-            }
-            "AUTH" if tls && line.ends_with(&format!(" {PLAIN_ANSWER}")) => "235 2.7.0 welcome\r\n",
-            "AUTH" => "535 5.7.8 wrong user name or password\r\n",
-            "MAIL" => "250 2.1.0 ok\r\n",
-            "RCPT" if line.contains(&format!("<{RECIPIENT}>")) => {
-                recipients += 1;
-                "250 2.1.5 ok\r\n"
-            }
-            "RCPT" => "550 5.1.1 no such mailbox here\r\n",
-            "DATA" if recipients > 0 => {
-                say(stream, "354 end with a dot\r\n").await?;
-                while self::line(stream).await?.is_some_and(|line| line != ".") {}
-                "250 2.0.0 ok: queued as DEMO\r\n"
-            }
-            "DATA" => "554 5.5.1 no valid recipients\r\n",
-            "NOOP" | "RSET" => "250 2.0.0 ok\r\n",
-            "QUIT" => {
-                say(stream, "221 2.0.0 bye\r\n").await?;
-                stream.get_mut().shutdown().await?;
-                return Ok(false);
-            }
-            _ => "502 5.5.2 not here\r\n",
-        };
-        say(stream, answer).await?;
+struct Session<S> {
+    stream: BufStream<S>,
+    mode: Mode,
+    mails: Mails,
+    known: bool,
+    logged_in: bool,
+    from: Option<String>,
+    to: Vec<String>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    fn new(stream: S, mode: Mode, mails: Mails) -> Self {
+        let stream = BufStream::new(stream);
+        Self { stream, mode, mails, known: false, logged_in: false, from: None, to: Vec::new() }
     }
-    Ok(false)
+
+    async fn greet(&mut self) -> io::Result<()> {
+        self.say(&format!("220 {NAME} ESMTP Sonde demonstration")).await
+    }
+
+    /// Speaks until QUIT, the client's end, or STARTTLS.
+    async fn converse(&mut self) -> io::Result<Flow> {
+        loop {
+            let line = match self.line().await {
+                Ok(line) => line,
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        self.say("500 5.5.2 line too long, or its end is not CR LF").await?;
+                        self.stream.shutdown().await?;
+                    }
+                    return Err(error);
+                }
+            };
+            match self.command(&line).await? {
+                Flow::On => {}
+                flow => return Ok(flow),
+            }
+        }
+    }
+
+    async fn command(&mut self, line: &str) -> io::Result<Flow> {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match &*verb.to_ascii_uppercase() {
+            "EHLO" | "HELO" if rest.trim().is_empty() => self.say("501 5.5.4 who are you?").await?,
+            "EHLO" => {
+                self.hello();
+                let offer = match self.mode {
+                    Mode::Plain => "",
+                    Mode::StartTls => "250-STARTTLS\r\n",
+                    Mode::Tls => "250-AUTH PLAIN LOGIN CRAM-MD5\r\n",
+                };
+                self.say(&format!(
+                    "250-{NAME}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n{offer}250 SIZE {MAIL_BYTES}"
+                ))
+                .await?;
+            }
+            "HELO" => {
+                self.hello();
+                self.say(&format!("250 {NAME}")).await?;
+            }
+            "STARTTLS" if self.mode == Mode::StartTls => {
+                self.say("220 2.0.0 ready for TLS").await?;
+                return Ok(Flow::StartTls);
+            }
+            "AUTH" => self.auth(rest).await?,
+            "MAIL" => {
+                let answer = self.sender(rest);
+                self.say(answer).await?;
+            }
+            "RCPT" => {
+                let answer = self.recipient(rest);
+                self.say(answer).await?;
+            }
+            "DATA" => self.data().await?,
+            "RSET" => {
+                self.reset();
+                self.say("250 2.0.0 ok").await?;
+            }
+            "NOOP" => self.say("250 2.0.0 ok").await?,
+            "VRFY" => self.say("252 2.5.1 send it and see").await?,
+            "QUIT" => {
+                self.say("221 2.0.0 bye").await?;
+                self.stream.shutdown().await?;
+                return Ok(Flow::End);
+            }
+            _ => self.say("502 5.5.1 not here").await?,
+        }
+        Ok(Flow::On)
+    }
+
+    fn hello(&mut self) {
+        self.known = true;
+        self.reset();
+    }
+
+    fn reset(&mut self) {
+        self.from = None;
+        self.to.clear();
+    }
+
+    fn sender(&mut self, rest: &str) -> &'static str {
+        let Some((address, more)) = path(rest, "FROM:") else {
+            return "501 5.5.4 expected FROM:<address>";
+        };
+        if !self.known || self.from.is_some() {
+            return "503 5.5.1 not now";
+        }
+        let size = more.split(' ').find_map(|word| word.strip_prefix("SIZE=")?.parse::<usize>().ok());
+        if size.is_some_and(|size| size > MAIL_BYTES) {
+            return "552 5.3.4 too large";
+        }
+        self.from = Some(address.to_owned());
+        "250 2.1.0 ok"
+    }
+
+    fn recipient(&mut self, rest: &str) -> &'static str {
+        let Some((address, _)) = path(rest, "TO:") else {
+            return "501 5.5.4 expected TO:<address>";
+        };
+        if self.from.is_none() {
+            return "503 5.5.1 MAIL first";
+        }
+        if !address.eq_ignore_ascii_case(RECIPIENT) {
+            return "550 5.1.1 no such mailbox here";
+        }
+        if !self.to.iter().any(|known| known == address) {
+            self.to.push(address.to_owned());
+        }
+        "250 2.1.5 ok"
+    }
+
+    async fn data(&mut self) -> io::Result<()> {
+        if self.from.is_none() {
+            return self.say("503 5.5.1 MAIL first").await;
+        }
+        if self.to.is_empty() {
+            return self.say("554 5.5.1 no valid recipients").await;
+        }
+        self.say("354 end with a dot on a line of its own").await?;
+        let (mut text, mut too_large) = (String::new(), false);
+        loop {
+            let line = self.line().await?;
+            if line == "." {
+                break;
+            }
+            let line = line.strip_prefix('.').unwrap_or(&line);
+            too_large = too_large || text.len() + line.len() > MAIL_BYTES;
+            if !too_large {
+                text.push_str(line);
+                text.push_str("\r\n");
+            }
+        }
+        let (from, to) = (self.from.take().unwrap_or_default(), std::mem::take(&mut self.to));
+        if too_large {
+            return self.say("552 5.3.4 too large").await;
+        }
+        let number = {
+            let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+            mails.push(Mail { from, to, text });
+            mails.len()
+        };
+        self.say(&format!("250 2.0.0 ok: queued as DEMO{number}")).await
+    }
+
+    async fn auth(&mut self, rest: &str) -> io::Result<()> {
+        if self.mode != Mode::Tls {
+            return self.say("538 5.7.11 only over TLS").await;
+        }
+        if !self.known || self.logged_in || self.from.is_some() {
+            return self.say("503 5.5.1 not now").await;
+        }
+        let (mechanism, first) = rest.split_once(' ').map_or((rest, None), |(name, word)| (name, Some(word)));
+        let right = match &*mechanism.to_ascii_uppercase() {
+            "PLAIN" => {
+                let answer = self.answer(first, "").await?;
+                answer.map(|answer| answer == base64(format!("\0{USERNAME}\0{PASSWORD}").as_bytes()))
+            }
+            "LOGIN" => match self.answer(first, "Username:").await? {
+                None => None,
+                Some(name) => self.answer(None, "Password:").await?.map(|password| {
+                    name == base64(USERNAME.as_bytes()) && password == base64(PASSWORD.as_bytes())
+                }),
+            },
+            "CRAM-MD5" if first.is_none() => {
+                let challenge = challenge()?;
+                let digest = hmac_md5(PASSWORD.as_bytes(), challenge.as_bytes());
+                let expected = base64(format!("{USERNAME} {}", hex(&digest)).as_bytes());
+                self.answer(None, &challenge).await?.map(|answer| answer == expected)
+            }
+            _ => return self.say("504 5.5.4 no such mechanism").await,
+        };
+        self.logged_in = right == Some(true);
+        self.say(match right {
+            None => "501 5.7.0 cancelled",
+            Some(true) => "235 2.7.0 welcome",
+            Some(false) => "535 5.7.8 wrong user name or password",
+        })
+        .await
+    }
+
+    /// What came with the command, or else the answer to a question; none when the client cancels.
+    async fn answer(&mut self, first: Option<&str>, question: &str) -> io::Result<Option<String>> {
+        if let Some(first) = first {
+            return Ok(Some(first.to_owned()));
+        }
+        self.say(&format!("334 {}", base64(question.as_bytes()))).await?;
+        Ok(Some(self.line().await?).filter(|line| line != "*"))
+    }
+
+    async fn say(&mut self, text: &str) -> io::Result<()> {
+        self.stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+        self.stream.flush().await
+    }
+
+    /// A line without its end.
+    async fn line(&mut self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        let count = (&mut self.stream).take(LINE_BYTES).read_until(b'\n', &mut bytes).await?;
+        match bytes.strip_suffix(b"\r\n") {
+            Some(line) => Ok(String::from_utf8_lossy(line).into_owned()),
+            None if count == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
 }
 
-async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufStream<S>, text: &str) -> io::Result<()> {
-    stream.write_all(text.as_bytes()).await?;
-    stream.flush().await
+/// The address, and the parameters behind it, of what follows MAIL or RCPT.
+fn path<'a>(text: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
+    let (word, rest) = text.split_at_checked(keyword.len())?;
+    word.eq_ignore_ascii_case(keyword).then_some(())?;
+    rest.trim_start().strip_prefix('<')?.split_once('>')
 }
 
-async fn line<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufStream<S>) -> io::Result<Option<String>> {
-    let mut bytes = Vec::new();
-    let count = (&mut *stream).take(LINE_BYTES).read_until(b'\n', &mut bytes).await?;
-    Ok((count > 0).then(|| String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned()))
+fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
 }
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn challenge() -> io::Result<String> {
+    let mut random = [0; 16];
+    let source = ring::default_provider().secure_random;
+    source.fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
+    Ok(format!("<{}@{NAME}>", hex(&random)))
+}
+
+/// For CRAM-MD5 (RFC 2195).
+fn hmac_md5(key: &[u8], message: &[u8]) -> Vec<u8> {
+    // Of any length: this kind of key is never refused.
+    let hmac = Hmac::<Md5>::new_from_slice(key).map(|hmac| hmac.chain_update(message));
+    hmac.map(|hmac| hmac.finalize().into_bytes().to_vec()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -96,13 +96,17 @@ impl NetError {
         Self::new(host_error, format!("connect to {to}: {}", plain(error)))
     }
 
-    /// `getaddrinfo` only tells in words: a name that does not exist, and a resolver that cannot say.
+    /// `getaddrinfo` only tells in words, and each system in its own: what does not say that the name has no address
+    /// is a resolver that cannot tell.
     pub(super) fn resolve(host: &str, error: &io::Error) -> Self {
         let text = error.to_string();
-        let passing = text.contains("emporary failure")
-            || text.contains("ystem error")
-            || error.raw_os_error().is_some();
-        let host_error = if passing { HostError::ResolverFailed } else { HostError::NameNotFound };
+        let absent = ["not known", "No address", "no address", "does not resolve", "has no usable address"]
+            .iter()
+            .any(|words| text.contains(words));
+        // A name that no resolver would be asked for, such as one with a zero byte in it.
+        let impossible = error.kind() == io::ErrorKind::InvalidInput;
+        let host_error =
+            if absent || impossible { HostError::NameNotFound } else { HostError::ResolverFailed };
         Self::new(host_error, format!("resolve {host}: {text}"))
     }
 
@@ -119,7 +123,46 @@ impl NetError {
 }
 
 /// Without the system's number.
-fn plain(error: &io::Error) -> String {
+pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_does_not_exist_is_told_from_a_resolver_that_cannot_say() {
+        for (words, expected) in [
+            ("Name or service not known", HostError::NameNotFound),
+            ("No address associated with hostname", HostError::NameNotFound),
+            ("nodename nor servname provided, or not known", HostError::NameNotFound),
+            ("Name does not resolve", HostError::NameNotFound),
+            ("Temporary failure in name resolution", HostError::ResolverFailed),
+            ("Try again", HostError::ResolverFailed),
+            ("Non-recoverable failure in name resolution", HostError::ResolverFailed),
+            ("Memory allocation failure", HostError::ResolverFailed),
+        ] {
+            let error = io::Error::other(format!("failed to lookup address information: {words}"));
+            assert_eq!(NetError::resolve("mx1.example.org", &error).host_error, expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_text_says_what_was_tried_on_what() {
+        let to = "[::1]:25".parse().unwrap();
+        for (kind, expected) in [
+            (io::ErrorKind::ConnectionRefused, HostError::ConnectionRefused),
+            (io::ErrorKind::HostUnreachable, HostError::Unreachable),
+            (io::ErrorKind::TimedOut, HostError::ConnectTimeout),
+        ] {
+            assert_eq!(NetError::connect(to, &kind.into()).host_error, expected);
+        }
+        let reset = NetError::stream(to, &io::Error::from_raw_os_error(nix::libc::ECONNRESET));
+        assert_eq!(
+            (reset.kind, reset.text.as_str()),
+            (ErrorKind::ConnectionReset, "[::1]:25: connection reset by peer")
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! What a job lets its check reach: one host and one port, and of that host's addresses none that stands for this machine
 //! or its surroundings unless it was named so. A name or address in, yes or no out.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A job's grant.
 #[derive(Clone, Debug)]
@@ -43,29 +43,37 @@ impl Grant {
         if let Ok(literal) = self.host.parse::<IpAddr>() {
             return literal.to_canonical() == address;
         }
-        let local_name = self.host == "localhost" || self.host.ends_with(".localhost");
         if address.is_loopback() {
-            return local_name;
+            return self.host == "localhost";
         }
-        !match address {
-            IpAddr::V4(v4) => {
-                let first = v4.octets()[0];
-                v4.is_link_local() || v4.is_multicast() || first == 0 || first >= 240
-            }
+        match address {
+            IpAddr::V4(v4) => !special_v4(v4),
             IpAddr::V6(v6) => {
-                // Forms that carry an IPv4 address past the check above: NAT64, 6to4, Teredo, IPv4-compatible.
-                let carrier = matches!(
-                    v6.segments(),
-                    [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..] | [0, 0, 0, 0, 0, 0, _, _]
-                );
-                v6.is_unspecified()
+                // Forms that carry an IPv4 address past the check. NAT64 is the way to IPv4 where a network has none
+                // itself, so that what it carries decides; the others are not used any more, or not between hosts.
+                let carrier = match v6.segments() {
+                    [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+                        let [.., a, b, c, d] = v6.octets();
+                        let carried = Ipv4Addr::new(a, b, c, d);
+                        carried.is_loopback() || special_v4(carried)
+                    }
+                    [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..] | [0, 0, 0, 0, 0, 0, _, _] => true,
+                    _ => false,
+                };
+                !(v6.is_unspecified()
                     || v6.is_multicast()
                     || v6.is_unicast_link_local()
                     || v6 == METADATA_V6
-                    || carrier
+                    || carrier)
             }
         }
     }
+}
+
+/// Link-local, hence metadata services; multicast, "this network", reserved and broadcast.
+fn special_v4(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    address.is_link_local() || address.is_multicast() || first == 0 || first >= 240
 }
 
 #[cfg(test)]
@@ -101,6 +109,8 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::c000:219",
             "2002:7f00:1::",
         ] {
             assert!(!allows("mx1.example.org", address), "{address}");
@@ -108,11 +118,16 @@ mod tests {
         assert!(allows("mx1.example.org", "192.0.2.25"));
         assert!(allows("mx1.example.org", "10.0.0.1"));
         assert!(allows("mx1.example.org", "2001:db8::25"));
+        assert!(allows("mx1.example.org", "64:ff9b::c000:219"));
     }
 
     #[test]
     fn what_is_named_outright_is_granted() {
         assert!(allows("localhost", "127.0.0.1"));
+        assert!(allows("LOCALHOST.", "::1"));
+        assert!(!allows("localhost", "169.254.169.254"));
+        assert!(!allows("mx1.localhost", "127.0.0.1"));
+        assert!(allows("::ffff:127.0.0.1", "127.0.0.1"));
         assert!(allows("169.254.169.254", "169.254.169.254"));
         assert!(allows("::1", "::1"));
         assert!(!allows("127.0.0.1", "127.0.0.2"));

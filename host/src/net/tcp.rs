@@ -2,6 +2,7 @@
 //! reading.
 
 use std::{
+    collections::VecDeque,
     io::{self, IoSliceMut},
     net::SocketAddr,
     os::fd::AsRawFd,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncWriteExt, Interest},
+    io::Interest,
     net::{TcpSocket, TcpStream},
 };
 
@@ -20,6 +21,8 @@ const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
 pub(super) struct Tcp {
     stream: TcpStream,
     last_arrival: Instant,
+    /// To be sent.
+    outgoing: VecDeque<u8>,
 }
 
 impl Tcp {
@@ -31,7 +34,7 @@ impl Tcp {
             nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true);
         let stream = socket.connect(to).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, last_arrival: Instant::now() })
+        Ok(Self { stream, last_arrival: Instant::now(), outgoing: VecDeque::new() })
     }
 
     /// When the bytes read last arrived.
@@ -48,8 +51,22 @@ impl Tcp {
         Ok((count, self.last_arrival))
     }
 
-    pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+    /// Where bytes wait for [`Self::flush`].
+    pub(super) fn outgoing(&mut self) -> &mut VecDeque<u8> {
+        &mut self.outgoing
+    }
+
+    /// Sends what waits. Dropped in between, it leaves the rest to the next call, so that the stream stays whole.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        while !self.outgoing.is_empty() {
+            self.stream.writable().await?;
+            match self.stream.try_write(self.outgoing.as_slices().0) {
+                Ok(count) => drop(self.outgoing.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Looks whether bytes wait, without taking them.
@@ -95,6 +112,8 @@ fn arrival(now: Instant, wall: SystemTime, stamp: Option<Duration>) -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     #[test]

@@ -3,14 +3,17 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
 use super::*;
-use crate::job::Verify;
+use crate::job::{ClientIdentity, TlsVersion, Verify};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_millis(500)
@@ -87,6 +90,14 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    /// A certificate of this authority, and its key.
+    fn identity(&self, name: &str) -> ClientIdentity {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        ClientIdentity { chain_pem: certificate.pem().into(), key_pem: key.serialize_pem().into() }
     }
 
     fn server(&self, name: &str, end_year: i32) -> Arc<ServerConfig> {
@@ -203,4 +214,181 @@ fn rules_that_cannot_work_are_refused() {
     assert_eq!(check_tls_rules(&rules).unwrap_err(), "ca_file: no certificate in it");
     let rules = TlsRules { server_name: Some("a b".into()), ..TlsRules::default() };
     assert_eq!(check_tls_rules(&rules).unwrap_err(), "`a b` is no name that a certificate can have");
+}
+
+#[tokio::test]
+async fn a_burst_of_records_of_any_size_is_read_whole() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        for size in [16_000, 16_384, 9_000, 100, 3, 16_384, 16_384, 700, 16_384, 5_000] {
+            stream.write_all(&vec![b'x'; size]).await.unwrap();
+        }
+        // The end comes without close_notify.
+    });
+    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    time::sleep(Duration::from_millis(100)).await;
+    let mut count = 0;
+    loop {
+        let got = connection.read(65_536, soon()).await.unwrap().bytes.len();
+        if got == 0 {
+            break;
+        }
+        count += got;
+    }
+    serving.await.unwrap();
+    assert_eq!(count, 96_339);
+    assert!(connection.read(1, soon()).await.unwrap().bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        stream.get_mut().1.send_close_notify();
+        stream.flush().await.unwrap();
+        stream
+    });
+    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    let _open = serving.await.unwrap();
+    for _ in 0..2 {
+        assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn ipv6_loopback_is_reached() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    let port = listener.local_addr().unwrap().port();
+    let mut measured = Measured::default();
+    let connection =
+        connect(&Grant::new("::1", port), "::1", port, RunClock::start(), soon(), &mut measured).await;
+    assert_eq!(connection.unwrap().opened().address.to_string(), "::1");
+    assert!(measured.dns.is_none() && measured.connect.is_some());
+}
+
+#[tokio::test]
+async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
+    let listener = listener().await;
+    let alive = listener.local_addr().unwrap();
+    let mut dead = alive;
+    dead.set_ip("127.0.0.2".parse().unwrap());
+    let mut forbidden = alive;
+    forbidden.set_ip("169.254.169.254".parse().unwrap());
+    let grant = Grant::new("localhost", alive.port());
+    let mut measured = Measured::default();
+    let (clock, addresses) = (RunClock::start(), vec![forbidden, dead, alive]);
+    let found =
+        connect_to(addresses, &grant, "localhost", alive.port(), clock, soon(), &mut measured).await.unwrap();
+    assert_eq!(found.opened().address, alive.ip());
+    assert_eq!(measured.ip, Some(alive.ip()));
+    let refused =
+        connect_to(vec![forbidden], &grant, "localhost", alive.port(), clock, soon(), &mut measured).await;
+    let refused = refused.err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Denied);
+    assert!(refused.text.contains("169.254.169.254"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_read_given_up_loses_nothing() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    let brief = Instant::now() + Duration::from_millis(20);
+    assert_eq!(connection.read(512, brief).await.err().unwrap().kind, ErrorKind::Timeout);
+    peer.write_all(b"220 late\r\n").await.unwrap();
+    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 late\r\n");
+}
+
+#[tokio::test]
+async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        gone.await.unwrap();
+        let (mut all, mut buffer) = (0, vec![0; 65_536]);
+        // A torn record would be an error here.
+        loop {
+            let count = stream.read(&mut buffer).await.unwrap();
+            all += count;
+            if buffer[..count].ends_with(b"!") {
+                return all;
+            }
+        }
+    });
+    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    let (much, mut stalled) = (vec![b'x'; 65_536], false);
+    for _ in 0..1_000 {
+        let brief = Instant::now() + Duration::from_millis(50);
+        if let Err(error) = connection.write(&much, brief).await {
+            assert_eq!(error.kind, ErrorKind::Timeout);
+            stalled = true;
+            break;
+        }
+    }
+    assert!(stalled);
+    go.send(()).unwrap();
+    connection.write(b"!", Instant::now() + Duration::from_secs(10)).await.unwrap();
+    let all = time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap();
+    assert!(all > 65_536);
+}
+
+#[tokio::test]
+async fn after_a_failed_handshake_nothing_more_is_said() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    peer.write_all(b"220 plain mail server\r\n").await.unwrap();
+    let rules = TlsRules::default();
+    assert!(connection.start_tls(&rules, soon(), &mut Measured::default()).await.is_err());
+    assert_eq!(connection.write(b"AUTH", soon()).await.err().unwrap().kind, ErrorKind::ConnectionClosed);
+    assert_eq!(connection.read(512, soon()).await.err().unwrap().kind, ErrorKind::ConnectionClosed);
+    let again = connection.start_tls(&rules, soon(), &mut Measured::default()).await;
+    assert_eq!(again.err().unwrap().kind, ErrorKind::InvalidState);
+}
+
+#[tokio::test]
+async fn the_least_version_is_kept() {
+    let authority = Authority::new();
+    let key = authority.identity("localhost");
+    let (chain, key) = (
+        vec![CertificateDer::from_pem_slice(&key.chain_pem).unwrap()],
+        PrivateKeyDer::from_pem_slice(&key.key_pem).unwrap(),
+    );
+    let server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let server = Arc::new(server);
+    let (secured, measured) = handshake(Arc::clone(&server), &trusting(&authority)).await;
+    assert_eq!(secured.unwrap().version, "TLSv1.2");
+    assert!(measured.tls_facts.cipher.unwrap().starts_with("TLS_ECDHE_"));
+    let rules = TlsRules { min_version: TlsVersion::V13, ..trusting(&authority) };
+    let (refused, _) = handshake(server, &rules).await;
+    assert_eq!(refused.err().unwrap().kind, ErrorKind::TlsUnsupported);
+}
+
+#[test]
+fn a_client_certificate_needs_its_own_key() {
+    let authority = Authority::new();
+    let (one, other) = (authority.identity("one.example"), authority.identity("other.example"));
+    let with = |client| TlsRules { client: Some(client), ..TlsRules::default() };
+    assert_eq!(check_tls_rules(&with(one.clone())), Ok(()));
+    let mixed = ClientIdentity { key_pem: other.key_pem, ..one.clone() };
+    assert!(check_tls_rules(&with(mixed)).unwrap_err().starts_with("client_cert and client_key: "));
+    let none = ClientIdentity { chain_pem: b"nothing".to_vec(), ..one.clone() };
+    assert!(check_tls_rules(&with(none)).is_err());
+    let keyless = ClientIdentity { key_pem: b"nothing".to_vec(), ..one };
+    assert!(check_tls_rules(&with(keyless)).unwrap_err().starts_with("client_key: "));
 }

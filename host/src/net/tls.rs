@@ -2,7 +2,7 @@
 //! are refused. No resumption: a resumed session shows no chain, and its times are not comparable.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -19,7 +19,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::tcp::Tcp;
+use super::{error::plain, tcp::Tcp};
 use crate::{
     catalogue::HostError,
     job::{TlsRules, TlsVersion, Verify},
@@ -189,6 +189,10 @@ fn client_config(rules: &TlsRules, seen: Arc<Mutex<Seen>>) -> Result<ClientConfi
 /// A handshake and what it showed.
 pub(super) struct Session {
     connection: ClientConnection,
+    /// Decrypted, and not yet handed out.
+    received: Vec<u8>,
+    /// The server said that nothing follows.
+    closed: bool,
     seen: Arc<Mutex<Seen>>,
     verify: Verify,
 }
@@ -199,7 +203,7 @@ impl Session {
         let config = client_config(rules, Arc::clone(&seen))?;
         let name = name_of(rules.server_name.as_deref().unwrap_or(host))?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
-        Ok(Self { connection, seen, verify: rules.verify })
+        Ok(Self { connection, received: Vec::new(), closed: false, seen, verify: rules.verify })
     }
 
     /// Gives the arrival of the server's last bytes.
@@ -217,10 +221,15 @@ impl Session {
                     "the server closed the connection inside the handshake".to_owned(),
                 ));
             }
-            if let Err(error) = feed(&mut self.connection, buffer.get(..count).unwrap_or_default()) {
+            let begun = self.connection.protocol_version().is_some();
+            if let Err(error) = self.feed(buffer.get(..count).unwrap_or_default()) {
                 // The server learns why.
                 let _told: io::Result<()> = flush(&mut self.connection, tcp).await;
-                return Err((number(&error), describe(&error)));
+                return Err(match error {
+                    // It did speak TLS.
+                    Error::InvalidMessage(_) if begun => (HostError::TlsFailed, error.to_string()),
+                    _ => (number(&error), describe(&error)),
+                });
             }
         }
     }
@@ -248,55 +257,58 @@ impl Session {
         facts.days_left = facts.not_after.map(|end| (end - now).div_euclid(86_400));
     }
 
-    pub(super) fn into_connection(self) -> ClientConnection {
-        self.connection
+    /// Decrypts. What comes out is taken away at once: rustls refuses further records while much of it waits.
+    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            self.connection.read_tls(&mut bytes).map_err(|error| Error::General(error.to_string()))?;
+            let state = self.connection.process_new_packets()?;
+            self.closed = state.peer_has_closed();
+            let waiting = state.plaintext_bytes_to_read();
+            if waiting > 0 {
+                let mut reader = self.connection.reader().take(u64::try_from(waiting).unwrap_or(u64::MAX));
+                reader.read_to_end(&mut self.received).map_err(|error| Error::General(error.to_string()))?;
+            }
+        }
+        Ok(())
     }
-}
 
-fn feed(connection: &mut ClientConnection, mut bytes: &[u8]) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        connection.read_tls(&mut bytes).map_err(|error| Error::General(error.to_string()))?;
-        connection.process_new_packets()?;
+    /// Waits for at most `max` bytes; none at the end, with or without `close_notify`: whether that matters is the
+    /// dialogue's to judge.
+    pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; RECORD_BYTES];
+        while self.received.is_empty() && !self.closed {
+            let (count, _) = tcp.read(&mut buffer).await?;
+            if count == 0 {
+                break;
+            }
+            self.feed(buffer.get(..count).unwrap_or_default())
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, describe(&error)))?;
+            flush(&mut self.connection, tcp).await?;
+        }
+        let rest = self.received.split_off(max.min(self.received.len()));
+        Ok(std::mem::replace(&mut self.received, rest))
     }
-    Ok(())
+
+    /// Encrypts and sends all of `bytes`.
+    pub(super) async fn write_all(&mut self, mut bytes: &[u8], tcp: &mut Tcp) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let taken = self.connection.writer().write(bytes)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            flush(&mut self.connection, tcp).await?;
+        }
+        Ok(())
+    }
 }
 
 async fn flush(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<()> {
-    let mut records = Vec::new();
     while connection.wants_write() {
-        connection.write_tls(&mut records)?;
+        connection.write_tls(tcp.outgoing())?;
     }
-    if records.is_empty() { Ok(()) } else { tcp.write_all(&records).await }
-}
-
-/// Reads from the network once, for data that [`ClientConnection::reader`] then has.
-pub(super) async fn pump(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<()> {
-    let mut buffer = vec![0; RECORD_BYTES];
-    let (count, _) = tcp.read(&mut buffer).await?;
-    if count == 0 {
-        connection.read_tls(&mut io::empty())?;
-    }
-    feed(connection, buffer.get(..count).unwrap_or_default())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, describe(&error)))?;
-    flush(connection, tcp).await
-}
-
-/// Encrypts and sends all of `bytes`.
-pub(super) async fn write_all(
-    connection: &mut ClientConnection,
-    tcp: &mut Tcp,
-    mut bytes: &[u8],
-) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let taken = connection.writer().write(bytes)?;
-        bytes = bytes.get(taken..).unwrap_or_default();
-        flush(connection, tcp).await?;
-    }
-    Ok(())
+    tcp.flush().await
 }
 
 fn lost(error: &io::Error) -> (HostError, String) {
-    (HostError::TlsClosed, format!("the connection was lost inside the handshake: {error}"))
+    (HostError::TlsClosed, format!("the connection was lost inside the handshake: {}", plain(error)))
 }
 
 fn number(error: &Error) -> HostError {

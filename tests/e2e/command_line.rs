@@ -1,0 +1,121 @@
+//! The commands as a person meets them.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::support::{free_port, points, sonde, stderr, stdout};
+
+#[test]
+fn the_demonstration_succeeds_and_shows_every_mode() {
+    let output = sonde(&["demo"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(!text.contains('\x1b'), "colours into a pipe");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("smtp,")).collect();
+    let points = points(&lines.join("\n"));
+    assert!(points.iter().all(|point| point.measurement == "smtp"));
+    let modes: Vec<_> =
+        points.iter().map(|point| (&*point.tags["connection"], &*point.tags["result"])).collect();
+    assert_eq!(
+        modes,
+        [
+            ("plain", "success"),
+            ("starttls", "success"),
+            ("tls", "success"),
+            ("tls", "success"),
+            ("starttls", "rejected")
+        ]
+    );
+}
+
+#[test]
+fn a_failed_check_exits_with_0_unless_told_to_fail() {
+    let port = free_port().to_string();
+    let check = |more: &[&str]| sonde(&[&["check", "127.0.0.1", "--port", &port], more].concat());
+    let output = check(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    let points = points(&stdout(&output));
+    assert_eq!(points[0].outcome(), ("connection_failed", 11, -1, 403));
+    assert_eq!(stderr(&output).lines().count(), 1);
+    assert!(stderr(&output).starts_with("W! job 127.0.0.1: 127.0.0.1:"), "{}", stderr(&output));
+    assert_eq!(check(&["--fail"]).status.code(), Some(1));
+}
+
+#[test]
+fn limits_given_on_the_command_line_are_judged() {
+    let port = free_port().to_string();
+    let output = sonde(&[
+        "check",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--limit",
+        "error_code=0,500",
+        "--limit",
+        "login_time_ms=1",
+    ]);
+    let points = points(&stdout(&output));
+    assert_eq!(points[0].code("alarm_state"), 3);
+    assert_eq!(points[0].text("alarm"), "error_code 403 > 0, login_time_ms not measured");
+}
+
+#[test]
+fn json_is_json() {
+    let port = free_port().to_string();
+    let output = sonde(&["check", "127.0.0.1", "--port", &port, "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["fields"]["error_code"], 403);
+    assert_eq!(json["tags"]["server"], "127.0.0.1");
+}
+
+#[test]
+fn usage_and_configuration_errors_exit_with_2_and_one_line() {
+    let refused = |arguments: &[&str], expected: &str| {
+        let output = sonde(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        assert_eq!(stderr(&output), format!("E! {expected}\n"));
+    };
+    refused(
+        &["run", "--config", "/nowhere.toml"],
+        "cannot read /nowhere.toml: No such file or directory (os error 2)",
+    );
+    refused(&["describe", "pop3"], "there is no check `pop3`; built in: smtp");
+    refused(&["check", "a b"], "host: expected a host name or address, without port");
+    refused(&["check", "h", "-p", "prot=1"], "parameters.prot: unknown key; did you mean `port`?");
+    refused(&["check", "h", "--limit", "x"], "limit: expected FIELD=WARNING[,CRITICAL]");
+    refused(
+        &["check", "h", "--timeout", "1"],
+        "--timeout: a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
+    );
+    assert_eq!(sonde(&["chekc"]).status.code(), Some(2));
+}
+
+#[test]
+fn config_check_says_what_run_would_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    fs::write(&path, "[[job]]\nname = \"a\"\nhost = \"h\"\n[job.alarm]\nconect_time_ms = { warning = 1 }\n")
+        .unwrap();
+    let output = sonde(&["config", "check", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = format!(
+        "E! {}: job `a`: alarm.conect_time_ms: the check reports no such number; did you mean `connect_time_ms`?\n",
+        path.display()
+    );
+    assert_eq!(stderr(&output), expected);
+}
+
+#[test]
+fn a_secret_shows_in_no_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "hunter2\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let port = free_port().to_string();
+    let secret = secret.to_str().unwrap();
+    for output in ["influx", "json", "waterfall"] {
+        let arguments = ["check", "127.0.0.1", "--port", &port, "--username", "u", "--password-file", secret];
+        let output = sonde(&[&arguments[..], &["--output", output]].concat());
+        assert!(!format!("{output:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,16 @@
+//! End to end: the real binary against scripted, misbehaving and real servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that breaks is to say where, and one that is skipped to say so"
+)]
+
+mod command_line;
+mod hostile;
+mod influx;
+mod mail_servers;
+mod readme;
+mod scenarios;
+mod support;

@@ -1,0 +1,40 @@
+//! The README says what the program does.
+
+use crate::support::{sonde, stdout};
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_tables_are_those_of_describe() {
+    let (_, rest) = README.split_once("<!-- sonde describe -->\n").unwrap();
+    let (tables, _) = rest.split_once("<!-- /sonde describe -->").unwrap();
+    assert_eq!(
+        tables,
+        stdout(&sonde(&["describe"])),
+        "run `sonde describe` and put its output into the README"
+    );
+}
+
+#[test]
+fn the_configuration_in_it_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let blocks: Vec<&str> =
+        README.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let config = blocks.iter().find(|block| block.starts_with("[[job]]")).unwrap();
+    std::fs::write(folder.path().join("smtp"), "secret").unwrap();
+    std::fs::write(&path, config.replace("/run/secrets/smtp", "smtp")).unwrap();
+    let output = sonde(&["config", "check", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn every_key_of_the_sample_stands_in_it() {
+    for line in stdout(&sonde(&["config", "sample"])).lines() {
+        if let Some((key, _)) =
+            line.trim_start_matches("# ").split_once(" = ").filter(|(key, _)| !key.contains(' '))
+        {
+            assert!(README.contains(&format!("`{key}`")) || README.contains(&format!("\n{key} = ")), "{key}");
+        }
+    }
+}

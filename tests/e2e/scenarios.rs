@@ -1,0 +1,271 @@
+//! Runs every file of `tests/scenarios`: a scripted server, a job, the line that it must come to.
+//!
+//! `server` is a script, a step a line: `S text` sends a line, `s text` without its end, `C begin` reads a line that
+//! must begin so, `M` reads a mail to its dot, `TLS` does a handshake, `SILENCE` waits for the client to give up,
+//! `RESET` resets, `FLOOD` sends without end. At its end the server closes. `certificate` is `good` (the default),
+//! `expired`, `elsewhere` or `unknown`. `{b:N}` in a text stands for N letters b.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use serde::Deserialize;
+
+use crate::support::{self, Certificates};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    server: String,
+    #[serde(default)]
+    certificate: Certificate,
+    #[serde(default)]
+    parameters: toml::Table,
+    #[serde(default)]
+    tls: toml::Table,
+    #[serde(default = "host")]
+    host: String,
+    #[serde(default = "timeout")]
+    timeout: String,
+    result: String,
+    sequence_code: i64,
+    response_code: i64,
+    error_code: i64,
+    /// Fields that must be there.
+    #[serde(default)]
+    has: Vec<String>,
+    /// Fields that must not.
+    #[serde(default)]
+    lacks: Vec<String>,
+    /// What text fields must contain.
+    #[serde(default)]
+    text: BTreeMap<String, String>,
+    /// What integer fields must be.
+    #[serde(default)]
+    codes: BTreeMap<String, i64>,
+}
+
+fn host() -> String {
+    "127.0.0.1".to_owned()
+}
+
+fn timeout() -> String {
+    "5s".to_owned()
+}
+
+#[derive(Clone, Copy, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Certificate {
+    #[default]
+    Good,
+    Expired,
+    Elsewhere,
+    Unknown,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn read_line(&mut self) -> io::Result<String> {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while !line.ends_with(b"\n") {
+            let count = match self {
+                Self::Plain(stream) => stream.read(&mut byte)?,
+                Self::Tls(stream) => stream.read(&mut byte)?,
+            };
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            line.extend_from_slice(&byte);
+        }
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
+
+/// Plays the script once; an error says at which step it broke.
+fn play(listener: &TcpListener, script: &str, config: &Arc<ServerConfig>) -> Result<(), String> {
+    let mut stream = Stream::Plain(listener.accept().map_err(|error| error.to_string())?.0);
+    for step in script.lines().filter(|line| !line.is_empty()) {
+        let (verb, text) = step.split_once(' ').unwrap_or((step, ""));
+        let text = expand(text);
+        let done = match verb {
+            "S" => stream.send(format!("{text}\r\n").as_bytes()),
+            "s" => stream.send(text.replace("\\n", "\n").replace("\\r", "\r").as_bytes()),
+            "C" => match stream.read_line() {
+                Ok(line) if line.starts_with(&text) => Ok(()),
+                Ok(line) => return Err(format!("the client said `{line}` instead of `{text}`")),
+                Err(error) => Err(error),
+            },
+            "M" => loop {
+                match stream.read_line() {
+                    Ok(line) if line == "." => break Ok(()),
+                    Ok(_) => {}
+                    Err(error) => break Err(error),
+                }
+            },
+            "TLS" => {
+                let Stream::Plain(plain) = stream else { return Err("TLS twice".to_owned()) };
+                let connection =
+                    ServerConnection::new(Arc::clone(config)).map_err(|error| error.to_string())?;
+                let mut tls = StreamOwned::new(connection, plain);
+                // A client that refuses the certificate ends the script, and that is as it should be.
+                if tls.flush().is_err() {
+                    return Ok(());
+                }
+                stream = Stream::Tls(Box::new(tls));
+                Ok(())
+            }
+            "SILENCE" => {
+                while stream.read_line().is_ok() {}
+                return Ok(());
+            }
+            "FLOOD" => {
+                while stream.send(&[b'x'; 4096]).is_ok() {}
+                return Ok(());
+            }
+            "RESET" => {
+                if let Stream::Plain(plain) = &stream {
+                    socket2::SockRef::from(plain)
+                        .set_linger(Some(Duration::ZERO))
+                        .map_err(|error| error.to_string())?;
+                }
+                return Ok(());
+            }
+            other => return Err(format!("no such step: {other}")),
+        };
+        done.map_err(|error| format!("{step}: {error}"))?;
+    }
+    // A polite end: what the client still says is read, so that closing does not reset.
+    if let Stream::Plain(plain) = &stream {
+        drop(plain.shutdown(std::net::Shutdown::Write));
+        while stream.read_line().is_ok() {}
+    }
+    Ok(())
+}
+
+/// `{b:3}` becomes `bbb`.
+fn expand(text: &str) -> String {
+    let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
+    let (inside, after) = rest.split_once('}').unwrap();
+    let (letter, count) = inside.split_once(':').unwrap();
+    format!("{before}{}{}", letter.repeat(count.parse().unwrap()), expand(after))
+}
+
+fn server_config(certificates: &Certificates) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(certificates.certificate.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    Arc::new(config.unwrap())
+}
+
+/// Says what is wrong; empty: nothing.
+fn check(path: &Path) -> String {
+    let scenario: Scenario =
+        toml::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    let (name, year) = match scenario.certificate {
+        Certificate::Expired => ("127.0.0.1", 2001),
+        Certificate::Elsewhere => ("elsewhere.example", 2100),
+        Certificate::Good | Certificate::Unknown => ("127.0.0.1", 2100),
+    };
+    let certificates = support::certificates(name, year);
+    let config = server_config(&certificates);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = scenario.server.clone();
+    let serves = !script.is_empty();
+    let serving = thread::spawn(move || if serves { play(&listener, &script, &config) } else { Ok(()) });
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut parameters = scenario.parameters.clone();
+    parameters.insert("port".into(), i64::from(port).into());
+    let mut tls = scenario.tls.clone();
+    if scenario.certificate != Certificate::Unknown {
+        fs::write(folder.path().join("ca.pem"), &certificates.authority).unwrap();
+        tls.insert("ca_file".into(), "ca.pem".into());
+    }
+    let mut job = toml::Table::new();
+    job.insert("name".into(), "scenario".into());
+    job.insert("host".into(), scenario.host.clone().into());
+    job.insert("timeout".into(), scenario.timeout.clone().into());
+    job.insert("parameters".into(), parameters.into());
+    job.insert("tls".into(), tls.into());
+    let mut config = toml::Table::new();
+    config.insert("job".into(), toml::Value::Array(vec![job.into()]));
+    let began = Instant::now();
+    let points = support::run(&config.to_string(), folder.path());
+    let took = began.elapsed();
+    let played = if scenario.host == "127.0.0.1" && serves { serving.join().unwrap() } else { Ok(()) };
+
+    let mut wrong = Vec::new();
+    let [point] = &points[..] else { return format!("{} lines instead of one", points.len()) };
+    let expected = (&*scenario.result, scenario.sequence_code, scenario.response_code, scenario.error_code);
+    if point.outcome() != expected {
+        wrong.push(format!("{:?} instead of {expected:?}", point.outcome()));
+    }
+    wrong.extend(played.err().map(|error| format!("server: {error}")));
+    wrong.extend(
+        scenario
+            .has
+            .iter()
+            .filter(|field| !point.fields.contains_key(*field))
+            .map(|field| format!("no {field}")),
+    );
+    wrong.extend(scenario.lacks.iter().filter(|field| point.fields.contains_key(*field)).cloned());
+    wrong.extend(
+        scenario
+            .text
+            .iter()
+            .filter(|(field, text)| !point.text(field).contains(text.as_str()))
+            .map(|(field, _)| field.clone()),
+    );
+    wrong.extend(
+        scenario
+            .codes
+            .iter()
+            .filter(|(field, code)| point.code(field) != **code)
+            .map(|(field, _)| field.clone()),
+    );
+    // The hard deadline is half a second behind the soft one; the rest is a busy machine's.
+    if took > Duration::from_secs(15) {
+        wrong.push(format!("took {took:?}"));
+    }
+    if wrong.is_empty() { String::new() } else { format!("{}: {wrong:?}\n{point:#?}\n", path.display()) }
+}
+
+#[test]
+fn every_scenario_comes_to_its_line() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 20, "the scenarios are not where they should be");
+    let wrong: String = files.iter().map(|path| check(path)).collect();
+    assert!(wrong.is_empty(), "{wrong}");
+}

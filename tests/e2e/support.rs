@@ -1,0 +1,175 @@
+//! What several tests need: the binary, certificates, a line's parts, servers from Debian's packages.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use influxdb_line_protocol::{FieldValue, parse_lines};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+
+/// A line of output, taken apart by a parser that is not ours.
+#[derive(Debug)]
+pub(crate) struct Point {
+    pub(crate) measurement: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) fields: BTreeMap<String, FieldText>,
+}
+
+/// A field as text, with its type.
+pub(crate) type FieldText = (char, String);
+
+/// Each line of `text` as a point; there must be no other line.
+pub(crate) fn points(text: &str) -> Vec<Point> {
+    text.lines()
+        .map(|line| {
+            let parsed: Vec<_> = parse_lines(line).collect();
+            assert_eq!(parsed.len(), 1, "{line}");
+            let point = parsed.into_iter().next().unwrap().unwrap_or_else(|error| panic!("{error}: {line}"));
+            let tags = point.series.tag_set.iter().flatten();
+            Point {
+                measurement: point.series.measurement.to_string(),
+                tags: tags.map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+                fields: point
+                    .field_set
+                    .iter()
+                    .map(|(key, value)| {
+                        let value = match value {
+                            FieldValue::I64(value) => ('i', value.to_string()),
+                            FieldValue::F64(value) => ('f', value.to_string()),
+                            FieldValue::String(value) => ('s', value.to_string()),
+                            other => panic!("{key}: {other:?}"),
+                        };
+                        (key.to_string(), value)
+                    })
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+impl Point {
+    /// An integer field.
+    pub(crate) fn code(&self, name: &str) -> i64 {
+        let (kind, value) = self.fields.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}"));
+        assert_eq!(*kind, 'i', "{name}");
+        value.parse().unwrap()
+    }
+
+    /// A text field; empty: there is none.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", |(_, value)| value)
+    }
+
+    /// Result, sequence, response and error code.
+    pub(crate) fn outcome(&self) -> (&str, i64, i64, i64) {
+        (
+            &self.tags["result"],
+            self.code("sequence_code"),
+            self.code("response_code"),
+            self.code("error_code"),
+        )
+    }
+}
+
+/// The binary.
+pub(crate) fn sonde(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sonde")).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Runs a configuration; the lines it prints.
+pub(crate) fn run(config: &str, folder: &Path) -> Vec<Point> {
+    points(&run_text(config, folder))
+}
+
+/// Runs a configuration; what it prints.
+pub(crate) fn run_text(config: &str, folder: &Path) -> String {
+    let path = folder.join("sonde.toml");
+    fs::write(&path, config).unwrap();
+    let output = sonde(&["run", "--config", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+/// A port that nobody listens on, for a server that is about to.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// An authority and a certificate of its own, all PEM.
+pub(crate) struct Certificates {
+    pub(crate) authority: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// For `name`, until the first of January of `end_year`.
+pub(crate) fn certificates(name: &str, end_year: i32) -> Certificates {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "Test authority");
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(end_year, 1, 1);
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    Certificates { authority: issuer.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
+}
+
+/// A program, or none: then the test is skipped, which under `CI` it must not be.
+pub(crate) fn program(package: &str, candidates: &[&str]) -> Option<PathBuf> {
+    let found = candidates.iter().map(PathBuf::from).find(|path| path.exists());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{package} is not installed, and in CI nothing is skipped");
+        let said = format!("skipped: Debian's package {package} is not installed\n");
+        // Past the test runner's capture: nothing is skipped silently.
+        std::io::stderr().lock().write_all(said.as_bytes()).unwrap();
+    }
+    found
+}
+
+/// A server that ends with its test.
+pub(crate) struct Server(pub(crate) Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SIGTERM first: master processes end their own children on it.
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        let _ended_already: nix::Result<()> = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        for _ in 0..50 {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Starts a server and waits until a port of it answers.
+pub(crate) fn start(command: &mut Command, port: u16) -> Server {
+    let mut server =
+        Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let until = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(Instant::now() < until, "{command:?} does not listen on {port}: {:?}", server.0.try_wait());
+        thread::sleep(Duration::from_millis(50));
+    }
+    server
+}
