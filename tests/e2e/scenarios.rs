@@ -269,3 +269,26 @@ fn every_scenario_comes_to_its_line() {
     let wrong: String = files.iter().map(|path| check(path)).collect();
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// Addresses that swallow what is sent to them: a full queue of connections, which the kernel answers by silence.
+#[test]
+fn a_black_holed_address_times_out_while_connecting() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut held = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        held.push(stream);
+        assert!(held.len() < 100, "the queue never fills");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[job]]\nname = \"a\"\nhost = \"127.0.0.1\"\ntimeout = \"700ms\"\nparameters.port = {}\n",
+        address.port()
+    );
+    let points = support::run(&config, folder.path());
+    assert_eq!(points[0].outcome(), ("timeout", 11, -1, 402));
+    assert!(!points[0].fields.contains_key("connect_time_ms"));
+    assert!(points[0].text("error").contains("no answer"), "{:?}", points[0]);
+}
