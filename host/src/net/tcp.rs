@@ -9,10 +9,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{
-    io::Interest,
-    net::{TcpSocket, TcpStream},
-};
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{io::Interest, net::TcpStream};
 
 /// A time stamp further back than this is a clock that was set, not a late reader.
 const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
@@ -21,20 +20,34 @@ const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
 pub(super) struct Tcp {
     stream: TcpStream,
     last_arrival: Instant,
+    /// The peer accepted the connection and reset it before anybody looked.
+    reset: Option<io::Error>,
     /// To be sent.
     outgoing: VecDeque<u8>,
 }
 
 impl Tcp {
     pub(super) async fn connect(to: SocketAddr) -> io::Result<Self> {
-        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
         // Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
         #[cfg(target_os = "linux")]
         let _supported: nix::Result<()> =
             nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true);
-        let stream = socket.connect(to).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, last_arrival: Instant::now(), outgoing: VecDeque::new() })
+        match socket.connect(&to.into()) {
+            Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => return Err(error),
+            _ => {}
+        }
+        let stream = TcpStream::from_std(socket.into())?;
+        stream.writable().await?;
+        // A refused connection ends here. A reset one was there first: whoever reads from it learns that, so that a
+        // server which accepts and resets is told from one that refuses, however fast it is.
+        let reset = match stream.take_error()? {
+            Some(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
+            reset => reset,
+        };
+        Ok(Self { stream, last_arrival: Instant::now(), reset, outgoing: VecDeque::new() })
     }
 
     /// When the bytes read last arrived.
@@ -46,6 +59,11 @@ impl Tcp {
         let stream = &self.stream;
         let received = stream.async_io(Interest::READABLE, || receive(stream, buffer)).await;
         let (count, stamp) = received?;
+        if count == 0
+            && let Some(reset) = self.reset.take()
+        {
+            return Err(reset);
+        }
         // Of a stream, one time stamp stands for all bytes of a read, and time does not run backwards.
         self.last_arrival = arrival(Instant::now(), SystemTime::now(), stamp).max(self.last_arrival);
         Ok((count, self.last_arrival))
@@ -58,6 +76,9 @@ impl Tcp {
 
     /// Sends what waits. Dropped in between, it leaves the rest to the next call, so that the stream stays whole.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if let Some(reset) = self.reset.take() {
+            return Err(reset);
+        }
         while !self.outgoing.is_empty() {
             self.stream.writable().await?;
             match self.stream.try_write(self.outgoing.as_slices().0) {
@@ -126,6 +147,22 @@ mod tests {
             arrival(now, wall, Some(Duration::from_millis(999_500))),
             now.checked_sub(Duration::from_secs(1)).unwrap()
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_connection_reset_at_once_was_a_connection() {
+        // On one thread the peer resets while the connection waits to be looked at.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tcp, ()) = tokio::join!(Tcp::connect(address), async {
+            let listener = listener.into_std().unwrap();
+            listener.set_nonblocking(false).unwrap();
+            let (peer, _) = listener.accept().unwrap();
+            socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        });
+        let error = tcp.unwrap().read(&mut [0; 16]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[cfg(target_os = "linux")]
