@@ -5,12 +5,13 @@ use crate::{
     message,
     reply::Reply,
     report::{Cause, Kind, Value},
-    session::{Refusal, Session, Step, Stop},
+    session::{Refusal, Session, Step, Stop, is_completion},
     transport::{ErrorKind, Transport},
 };
 
 impl<T: Transport> Session<'_, T> {
     pub(crate) fn mail(&mut self, time: u64, run_id: &str) -> Result<(), Stop> {
+        self.phase("mail");
         let parameters = self.parameters;
         let message = message::build(parameters, time, run_id);
         let mut command = format!("MAIL FROM:<{}>", parameters.from);
@@ -27,12 +28,11 @@ impl<T: Transport> Session<'_, T> {
             }
             command = format!("{command} SIZE={}", message.len());
         }
-        self.phase("mail");
         let exchange = self.exchange(Step::Mail, "MAIL", &command)?;
         let began_at = exchange.sent_at;
         self.report.set_span("mail_time_ms", exchange.sent_at, exchange.reply.at);
         let refusal = Refusal { step: Step::Mail, kind: Kind::Rejected, code: code::MAIL_REFUSED };
-        self.judge(exchange.reply, "MAIL", |code| code == 250, refusal)?;
+        self.judge(exchange.reply, "MAIL", is_completion, refusal)?;
 
         let refused = self.recipients()?;
         self.data()?;
@@ -54,7 +54,7 @@ impl<T: Transport> Session<'_, T> {
             let exchange = self.exchange(Step::Rcpt, &name, &name)?;
             time += exchange.reply.at.saturating_sub(exchange.sent_at);
             self.report.set_time("rcpt_time_ms", time);
-            match self.judge(exchange.reply, &name, |code| matches!(code, 250..=252), refusal) {
+            match self.judge(exchange.reply, &name, is_completion, refusal) {
                 Ok(_) => accepted += 1,
                 Err(stop) if stop.in_step => refused = refused.or(Some(stop)),
                 Err(stop) => return Err(stop),
@@ -79,8 +79,14 @@ impl<T: Transport> Session<'_, T> {
         let sent_at = self.send(Step::Message, "message", &message::on_the_wire(message))?;
         // From here on the server may have taken it: what is lost now is not to be sent again (RFC 5321 section 6.1).
         let reply = self.receive(Step::Message, "message").map_err(|mut stop| {
-            if let Cause::Network(kind) = stop.cause {
-                let kind = if kind == ErrorKind::Timeout { Kind::Timeout } else { Kind::ReadFailed };
+            let kind = match stop.cause {
+                Cause::Network(ErrorKind::Timeout) => Some(Kind::Timeout),
+                Cause::Network(ErrorKind::ConnectionClosed | ErrorKind::ConnectionReset) => {
+                    Some(Kind::ReadFailed)
+                }
+                _ => None,
+            };
+            if let Some(kind) = kind {
                 stop.cause = Cause::Own(kind, code::DELIVERY_AMBIGUOUS);
                 stop.text = format!("ambiguous: the mail may have been delivered: {}", stop.text);
             }
@@ -88,7 +94,7 @@ impl<T: Transport> Session<'_, T> {
         })?;
         self.report.set_span("message_time_ms", sent_at, reply.at);
         let refusal = Refusal { step: Step::Message, kind: Kind::Rejected, code: code::MESSAGE_REFUSED };
-        let reply = self.judge(reply, "message", |code| code == 250, refusal)?;
+        let reply = self.judge(reply, "message", is_completion, refusal)?;
         if let Some(id) = queue_id(&reply.lines.join(" ")) {
             self.report.set("queue_id", Value::Text(id.to_owned()));
         }
@@ -99,7 +105,7 @@ impl<T: Transport> Session<'_, T> {
 /// What Postfix ("queued as X"), Exim ("OK id=X") and their like call the mail in their logs.
 fn queue_id(text: &str) -> Option<&str> {
     let lower = text.to_ascii_lowercase();
-    let at = ["queued as ", "id="].iter().find_map(|mark| Some(lower.find(mark)? + mark.len()))?;
+    let at = ["queued as ", " id="].iter().find_map(|mark| Some(lower.find(mark)? + mark.len()))?;
     text.get(at..)?.split([' ', ')', ';', ',']).next().filter(|id| !id.is_empty())
 }
 
@@ -111,6 +117,6 @@ mod tests {
     fn queue_ids_are_found() {
         assert_eq!(queue_id("2.0.0 Ok: queued as 4Xyz"), Some("4Xyz"));
         assert_eq!(queue_id("OK id=1abc-DEF"), Some("1abc-DEF"));
-        assert_eq!(queue_id("accepted"), None);
+        assert_eq!(queue_id("accepted, valid=1"), None);
     }
 }

@@ -70,9 +70,16 @@ impl Reply {
 pub struct Reader {
     buffer: Vec<u8>,
     at: Instant,
+    heard: bool,
 }
 
 impl Reader {
+    /// The server has said anything at all.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.heard
+    }
+
     /// Waits for a complete reply.
     pub fn reply(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Reply, NoReply> {
         let mut reply = Reply::default();
@@ -117,6 +124,7 @@ impl Reader {
             }
             self.buffer.extend_from_slice(&bytes);
             self.at = at;
+            self.heard = true;
         }
     }
 }

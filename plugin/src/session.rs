@@ -143,7 +143,9 @@ impl<T: Transport> Session<'_, T> {
         self.phase("banner");
         let reply = match self.reader.reply(self.transport, None) {
             Ok(reply) => reply,
-            Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout && !self.secured => {
+            Err(NoReply::Fault(fault))
+                if fault.kind == ErrorKind::Timeout && !self.secured && !self.reader.has_heard() =>
+            {
                 return Err(stop_by(Step::Greeting, "no greeting; speaks TLS?", fault));
             }
             Err(no_reply) => return Err(self.no_reply(Step::Greeting, "greeting", no_reply)),
@@ -167,11 +169,11 @@ impl<T: Transport> Session<'_, T> {
         if reply.code >= 500 {
             reply = self.hello("HELO")?;
             let at = reply.at;
-            self.judge(reply, "HELO", |code| code == 250, refusal)?;
+            self.judge(reply, "HELO", is_completion, refusal)?;
             return Ok(at);
         }
         let at = reply.at;
-        let reply = self.judge(reply, "EHLO", |code| code == 250, refusal)?;
+        let reply = self.judge(reply, "EHLO", is_completion, refusal)?;
         // The first line is the server's name.
         self.extensions = reply.lines.iter().skip(1).map(|line| line.trim().to_ascii_uppercase()).collect();
         Ok(at)
@@ -321,6 +323,11 @@ impl<T: Transport> Session<'_, T> {
         }
         self.report
     }
+}
+
+/// Any reply of the class stands for its 250 (RFC 5321 section 4.3.2: an unknown code counts by its first digit).
+pub(crate) fn is_completion(code: u16) -> bool {
+    (200..300).contains(&code)
 }
 
 /// A failed call ends the session; nothing more is said.

@@ -200,10 +200,42 @@ fn a_bad_greeting_is_told_apart_by_what_it_is() {
 }
 
 #[test]
-fn silence_before_the_greeting_hints_at_tls() {
+fn silence_within_the_greeting_does_not_hint_at_tls() {
     let (report, _) = drive(&plain(), [Say("220-wait\r\n"), Fail(ErrorKind::Timeout)]);
     assert_eq!(outcome(&report), (1, -1, Some(Cause::Network(ErrorKind::Timeout))));
-    assert!(report.failure.unwrap().text.contains("speaks TLS?"));
+    assert!(!report.failure.unwrap().text.contains("speaks TLS?"));
+}
+
+#[test]
+fn an_unknown_code_counts_by_its_first_digit() {
+    let (report, _) = drive(&plain(), [HELLO, Ask("EHLO", "299 mx1\r\n"), QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    assert_outcome(&plain(), [HELLO, Ask("EHLO", "499 no\r\n"), QUIT], (3, 499, refused));
+}
+
+#[test]
+fn a_server_that_only_knows_helo_offers_neither_tls_nor_a_login() {
+    let helo = || [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO", "250 mx1\r\n"), QUIT];
+    let starttls = Parameters { connection: Security::StartTls, ..plain() };
+    assert_outcome(&starttls, helo(), (4, -1, own(Kind::TlsError, code::STARTTLS_NOT_OFFERED)));
+    assert_outcome(&login(Mechanism::Auto), helo(), (2, -1, own(Kind::AuthFailed, code::AUTH_NOT_OFFERED)));
+}
+
+#[test]
+fn a_challenge_that_is_not_base64_breaks_the_protocol() {
+    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_outcome(
+        &login(Mechanism::CramMd5),
+        [HELLO, EHLO, Ask("AUTH CRAM-MD5", "334 ***\r\n")],
+        (2, -1, wrong),
+    );
+}
+
+#[test]
+fn a_server_that_closes_the_session_with_421_gets_no_quit() {
+    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    assert_outcome(&mailing(), [HELLO, EHLO, MAIL, Ask("RCPT", "421 4.3.2 bye\r\n")], (6, 421, closing));
 }
 
 #[test]
