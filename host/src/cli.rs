@@ -12,6 +12,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     alarm, config,
@@ -218,8 +219,22 @@ async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox().await?);
     let config = load(path, &sandbox)?;
     let time = RoundTime::now();
+    let mut waiting = config.jobs.len();
+    let mut stop = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
     let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, time);
-    while let Some((job, report)) = reports.recv().await {
+    loop {
+        let (job, report) = tokio::select! {
+            report = reports.recv() => match report {
+                Some(report) => report,
+                None => break,
+            },
+            // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
+            _ = stop.recv() => {
+                output::log(Level::Warning, &format!("stopped by SIGTERM: {waiting} jobs have no line"));
+                break;
+            }
+        };
+        waiting -= 1;
         log_failure(&job, &report);
         let description = described(&sandbox, &job.check)?;
         let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));

@@ -1,6 +1,11 @@
 //! The commands as a person meets them.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use crate::support::{free_port, points, sonde, stderr, stdout};
 
@@ -118,4 +123,34 @@ fn a_secret_shows_in_no_output() {
         let output = sonde(&[&arguments[..], &["--output", output]].concat());
         assert!(!format!("{output:?}").contains("hunter2"));
     }
+}
+
+#[test]
+fn sigterm_ends_a_round_with_what_is_done_and_a_status_of_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let job = |name: &str, port| {
+        format!(
+            "[[job]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\ntimeout = \"60s\"\nparameters.port = {port}\n"
+        )
+    };
+    fs::write(&path, job("silent", silent.local_addr().unwrap().port()) + &job("closed", free_port()))
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Its first line shows that the round is under way.
+    let mut line = String::new();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    reader.read_to_string(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let points = points(&line);
+    assert_eq!(points.len(), 1);
+    assert_eq!(points[0].tags["job"], "closed");
+    assert!(stderr(&output).ends_with("W! stopped by SIGTERM: 1 jobs have no line\n"), "{}", stderr(&output));
 }
