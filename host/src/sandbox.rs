@@ -334,3 +334,27 @@ impl fmt::Display for CpuUsedUp {
 }
 
 impl std::error::Error for CpuUsedUp {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "compiler")]
+    #[test]
+    fn compiled_code_that_does_not_fit_is_compiled_anew() {
+        let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION"))).unwrap();
+        assert!(builtin(&engine, SMTP_COMPILED, SMTP_WASM).is_ok());
+        let other = Engine::new(&engine::config("another version")).unwrap();
+        assert!(builtin(&other, SMTP_COMPILED, SMTP_WASM).is_ok());
+        assert!(builtin(&engine, b"", SMTP_WASM).is_ok());
+        assert!(matches!(builtin(&other, SMTP_COMPILED, b""), Err(LoadError::Component(_))));
+    }
+
+    #[tokio::test]
+    async fn the_built_in_probe_describes_itself() {
+        let sandbox = Sandbox::new().await.unwrap();
+        let description = sandbox.description(SMTP).unwrap();
+        assert_eq!((&*description.name, &*description.measurement), ("smtp", "smtp"));
+        assert!(sandbox.description("pop3").is_none());
+    }
+}

@@ -135,12 +135,15 @@ pub(crate) fn certificates(name: &str, end_year: i32) -> Certificates {
 pub(crate) fn program(package: &str, candidates: &[&str]) -> Option<PathBuf> {
     let found = candidates.iter().map(PathBuf::from).find(|path| path.exists());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{package} is not installed, and in CI nothing is skipped");
-        let said = format!("skipped: Debian's package {package} is not installed\n");
-        // Past the test runner's capture: nothing is skipped silently.
-        std::io::stderr().lock().write_all(said.as_bytes()).unwrap();
+        skip(&format!("Debian's package {package} is not installed"));
     }
     found
+}
+
+/// Says why a test is skipped, past the test runner's capture: nothing is skipped silently, and in CI nothing at all.
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{reason}, and in CI nothing is skipped");
+    std::io::stderr().lock().write_all(format!("skipped: {reason}\n").as_bytes()).unwrap();
 }
 
 /// A server that ends with its test.
@@ -164,12 +167,21 @@ impl Drop for Server {
 
 /// Starts a server and waits until a port of it answers.
 pub(crate) fn start(command: &mut Command, port: u16) -> Server {
-    let mut server =
-        Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let mut server = spawn(command);
+    listening(&mut server, port);
+    server
+}
+
+/// Starts a server.
+pub(crate) fn spawn(command: &mut Command) -> Server {
+    Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// Waits until a port of it answers.
+pub(crate) fn listening(server: &mut Server, port: u16) {
     let until = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(Instant::now() < until, "{command:?} does not listen on {port}: {:?}", server.0.try_wait());
+        assert!(Instant::now() < until, "nobody listens on {port}: {:?}", server.0.try_wait());
         thread::sleep(Duration::from_millis(50));
     }
-    server
 }
