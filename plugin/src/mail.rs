@@ -81,10 +81,9 @@ impl<T: Transport> Session<'_, T> {
         let reply = self.receive(Step::Message, "message").map_err(|mut stop| {
             let kind = match stop.cause {
                 Cause::Network(ErrorKind::Timeout) => Some(Kind::Timeout),
-                Cause::Network(ErrorKind::ConnectionClosed | ErrorKind::ConnectionReset) => {
-                    Some(Kind::ReadFailed)
-                }
-                _ => None,
+                // We were stopped: that is no loss.
+                Cause::Network(ErrorKind::LimitExceeded) | Cause::Own(..) => None,
+                Cause::Network(_) => Some(Kind::ReadFailed),
             };
             if let Some(kind) = kind {
                 stop.cause = Cause::Own(kind, code::DELIVERY_AMBIGUOUS);

@@ -390,7 +390,18 @@ fn loss_after_the_final_dot_is_ambiguous_and_before_it_is_not() {
         outcome(&drive_server(&mailing(), Server { turns, ..Server::default() }).0)
     };
     let lost = own(Kind::ReadFailed, code::DELIVERY_AMBIGUOUS);
-    assert_eq!(with([Mail(""), Fail(ErrorKind::ConnectionReset)]), (8, -1, Some(lost)));
+    // Also where the network goes away under the connection, or the encrypted stream breaks.
+    for kind in [
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionClosed,
+        ErrorKind::Unreachable,
+        ErrorKind::Other,
+        ErrorKind::TlsFailed,
+    ] {
+        assert_eq!(with([Mail(""), Fail(kind)]), (8, -1, Some(lost)), "{kind:?}");
+    }
+    let cut = Cause::Network(ErrorKind::LimitExceeded);
+    assert_eq!(with([Mail(""), Fail(ErrorKind::LimitExceeded)]), (8, -1, Some(cut)));
     let silent = own(Kind::Timeout, code::DELIVERY_AMBIGUOUS);
     assert_eq!(with([Mail(""), Fail(ErrorKind::Timeout)]), (8, -1, Some(silent)));
     let before = Cause::Network(ErrorKind::ConnectionReset);
