@@ -325,7 +325,7 @@ impl<T: Transport> Session<'_, T> {
     }
 }
 
-/// Any reply of the class stands for its 250 (RFC 5321 section 4.3.2: an unknown code counts by its first digit).
+/// Any reply of the class stands for its 250 (RFC 5321 section 4.2: an unknown code counts by its first digit).
 pub(crate) fn is_completion(code: u16) -> bool {
     (200..300).contains(&code)
 }
