@@ -12,7 +12,10 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task, time,
+};
 
 use crate::{
     alarm, config,
@@ -149,6 +152,9 @@ enum VersionArgument {
     V13,
 }
 
+/// How long a line may take to be written after SIGTERM: enough where somebody reads.
+const LAST_LINE: Duration = Duration::from_millis(500);
+
 /// What ends the program early; said once, with exit code 2.
 type Refusal = String;
 
@@ -218,29 +224,63 @@ fn print(text: &str) -> Result<ExitCode, Refusal> {
 async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox().await?);
     let config = load(path, &sandbox)?;
-    let time = RoundTime::now();
-    let mut waiting = config.jobs.len();
-    let mut stop = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
-    let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, time);
+    let round = RoundTime::now();
+    let jobs = config.jobs.len();
+    let mut done = 0;
+    let mut stop = Stop {
+        signal: signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?,
+        came: false,
+    };
+    let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, round);
+    // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
+    let stopped = |done| {
+        let without = jobs - done;
+        output::log(Level::Warning, &format!("stopped by SIGTERM: {without} of {jobs} jobs have no line"));
+        Ok(ExitCode::SUCCESS)
+    };
     loop {
         let (job, report) = tokio::select! {
+            // What has been reported is printed first.
+            biased;
             report = reports.recv() => match report {
                 Some(report) => report,
-                None => break,
+                None => return Ok(ExitCode::SUCCESS),
             },
-            // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
-            _ = stop.recv() => {
-                output::log(Level::Warning, &format!("stopped by SIGTERM: {waiting} jobs have no line"));
-                break;
-            }
+            () = stop.wait() => return stopped(done),
         };
-        waiting -= 1;
-        log_failure(&job, &report);
         let description = described(&sandbox, &job.check)?;
-        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
-        print(&format!("{}\n", line::line(&job, &description, &report, &alarm, time.unix_ns)))?;
+        // On a thread of its own: where nobody reads, a write waits, and neither the other checks nor SIGTERM may.
+        let mut writing = task::spawn_blocking(move || {
+            log_failure(&job, &report);
+            let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+            print(&format!("{}\n", line::line(&job, &description, &report, &alarm, round.unix_ns)))
+        });
+        let written = tokio::select! {
+            biased;
+            written = &mut writing => written,
+            () = stop.wait() => match time::timeout(LAST_LINE, writing).await {
+                Ok(written) => written,
+                Err(_unread) => return stopped(done),
+            },
+        };
+        written.map_err(|error| format!("writing a line: {error}"))??;
+        done += 1;
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGTERM, which once it came stays.
+struct Stop {
+    signal: Signal,
+    came: bool,
+}
+
+impl Stop {
+    async fn wait(&mut self) {
+        if !self.came {
+            self.signal.recv().await;
+            self.came = true;
+        }
+    }
 }
 
 /// A failed check is logged once; our own faults as errors.

@@ -5,6 +5,8 @@ use std::{
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::support::{free_port, points, sonde, stderr, stdout};
@@ -152,5 +154,40 @@ fn sigterm_ends_a_round_with_what_is_done_and_a_status_of_0() {
     let points = points(&line);
     assert_eq!(points.len(), 1);
     assert_eq!(points[0].tags["job"], "closed");
-    assert!(stderr(&output).ends_with("W! stopped by SIGTERM: 1 jobs have no line\n"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).ends_with("W! stopped by SIGTERM: 1 of 2 jobs have no line\n"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn sigterm_ends_a_round_whose_output_nobody_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    // More than a pipe holds.
+    let hosts: Vec<_> = (0..500).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
+    let port = free_port();
+    fs::write(&path, format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {port}\n"))
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&path).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    // Until it is stuck; a signal that comes earlier must end it as well.
+    thread::sleep(Duration::from_secs(2));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            None if Instant::now() < until => thread::sleep(Duration::from_millis(50)),
+            ended => break ended,
+        }
+    };
+    if ended.is_none() {
+        child.kill().unwrap();
+    }
+    assert_eq!(ended.expect("it is stuck in its output").code(), Some(0));
 }
