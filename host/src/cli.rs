@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use crate::{
-    alarm, config,
+    alarm,
+    component::{self, Component},
+    config::{self, ConfigError},
     demo::{self, server::Server},
     describe,
     description::Description,
@@ -54,11 +56,16 @@ enum Command {
     /// Prints or checks a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Prints what a check takes and reports, as Markdown tables
+    /// Prints what a check takes and reports, as Markdown tables; of a file also what it imports. It gets no network
     Describe {
-        /// Name of the check
+        /// Name of a built-in check, or a component's file
         #[arg(default_value = SMTP)]
         check: String,
+    },
+    /// Prints the configuration that pins a component to its digest, and a job for it
+    Pin {
+        /// The component's file
+        file: PathBuf,
     },
 }
 
@@ -176,9 +183,19 @@ pub fn main() -> ExitCode {
                 print(&config::sample::sample(&sandbox.descriptions()))
             }
             Command::Config(ConfigCommand::Check { file }) => {
-                let sandbox = sandbox().await?;
-                let config = load(&file, &sandbox)?;
+                let config = load(&file, &mut sandbox().await?).await?;
                 print(&format!("{}: {} jobs, no error\n", file.display(), config.jobs.len()))
+            }
+            Command::Describe { check } if is_file(&check) => {
+                let (component, sandbox) = inspect(Path::new(&check)).await?;
+                let description = described(&sandbox, &check)?;
+                let facts = describe::component(&check, &component.sha256, sandbox.imports(&check));
+                print(&format!("{facts}\n{}", describe::markdown(&description)))
+            }
+            Command::Pin { file } => {
+                let name = file.display().to_string();
+                let (component, sandbox) = inspect(&file).await?;
+                print(&config::sample::pinned(&*described(&sandbox, &name)?, &name, &component.sha256))
             }
             Command::Describe { check } => {
                 let description = described(&sandbox().await?, &check)?;
@@ -189,6 +206,11 @@ pub fn main() -> ExitCode {
     // A name look-up that nobody waits for any more must not hold up the end.
     runtime.shutdown_timeout(Duration::ZERO);
     ended.unwrap_or_else(|refusal| refuse(&refusal))
+}
+
+/// A built-in check's name has neither.
+fn is_file(check: &str) -> bool {
+    check.contains(['/', '.'])
 }
 
 fn refuse(refusal: &str) -> ExitCode {
@@ -208,9 +230,25 @@ fn described(sandbox: &Sandbox, check: &str) -> Result<Arc<Description>, Refusal
         .ok_or_else(|| format!("there is no check `{}`; built in: {}", text::clean(check), known()))
 }
 
-fn load(path: &Path, sandbox: &Sandbox) -> Result<Config, Refusal> {
-    config::load(path, &|name| sandbox.description(name), &net::check_tls_rules)
-        .map_err(|error| error.to_string())
+async fn load(path: &Path, sandbox: &mut Sandbox) -> Result<Config, Refusal> {
+    let refuse = |error: ConfigError| error.to_string();
+    let draft = config::read(path).map_err(refuse)?;
+    for check in draft.checks().map_err(refuse)? {
+        let loaded = sandbox.load(&check.name, &check.wasm).await;
+        loaded.map_err(|error| refuse(draft.refuse_component(&check.name, error.to_string())))?;
+    }
+    draft.jobs(&|name| sandbox.description(name), &net::check_tls_rules).map_err(refuse)
+}
+
+/// Loads a component under its file's name, to look at it.
+async fn inspect(path: &Path) -> Result<(Component, Sandbox), Refusal> {
+    let name = path.display().to_string();
+    let component =
+        component::read(path).map_err(|error| format!("cannot read {}: {error}", text::clean(&name)))?;
+    let mut sandbox = sandbox().await?;
+    let loaded = sandbox.load(&name, &component.wasm).await;
+    loaded.map_err(|error| format!("{}: {error}", text::clean(&name)))?;
+    Ok((component, sandbox))
 }
 
 /// Prints text that is no metric.
@@ -222,8 +260,9 @@ fn print(text: &str) -> Result<ExitCode, Refusal> {
 }
 
 async fn run(path: &Path) -> Result<ExitCode, Refusal> {
-    let sandbox = Arc::new(sandbox().await?);
-    let config = load(path, &sandbox)?;
+    let mut sandbox = sandbox().await?;
+    let config = load(path, &mut sandbox).await?;
+    let sandbox = Arc::new(sandbox);
     let round = RoundTime::now();
     let jobs = config.jobs.len();
     let mut done = 0;

@@ -17,6 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     alarm::{Limit, Severity},
+    component,
     description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
     job::{ClientIdentity, Config, Job, Secret, TlsRules, TlsVersion, Verify},
 };
@@ -31,12 +32,21 @@ const MAX_CONCURRENT: usize = 64;
 pub struct ConfigError {
     /// The file; none: the command line.
     pub path: Option<PathBuf>,
-    /// The job.
-    pub job: Option<String>,
-    /// The key, from the job on.
+    /// The job or check.
+    pub subject: Option<Subject>,
+    /// The key, from there on.
     pub key: Option<String>,
     /// What is wrong with it.
     pub problem: Problem,
+}
+
+/// What of the file is refused.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// A job, by name.
+    Job(String),
+    /// A declared check, by name.
+    Check(String),
 }
 
 /// What is wrong.
@@ -52,6 +62,14 @@ pub enum Problem {
     DuplicateJob,
     /// A name that is none.
     Name,
+    /// A check's name that is none.
+    CheckName,
+    /// The check's name stands twice, or is a built-in one's.
+    DuplicateCheck,
+    /// The component is not the pinned one; its digest.
+    Digest(String),
+    /// The component cannot be used.
+    Component(String),
     /// A key that nobody knows, and one that it may be meant to be.
     Unknown(Option<String>),
     /// A key that must be there.
@@ -77,8 +95,10 @@ impl fmt::Display for ConfigError {
         if let Some(path) = &self.path {
             write!(f, "{}: ", path.display())?;
         }
-        if let Some(job) = &self.job {
-            write!(f, "job `{job}`: ")?;
+        match &self.subject {
+            Some(Subject::Job(name)) => write!(f, "job `{name}`: ")?,
+            Some(Subject::Check(name)) => write!(f, "check `{name}`: ")?,
+            None => {}
         }
         if let Some(key) = &self.key {
             write!(f, "{key}: ")?;
@@ -92,6 +112,14 @@ impl fmt::Display for ConfigError {
             Problem::NoJobs => f.write_str("no [[job]] in it"),
             Problem::DuplicateJob => f.write_str("another job has this name"),
             Problem::Name => f.write_str("expected a text without line breaks, not empty"),
+            Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
+            Problem::DuplicateCheck => f.write_str("another check has this name"),
+            Problem::Digest(found) => {
+                write!(
+                    f,
+                    "the file's digest is {found}: it is not the one that was pinned; look at it with `sonde describe`"
+                )
+            }
             Problem::Unknown(known) => {
                 f.write_str("unknown key")?;
                 meant(f, known)
@@ -105,7 +133,10 @@ impl fmt::Display for ConfigError {
                 f.write_str("the check reports no such number")?;
                 meant(f, known)
             }
-            Problem::Toml(error) | Problem::Limit(error) | Problem::Tls(error) => f.write_str(error),
+            Problem::Toml(error)
+            | Problem::Limit(error)
+            | Problem::Tls(error)
+            | Problem::Component(error) => f.write_str(error),
         }
     }
 }
@@ -120,45 +151,106 @@ impl At {
         Self(Some(key.into()), problem)
     }
 
-    fn within(self, path: Option<&Path>, job: Option<&str>) -> ConfigError {
-        ConfigError { path: path.map(Into::into), job: job.map(Into::into), key: self.0, problem: self.1 }
+    fn within(self, path: Option<&Path>, subject: Option<Subject>) -> ConfigError {
+        ConfigError { path: path.map(Into::into), subject, key: self.0, problem: self.1 }
     }
 }
 
 /// What knows the checks.
 pub type Describe<'a> = &'a dyn Fn(&str) -> Option<Arc<Description>>;
 
-/// Reads and checks a file. `check_tls` says whether TLS rules can work.
-pub fn load(
-    path: &Path,
-    describe: Describe<'_>,
-    check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
-) -> Result<Config, ConfigError> {
+/// A file that was read: its checks are to be loaded before its jobs can be understood.
+pub struct Draft {
+    path: PathBuf,
+    file: file::File,
+}
+
+/// A check that the file declares: the pinned component.
+pub struct Declared {
+    /// Name by which jobs call it.
+    pub name: String,
+    /// The component.
+    pub wasm: Vec<u8>,
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> Result<Draft, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| At(None, Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
-    let refuse = |at: At| at.within(Some(path), None);
-    let file: file::File =
-        toml::from_str(&text).map_err(|error| refuse(At(None, Problem::Toml(shorten(&error, &text)))))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut jobs: Vec<Job> = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    for shape in file.job {
-        let name = shape.name.clone();
-        let refuse = |at: At| at.within(Some(path), Some(&name));
-        if name.is_empty() || name.contains(char::is_control) {
-            return Err(refuse(At::key("name", Problem::Name)));
-        }
-        if names.contains(&name) {
-            return Err(refuse(At::key("name", Problem::DuplicateJob)));
-        }
-        names.push(name.clone());
-        jobs.extend(self::jobs(shape, folder, describe, check_tls).map_err(refuse)?);
+    let file = toml::from_str(&text)
+        .map_err(|error| At(None, Problem::Toml(shorten(&error, &text))).within(Some(path), None))?;
+    Ok(Draft { path: path.into(), file })
+}
+
+impl Draft {
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
-    if jobs.is_empty() {
-        return Err(refuse(At(None, Problem::NoJobs)));
+
+    /// Reads the components of its checks. Refuses one that is not the pinned one.
+    pub fn checks(&self) -> Result<Vec<Declared>, ConfigError> {
+        let mut names = vec![sample::SMTP];
+        let mut checks = Vec::new();
+        for check in &self.file.check {
+            let refuse = |at: At| at.within(Some(&self.path), Some(Subject::Check(check.name.clone())));
+            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if check.name.is_empty() || !check.name.chars().all(good) {
+                return Err(refuse(At::key("name", Problem::CheckName)));
+            }
+            if names.contains(&check.name.as_str()) {
+                return Err(refuse(At::key("name", Problem::DuplicateCheck)));
+            }
+            names.push(&check.name);
+            if check.sha256.len() != 64 || !check.sha256.chars().all(|c| c.is_ascii_hexdigit()) {
+                return Err(refuse(At::key("sha256", Problem::Expected("64 hexadecimal digits".into()))));
+            }
+            let path = self.folder().join(&check.component);
+            let component = component::read(&path).map_err(|error| {
+                refuse(At::key("component", Problem::Unreadable(path.clone(), error.to_string())))
+            })?;
+            if !component.sha256.eq_ignore_ascii_case(&check.sha256) {
+                return Err(refuse(At::key("sha256", Problem::Digest(component.sha256))));
+            }
+            checks.push(Declared { name: check.name.clone(), wasm: component.wasm });
+        }
+        Ok(checks)
     }
-    let max_concurrent = file.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
-    Ok(Config { path: path.into(), max_concurrent, jobs })
+
+    /// Refuses the file because a check's component cannot be used.
+    #[must_use]
+    pub fn refuse_component(&self, check: &str, error: String) -> ConfigError {
+        At::key("component", Problem::Component(error))
+            .within(Some(&self.path), Some(Subject::Check(check.to_owned())))
+    }
+
+    /// Its jobs, now that `describe` knows its checks. `check_tls` says whether TLS rules can work.
+    pub fn jobs(
+        self,
+        describe: Describe<'_>,
+        check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
+    ) -> Result<Config, ConfigError> {
+        let folder = self.folder().to_owned();
+        let path = self.path;
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        for shape in self.file.job {
+            let name = shape.name.clone();
+            let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.clone())));
+            if name.is_empty() || name.contains(char::is_control) {
+                return Err(refuse(At::key("name", Problem::Name)));
+            }
+            if names.contains(&name) {
+                return Err(refuse(At::key("name", Problem::DuplicateJob)));
+            }
+            names.push(name.clone());
+            jobs.extend(self::jobs(shape, &folder, describe, check_tls).map_err(refuse)?);
+        }
+        if jobs.is_empty() {
+            return Err(At(None, Problem::NoJobs).within(Some(&path), None));
+        }
+        let max_concurrent = self.file.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
+        Ok(Config { path, max_concurrent, jobs })
+    }
 }
 
 /// The library's message is a picture of several lines; one is wanted, without the file's text, which may hold a secret.

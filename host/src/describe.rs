@@ -6,6 +6,7 @@ use crate::{
     catalogue::HostError,
     description::{Description, FieldKind, HOST_FIELDS, HOST_TAGS, Parameter, ParameterKind},
     report::Outcome,
+    text,
 };
 
 fn parameter_kind(kind: ParameterKind) -> &'static str {
@@ -42,6 +43,26 @@ fn default(parameter: &Parameter) -> String {
             conditional.default, conditional.parameter, conditional.equals
         );
     }
+    text
+}
+
+/// Interfaces by the beginning of their names, in plain words.
+const IMPORTS: &[(&str, &str)] = &[
+    ("sonde:check/network", "network, through the host, to what its job grants"),
+    ("sonde:check/log", "messages in the log"),
+    ("wasi:", "nothing: a call ends the run"),
+];
+
+/// What a component's file is and what it imports, as Markdown.
+#[must_use]
+pub fn component(path: &str, sha256: &str, imports: &[String]) -> String {
+    let mut text = format!("Component `{}`, sha256 `{sha256}`.\n\n", text::clean(path));
+    text.push_str("| import | what it gets |\n|---|---|\n");
+    for import in imports {
+        let gets = IMPORTS.iter().find(|(begin, _)| import.starts_with(begin)).map_or("", |(_, gets)| gets);
+        let _infallible = writeln!(text, "| `{}` | {gets} |", text::clean(import));
+    }
+    text.push_str("| nothing else | |\n");
     text
 }
 

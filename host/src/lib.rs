@@ -5,6 +5,7 @@
 pub mod alarm;
 pub mod catalogue;
 pub mod cli;
+pub mod component;
 pub mod config;
 pub mod demo;
 pub mod describe;

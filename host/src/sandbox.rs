@@ -50,6 +50,9 @@ const ALLOWED_IMPORTS: [&str; 6] = [
     "wasi:random/",
 ];
 
+/// Of the interface in `wit/`.
+const INTERFACE_VERSION: &str = "0.1.0";
+
 /// How long a component may take to describe itself.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -64,6 +67,8 @@ pub enum LoadError {
     Component(String),
     /// Imports something that no check gets.
     Import(String),
+    /// Built for this version of the interface, which is not ours.
+    Version(String),
     /// Its own description contradicts itself.
     Description(Contradiction),
     /// It did not describe itself.
@@ -81,11 +86,16 @@ impl fmt::Display for LoadError {
             }
             Self::Component(error) => write!(f, "not a usable component: {error}"),
             Self::Import(name) => write!(f, "the component imports `{name}`, which no check gets"),
+            Self::Version(version) => write!(
+                f,
+                "the component is built for sonde:check@{}; this host speaks sonde:check@{INTERFACE_VERSION}",
+                text::clean(version)
+            ),
             Self::Description(error) => write!(f, "the component's description is wrong: {error}"),
             Self::Describe(error) => write!(f, "the component does not describe itself: {error}"),
-            Self::NoCompiler => {
-                f.write_str("the compiled code does not fit this machine and this binary has no compiler")
-            }
+            Self::NoCompiler => f.write_str(
+                "it would have to be compiled, and this binary has no compiler (feature `compiler`)",
+            ),
         }
     }
 }
@@ -96,6 +106,7 @@ impl std::error::Error for LoadError {}
 struct Check {
     pre: CheckerPre<State>,
     description: Arc<Description>,
+    imports: Vec<String>,
 }
 
 /// The engine and the checks loaded into it; lives as long as the process.
@@ -116,15 +127,18 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Compiles a component and adds it under `name`.
-    #[cfg(feature = "compiler")]
+    /// Compiles a component and adds it under `name`. Needs the feature `compiler`.
     pub async fn load(&mut self, name: &str, wasm: &[u8]) -> Result<(), LoadError> {
         if wasm.len() > limits::COMPONENT_BYTES {
             return Err(LoadError::Size(wasm.len()));
         }
-        let component = Component::from_binary(&self.engine, wasm)
-            .map_err(|error| LoadError::Component(chain(&error)))?;
-        self.add(name, component).await
+        self.add(name, compile(&self.engine, wasm)?).await
+    }
+
+    /// What the check `name` imports, by the interfaces' names.
+    #[must_use]
+    pub fn imports(&self, name: &str) -> &[String] {
+        self.checks.get(name).map(|check| &*check.imports).unwrap_or_default()
     }
 
     /// What the check `name` tells about itself.
@@ -140,13 +154,25 @@ impl Sandbox {
     }
 
     async fn add(&mut self, name: &str, component: Component) -> Result<(), LoadError> {
-        for (import, _) in component.component_type().imports(&self.engine) {
+        let shape = component.component_type();
+        let named = shape.imports(&self.engine).map(|(name, _)| name);
+        for name in named.chain(shape.exports(&self.engine).map(|(name, _)| name)) {
+            if let Some((_, version)) =
+                name.strip_prefix("sonde:check/").and_then(|name| name.split_once('@'))
+                && version != INTERFACE_VERSION
+            {
+                return Err(LoadError::Version(version.to_owned()));
+            }
+        }
+        let mut imports = Vec::new();
+        for (import, _) in shape.imports(&self.engine) {
             if !ALLOWED_IMPORTS
                 .iter()
                 .any(|allowed| import == *allowed || (allowed.ends_with('/') && import.starts_with(allowed)))
             {
                 return Err(LoadError::Import(text::clean(import)));
             }
+            imports.push(import.to_owned());
         }
         let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
         let mut linker = Linker::new(&self.engine);
@@ -171,7 +197,11 @@ impl Sandbox {
             Err(_late) => return Err(LoadError::Describe(format!("nothing within {DESCRIBE_TIMEOUT:?}"))),
         };
         let description = Arc::new(convert::description(described).map_err(LoadError::Description)?);
-        self.checks.insert(name.to_owned(), Check { pre, description });
+        let measurement = &description.measurement;
+        if self.checks.values().any(|check| check.description.measurement == *measurement) {
+            return Err(LoadError::Description(Contradiction::Measurement(measurement.clone())));
+        }
+        self.checks.insert(name.to_owned(), Check { pre, description, imports });
         Ok(())
     }
 
@@ -267,14 +297,21 @@ fn builtin(engine: &Engine, compiled: &[u8], wasm: &[u8]) -> Result<Component, L
         #[cfg(feature = "compiler")]
         Err(mismatch) => {
             output::log(Level::Warning, &format!("compiling the built-in check anew: {}", chain(&mismatch)));
-            Component::from_binary(engine, wasm).map_err(|error| LoadError::Component(chain(&error)))
+            compile(engine, wasm)
         }
         #[cfg(not(feature = "compiler"))]
-        Err(_) => {
-            let _: &[u8] = wasm;
-            Err(LoadError::NoCompiler)
-        }
+        Err(_) => compile(engine, wasm),
     }
+}
+
+#[cfg(feature = "compiler")]
+fn compile(engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(engine, wasm).map_err(|error| LoadError::Component(chain(&error)))
+}
+
+#[cfg(not(feature = "compiler"))]
+fn compile(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
+    Err(LoadError::NoCompiler)
 }
 
 type Accepted = (Vec<(String, crate::report::Value)>, Option<Failure>);

@@ -14,3 +14,4 @@ mod mail_servers;
 mod readme;
 mod scenarios;
 mod support;
+mod third_party;

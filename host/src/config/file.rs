@@ -9,7 +9,18 @@ use serde::Deserialize;
 pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<usize>>,
     #[serde(default)]
+    pub(super) check: Vec<Check>,
+    #[serde(default)]
     pub(super) job: Vec<Job>,
+}
+
+/// A check that is not built in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) component: PathBuf,
+    pub(super) sha256: String,
 }
 
 fn smtp() -> String {

@@ -7,10 +7,15 @@ use crate::description::{Description, ParameterKind};
 /// Name of the built-in probe, a job's check where none is named.
 pub const SMTP: &str = "smtp";
 
-const HEAD: &str = "\
-# Jobs that run at once.
+const HEAD: &str = r#"# Jobs that run at once.
 # max_concurrent = 64
-";
+
+# A check that is not built in: `sonde pin FILE` prints this block.
+# [[check]]
+# name = "redis"
+# component = "checks/redis.wasm"
+# sha256 = "…"
+"#;
 
 const JOB: &str = r#"
 [[job]]
@@ -56,6 +61,33 @@ pub fn sample(checks: &[Arc<Description>]) -> String {
             let _infallible = writeln!(text, "# {}\n# {} = {value}", parameter.doc, parameter.name);
         }
         text.push_str(TAIL);
+    }
+    text
+}
+
+/// Writes the block that pins a component to its digest, and a job with every parameter that must be given.
+#[must_use]
+pub fn pinned(check: &Description, path: &str, sha256: &str) -> String {
+    let name = &check.name;
+    let component = toml::Value::from(path);
+    let mut text = format!(
+        "[[check]]\nname = \"{name}\"\ncomponent = {component}\nsha256 = \"{sha256}\"\n\n\
+         [[job]]\nname = \"{name}\"\ncheck = \"{name}\"\nhost = \"host.example.org\"\n"
+    );
+    let required = check.parameters.iter().filter(|parameter| parameter.required);
+    for (index, parameter) in required.enumerate() {
+        if index == 0 {
+            text.push_str("\n[job.parameters]\n");
+        }
+        let value = match (parameter.choices.first(), parameter.kind) {
+            (Some(choice), _) => toml::Value::from(choice.as_str()).to_string(),
+            (None, ParameterKind::Text) => "\"…\"".to_owned(),
+            (None, ParameterKind::TextList) => "[\"…\"]".to_owned(),
+            (None, ParameterKind::Secret) => format!("{{ file = \"/run/secrets/{name}\" }}"),
+            (None, ParameterKind::Boolean) => "false".to_owned(),
+            (None, ParameterKind::Integer | ParameterKind::Number | ParameterKind::Port) => "0".to_owned(),
+        };
+        let _infallible = writeln!(text, "# {}\n{} = {value}", parameter.doc, parameter.name);
     }
     text
 }

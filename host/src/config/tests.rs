@@ -53,7 +53,11 @@ fn read(text: &str) -> Result<Config, String> {
     fs::write(&path, text).unwrap();
     fs::write(folder.path().join("secret"), "hunter2\r\n").unwrap();
     let describe = |name: &str| (name == "smtp").then(description);
-    load(&path, &describe, &|_| Ok(()))
+    super::read(&path)
+        .and_then(|draft| {
+            draft.checks()?;
+            draft.jobs(&describe, &|_| Ok(()))
+        })
         .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
 
@@ -141,6 +145,41 @@ fn every_refusal_names_file_job_and_key() {
     }
     assert_eq!(read("").unwrap_err(), "sonde.toml: no [[job]] in it");
     assert!(read("max_concurrent = 0").unwrap_err().starts_with("sonde.toml: line 1: "));
+}
+
+#[test]
+fn a_check_that_is_not_the_pinned_one_is_refused() {
+    // Of `hunter2` with CR and LF, by sha256sum.
+    let digest = "cf2c26438b4e03456111c34450101768d07a5ace90fbac35fc26430115f9da38";
+    let zeros = "0".repeat(64);
+    for (text, expected) in [
+        (
+            format!("name = \"a\"\ncomponent = \"secret\"\nsha256 = \"{zeros}\""),
+            format!(
+                "check `a`: sha256: the file's digest is {digest}: it is not the one that was pinned; look at it with `sonde describe`"
+            ),
+        ),
+        (
+            "name = \"a\"\ncomponent = \"secret\"\nsha256 = \"0\"".to_owned(),
+            "check `a`: sha256: expected 64 hexadecimal digits".to_owned(),
+        ),
+        ("name = \"a\"\ncomponent = \"secret\"".to_owned(), "line 1: missing field `sha256`".to_owned()),
+        (
+            format!("name = \"a\"\ncomponent = \"none\"\nsha256 = \"{zeros}\""),
+            "check `a`: component: cannot read none: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            format!("name = \"A\"\ncomponent = \"secret\"\nsha256 = \"{zeros}\""),
+            "check `A`: name: expected lower-case letters, digits and -".to_owned(),
+        ),
+        (
+            format!("name = \"smtp\"\ncomponent = \"secret\"\nsha256 = \"{zeros}\""),
+            "check `smtp`: name: another check has this name".to_owned(),
+        ),
+    ] {
+        let refused = read(&format!("[[check]]\n{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap_err();
+        assert_eq!(refused, format!("sonde.toml: {expected}"));
+    }
 }
 
 #[test]

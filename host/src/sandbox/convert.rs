@@ -12,6 +12,7 @@ use crate::{
         ParameterKind, Tag,
     },
     report::{Outcome, Value},
+    text,
 };
 
 /// What a component said about itself, or reported, makes no sense.
@@ -69,7 +70,7 @@ fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if !legal {
-        return Err(Contradiction::Name(text.to_owned()));
+        return Err(Contradiction::Name(text::clean(text)));
     }
     if taken.iter().any(|known| known == text) || text == "time" {
         return Err(Contradiction::Duplicate(text.to_owned()));
@@ -83,7 +84,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     let mut names = Vec::new();
     let mut parameters = Vec::new();
     for parameter in from.parameters {
-        parameters.push(self::parameter(parameter, &mut names)?);
+        parameters.push(self::parameter(&parameter, &mut names)?);
     }
     if parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Port).count() != 1 {
         return Err(Contradiction::Port);
@@ -102,7 +103,13 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         let name = name(&field.name, &mut names)?;
         let when_unreported =
             field.when_unreported.map(|value| self::value(&name, kind, value)).transpose()?;
-        fields.push(Field { name, kind, unit: field.unit, doc: field.doc, when_unreported });
+        fields.push(Field {
+            name,
+            kind,
+            unit: text::clean(&field.unit),
+            doc: text::clean(&field.doc),
+            when_unreported,
+        });
     }
     let mut tags = Vec::new();
     for tag in from.tags {
@@ -111,24 +118,28 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         if shown.is_none_or(|parameter| parameter.kind == ParameterKind::Secret) {
             return Err(Contradiction::Tag(name));
         }
-        tags.push(Tag { name, parameter: tag.parameter, doc: tag.doc });
+        tags.push(Tag { name, parameter: tag.parameter, doc: text::clean(&tag.doc) });
     }
     let mut errors: Vec<OwnError> = Vec::new();
     for error in from.errors {
         if error.code < FIRST_OWN_CODE || errors.iter().any(|known| known.code == error.code) {
             return Err(Contradiction::Code(error.code));
         }
-        errors.push(OwnError { code: error.code, name: error.name, doc: error.doc });
+        errors.push(OwnError {
+            code: error.code,
+            name: text::clean(&error.name),
+            doc: text::clean(&error.doc),
+        });
     }
     let measurement = name(&from.measurement, &mut Vec::new())?;
     if measurement == "sonde" {
         return Err(Contradiction::Measurement(measurement));
     }
     Ok(Description {
-        name: from.name,
-        version: from.version,
+        name: text::clean(&from.name),
+        version: text::clean(&from.version),
         measurement,
-        doc: from.doc,
+        doc: text::clean(&from.doc),
         parameters,
         fields,
         tags,
@@ -136,7 +147,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     })
 }
 
-fn parameter(from: wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
+fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
     let name = name(&from.name, names)?;
     let json =
         |text: &str| serde_json::from_str::<Json>(text).map_err(|_| Contradiction::Default(name.clone()));
@@ -166,9 +177,9 @@ fn parameter(from: wit::Parameter, names: &mut Vec<String>) -> Result<Parameter,
         required: from.required,
         default,
         conditional_defaults,
-        choices: from.choices,
+        choices: from.choices.iter().map(|choice| text::clean(choice)).collect(),
         single_line: from.single_line,
-        doc: from.doc,
+        doc: text::clean(&from.doc),
     })
 }
 

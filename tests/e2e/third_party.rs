@@ -1,0 +1,66 @@
+//! A check that is not built in, from looking at it to its lines.
+
+use std::{fs, net::TcpListener};
+
+use crate::{
+    hostile::hostile,
+    support::{free_port, points, sonde, stderr, stdout},
+};
+
+#[test]
+fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("hostile.wasm");
+    fs::write(&component, hostile()).unwrap();
+    let path = component.to_str().unwrap();
+
+    let text = stdout(&sonde(&["describe", path]));
+    for expected in [
+        "| `sonde:check/network@0.1.0` | network, through the host, to what its job grants |\n",
+        "| nothing else | |\n",
+        "Check `hostile` 0: \n",
+        "| `harm` | text | `\"none\"` |  |\n",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+
+    let pinned = sonde(&["pin", path]);
+    assert!(pinned.status.success(), "{}", stderr(&pinned));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = folder.path().join("sonde.toml");
+    let text = stdout(&pinned).replace("host.example.org", "127.0.0.1")
+        + &format!("parameters.port = {}\n", listener.local_addr().unwrap().port())
+        + &format!("[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = {}\n", free_port());
+    fs::write(&config, text).unwrap();
+    let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+    let mut points = points(&stdout(&output));
+    points.sort_by(|a, b| a.measurement.cmp(&b.measurement));
+    let lines: Vec<_> =
+        points.iter().map(|p| (&*p.measurement, &*p.tags["job"], &*p.tags["result"])).collect();
+    assert_eq!(lines, [("hostile", "hostile", "success"), ("smtp", "mx", "connection_failed")]);
+
+    // Replaced after it was pinned.
+    let mut replaced = hostile();
+    replaced.push(0);
+    fs::write(&component, replaced).unwrap();
+    let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+    let begin = format!("E! {}: check `hostile`: sha256: the file's digest is ", config.display());
+    assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_check_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("module.wasm");
+    fs::write(&path, wat::parse_str("(module)").unwrap()).unwrap();
+    for command in ["describe", "pin"] {
+        let output = sonde(&[command, path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        let begin = format!("E! {}: not a usable component: ", path.display());
+        assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
+    }
+    let output = sonde(&["pin", "/nowhere.wasm"]);
+    assert_eq!(stderr(&output), "E! cannot read /nowhere.wasm: No such file or directory (os error 2)\n");
+}
