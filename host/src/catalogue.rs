@@ -60,10 +60,20 @@ host_errors! {
     CheckLimit = 205 "check-limit" CheckError;
     /// The check's report contradicts its own description.
     CheckReport = 206 "check-report" CheckError;
-    /// The check could not be loaded.
+    /// The check's component cannot be read, or is none.
     CheckLoad = 207 "check-load" CheckError;
     /// The check used a connection in an impossible order.
     CheckState = 208 "check-state" CheckError;
+    /// The check's component is not the pinned one.
+    CheckDigest = 209 "check-digest" CheckError;
+    /// The check's component imports what no check gets.
+    CheckImport = 210 "check-import" CheckError;
+    /// The check's component is built for another version of the interface.
+    CheckVersion = 211 "check-version" CheckError;
+    /// The check does not describe itself, or contradicts itself.
+    CheckDescribe = 212 "check-describe" CheckError;
+    /// The check cannot be compiled here, or not in time.
+    CheckCompile = 213 "check-compile" CheckError;
     /// The host name does not exist or has no address.
     NameNotFound = 301 "name-not-found" DnsError;
     /// The host name could not be looked up now.

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
+    fs,
     io::{self, Read},
     path::Path,
 };
@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use crate::sandbox::limits::COMPONENT_BYTES;
 
 /// What a file holds.
-pub struct Component {
+pub struct File {
     /// The file's bytes; of a larger file than the sandbox takes, enough for it to see that.
     pub wasm: Vec<u8>,
     /// SHA-256 of them, in lower-case hexadecimal digits.
@@ -21,12 +21,12 @@ pub struct Component {
 }
 
 /// Reads a file once: what is digested is what runs.
-pub fn read(path: &Path) -> io::Result<Component> {
+pub fn read(path: &Path) -> io::Result<File> {
     let mut wasm = Vec::new();
-    File::open(path)?.take(COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
+    fs::File::open(path)?.take(COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
     let mut sha256 = String::new();
     for byte in digest(&SHA256, &wasm).as_ref() {
         let _infallible = write!(sha256, "{byte:02x}");
     }
-    Ok(Component { wasm, sha256 })
+    Ok(File { wasm, sha256 })
 }

@@ -1,6 +1,7 @@
 //! A configuration file, or the command line's parts, in; valid jobs out. Refuses the whole for any error, naming file,
 //! job and key, before anything runs.
 
+mod check;
 mod file;
 mod parameters;
 pub mod sample;
@@ -17,13 +18,17 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     alarm::{Limit, Severity},
-    component,
     description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
     job::{ClientIdentity, Config, Job, Secret, TlsRules, TlsVersion, Verify},
+    net::{Endpoint, NoEndpoint},
 };
+
+pub use check::Declared;
 
 /// The longest time-out: a run that takes longer is not a check.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
+/// A run's time, where the file does not say.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Jobs at once, where the file does not say.
 const MAX_CONCURRENT: usize = 64;
 
@@ -66,8 +71,12 @@ pub enum Problem {
     CheckName,
     /// The check's name stands twice, or is a built-in one's.
     DuplicateCheck,
-    /// The component is not the pinned one; its digest.
-    Digest(String),
+    /// A key of the whole configuration in an included file.
+    Included,
+    /// Not a pattern for file names.
+    Pattern(String),
+    /// Longer than the check's `wall_time`.
+    WallTime(Duration),
     /// The component cannot be used.
     Component(String),
     /// A key that nobody knows, and one that it may be meant to be.
@@ -114,12 +123,8 @@ impl fmt::Display for ConfigError {
             Problem::Name => f.write_str("expected a text without line breaks, not empty"),
             Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
             Problem::DuplicateCheck => f.write_str("another check has this name"),
-            Problem::Digest(found) => {
-                write!(
-                    f,
-                    "the file's digest is {found}: it is not the one that was pinned; look at it with `sonde describe`"
-                )
-            }
+            Problem::Included => f.write_str("an included file may only have [[check]] and [[job]]"),
+            Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
             Problem::Unknown(known) => {
                 f.write_str("unknown key")?;
                 meant(f, known)
@@ -134,6 +139,7 @@ impl fmt::Display for ConfigError {
                 meant(f, known)
             }
             Problem::Toml(error)
+            | Problem::Pattern(error)
             | Problem::Limit(error)
             | Problem::Tls(error)
             | Problem::Component(error) => f.write_str(error),
@@ -156,84 +162,100 @@ impl At {
     }
 }
 
-/// What knows the checks.
-pub type Describe<'a> = &'a dyn Fn(&str) -> Option<Arc<Description>>;
+/// What is known of a check.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// It can be run.
+    Usable(Arc<Description>),
+    /// It could not be loaded: its jobs report that, whatever their parameters.
+    Broken,
+}
 
-/// A file that was read: its checks are to be loaded before its jobs can be understood.
+/// What knows the checks.
+pub type Describe<'a> = &'a dyn Fn(&str) -> Option<Known>;
+
+/// A configuration that was read: its checks are to be loaded before its jobs can be understood.
 pub struct Draft {
     path: PathBuf,
-    file: file::File,
+    max_concurrent: usize,
+    /// Where compiled checks are kept.
+    pub cache_dir: Option<PathBuf>,
+    /// Its checks.
+    pub checks: Vec<Declared>,
+    /// Each job with the file that it stands in.
+    jobs: Vec<(PathBuf, file::Job)>,
 }
 
-/// A check that the file declares: the pinned component.
-pub struct Declared {
-    /// Name by which jobs call it.
-    pub name: String,
-    /// The component.
-    pub wasm: Vec<u8>,
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
-/// Reads a file.
-pub fn read(path: &Path) -> Result<Draft, ConfigError> {
+fn parse(path: &Path) -> Result<file::File, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| At(None, Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
-    let file = toml::from_str(&text)
-        .map_err(|error| At(None, Problem::Toml(shorten(&error, &text))).within(Some(path), None))?;
-    Ok(Draft { path: path.into(), file })
+    toml::from_str(&text)
+        .map_err(|error| At(None, Problem::Toml(shorten(&error, &text))).within(Some(path), None))
+}
+
+/// Reads a file and those that it includes.
+pub fn read(path: &Path) -> Result<Draft, ConfigError> {
+    let main = parse(path)?;
+    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
+    let cache_dir = main.cache_dir.as_ref().map(|dir| folder(path).join(dir));
+    let mut files = Vec::new();
+    for included in included(path, &main.include)? {
+        let file = parse(&included)?;
+        if file.max_concurrent.is_some() || file.cache_dir.is_some() || !file.include.is_empty() {
+            return Err(At(None, Problem::Included).within(Some(&included), None));
+        }
+        files.push((included, file));
+    }
+    files.insert(0, (path.to_owned(), main));
+    let (mut checks, mut names, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, file) in files {
+        for check in &file.check {
+            let declared = check::declared(check, &path, folder(&path), &mut names)
+                .map_err(|at| at.within(Some(&path), Some(Subject::Check(check.name.clone()))))?;
+            checks.push(declared);
+        }
+        jobs.extend(file.job.into_iter().map(|job| (path.clone(), job)));
+    }
+    Ok(Draft { path: path.to_owned(), max_concurrent, cache_dir, checks, jobs })
+}
+
+/// The files that the patterns name, each pattern's in the order of their names. One that is no pattern must be there.
+fn included(path: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut files = Vec::new();
+    for pattern in patterns {
+        let refuse = |problem| At::key("include", problem).within(Some(path), None);
+        let is_pattern = pattern.contains(['*', '?', '[']);
+        if !is_pattern {
+            files.push(folder(path).join(pattern));
+            continue;
+        }
+        // The folder's own name is no pattern.
+        let whole = Path::new(&glob::Pattern::escape(&folder(path).to_string_lossy())).join(pattern);
+        let found = glob::glob(&whole.to_string_lossy())
+            .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
+        for file in found {
+            files.push(file.map_err(|error| {
+                refuse(Problem::Unreadable(error.path().to_owned(), error.error().to_string()))
+            })?);
+        }
+    }
+    Ok(files)
 }
 
 impl Draft {
-    fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
-    }
-
-    /// Reads the components of its checks. Refuses one that is not the pinned one.
-    pub fn checks(&self) -> Result<Vec<Declared>, ConfigError> {
-        let mut names = vec![sample::SMTP];
-        let mut checks = Vec::new();
-        for check in &self.file.check {
-            let refuse = |at: At| at.within(Some(&self.path), Some(Subject::Check(check.name.clone())));
-            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if check.name.is_empty() || !check.name.chars().all(good) {
-                return Err(refuse(At::key("name", Problem::CheckName)));
-            }
-            if names.contains(&check.name.as_str()) {
-                return Err(refuse(At::key("name", Problem::DuplicateCheck)));
-            }
-            names.push(&check.name);
-            if check.sha256.len() != 64 || !check.sha256.chars().all(|c| c.is_ascii_hexdigit()) {
-                return Err(refuse(At::key("sha256", Problem::Expected("64 hexadecimal digits".into()))));
-            }
-            let path = self.folder().join(&check.component);
-            let component = component::read(&path).map_err(|error| {
-                refuse(At::key("component", Problem::Unreadable(path.clone(), error.to_string())))
-            })?;
-            if !component.sha256.eq_ignore_ascii_case(&check.sha256) {
-                return Err(refuse(At::key("sha256", Problem::Digest(component.sha256))));
-            }
-            checks.push(Declared { name: check.name.clone(), wasm: component.wasm });
-        }
-        Ok(checks)
-    }
-
-    /// Refuses the file because a check's component cannot be used.
-    #[must_use]
-    pub fn refuse_component(&self, check: &str, error: String) -> ConfigError {
-        At::key("component", Problem::Component(error))
-            .within(Some(&self.path), Some(Subject::Check(check.to_owned())))
-    }
-
     /// Its jobs, now that `describe` knows its checks. `check_tls` says whether TLS rules can work.
     pub fn jobs(
         self,
         describe: Describe<'_>,
         check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
     ) -> Result<Config, ConfigError> {
-        let folder = self.folder().to_owned();
-        let path = self.path;
         let mut jobs: Vec<Job> = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        for shape in self.file.job {
+        for (path, shape) in self.jobs {
             let name = shape.name.clone();
             let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.clone())));
             if name.is_empty() || name.contains(char::is_control) {
@@ -243,13 +265,18 @@ impl Draft {
                 return Err(refuse(At::key("name", Problem::DuplicateJob)));
             }
             names.push(name.clone());
-            jobs.extend(self::jobs(shape, &folder, describe, check_tls).map_err(refuse)?);
+            let wall_time = self
+                .checks
+                .iter()
+                .find(|check| check.name == shape.check)
+                .map(|check| check.limits.wall_time);
+            let built = self::jobs(shape, folder(&path), describe, wall_time, check_tls);
+            jobs.extend(built.map_err(refuse)?);
         }
         if jobs.is_empty() {
-            return Err(At(None, Problem::NoJobs).within(Some(&path), None));
+            return Err(At(None, Problem::NoJobs).within(Some(&self.path), None));
         }
-        let max_concurrent = self.file.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
-        Ok(Config { path, max_concurrent, jobs })
+        Ok(Config { path: self.path, max_concurrent: self.max_concurrent, jobs })
     }
 }
 
@@ -272,9 +299,10 @@ fn jobs(
     shape: file::Job,
     folder: &Path,
     describe: Describe<'_>,
+    wall_time: Option<Duration>,
     check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
 ) -> Result<Vec<Job>, At> {
-    let description = describe(&shape.check)
+    let known = describe(&shape.check)
         .ok_or_else(|| At::key("check", Problem::Expected("the name of a check, such as \"smtp\"".into())))?;
     let hosts = match (shape.host, shape.hosts) {
         (Some(host), None) => vec![host],
@@ -285,10 +313,31 @@ fn jobs(
             return Err(At::key("host", Problem::Contradiction("either host or hosts, not both")));
         }
     };
-    let timeout =
-        duration(&shape.timeout).map_err(|expected| At::key("timeout", Problem::Expected(expected)))?;
+    let timeout = match &shape.timeout {
+        None => wall_time.map_or(TIMEOUT, |most| most.min(TIMEOUT)),
+        Some(text) => {
+            let timeout =
+                duration(text).map_err(|expected| At::key("timeout", Problem::Expected(expected)))?;
+            if let Some(most) = wall_time.filter(|most| timeout > *most) {
+                return Err(At::key("timeout", Problem::WallTime(most)));
+            }
+            timeout
+        }
+    };
+    let grants = shape
+        .grants
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<Vec<Endpoint>, NoEndpoint>>()
+        .map_err(|expected| At::key("grants", Problem::Expected(expected.to_string())))?;
     let tls = tls(shape.tls, folder)?;
     check_tls(&tls).map_err(|error| At::key("tls", Problem::Tls(error)))?;
+    let Known::Usable(description) = known else {
+        let port = shape.parameters.get("port").and_then(toml::Value::as_integer);
+        let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+        let broken = |host| broken(&shape.name, &shape.check, host, port);
+        return Ok(hosts.into_iter().map(broken).collect());
+    };
     let mut limits = Vec::new();
     for (field, levels) in shape.alarm {
         for (severity, name, limit) in [
@@ -308,16 +357,40 @@ fn jobs(
     let given = parameters::from_toml(shape.parameters, &description, folder)?;
     let mut jobs = Vec::new();
     for host in hosts {
-        let parts =
-            Parts { name: shape.name.clone(), host, timeout, tls: tls.clone(), limits: limits.clone() };
+        let parts = Parts {
+            name: shape.name.clone(),
+            host,
+            grants: grants.clone(),
+            timeout,
+            tls: tls.clone(),
+            limits: limits.clone(),
+        };
         jobs.push(job(parts, given.clone(), &description, &shape.check)?);
     }
     Ok(jobs)
 }
 
+/// A job of a check that could not be loaded.
+fn broken(name: &str, check: &str, host: String, port: u16) -> Job {
+    Job {
+        name: name.to_owned(),
+        check: check.to_owned(),
+        host,
+        port,
+        grants: Vec::new(),
+        timeout: TIMEOUT,
+        parameters: Map::new(),
+        tags: Vec::new(),
+        secrets: Vec::new(),
+        tls: TlsRules::default(),
+        limits: Vec::new(),
+    }
+}
+
 struct Parts {
     name: String,
     host: String,
+    grants: Vec<Endpoint>,
     timeout: Duration,
     tls: TlsRules,
     limits: Vec<Limit>,
@@ -372,6 +445,7 @@ fn job(parts: Parts, given: Map<String, Json>, description: &Description, check:
         secrets,
         parameters,
         name: parts.name,
+        grants: parts.grants,
         timeout: parts.timeout,
         tls: parts.tls,
         limits: parts.limits,
@@ -476,16 +550,24 @@ pub fn ad_hoc(
             }
         }
         let given = parameters::from_texts(parameters, description)?;
-        let parts = Parts { name: name.to_owned(), host: host.to_owned(), timeout, tls, limits: judged };
+        let parts = Parts {
+            name: name.to_owned(),
+            host: host.to_owned(),
+            grants: Vec::new(),
+            timeout,
+            tls,
+            limits: judged,
+        };
         job(parts, given, description, check)
     };
     build().map_err(|at| at.within(None, None))
 }
 
-/// The known name that differs least, if by little.
+/// The known name that differs least, if by little or by a missing end, such as a unit.
 fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let close = known.map(|name| (strsim::osa_distance(text, name), name)).min()?;
-    (close.0 <= 1 + text.len() / 4).then_some(close.1)
+    let begins = text.len() > 2 && close.1.starts_with(text);
+    (begins || close.0 <= 1 + text.len() / 4).then_some(close.1)
 }
 
 #[cfg(test)]

@@ -2,10 +2,15 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value as Json, json};
+
 use crate::{
     catalogue::HostError,
-    description::{Description, FieldKind, HOST_FIELDS, HOST_TAGS, Parameter, ParameterKind},
+    description::{
+        ConditionalDefault, Description, FieldKind, HOST_FIELDS, HOST_TAGS, Parameter, ParameterKind,
+    },
     report::Outcome,
+    sandbox::IMPORTS,
     text,
 };
 
@@ -46,12 +51,10 @@ fn default(parameter: &Parameter) -> String {
     text
 }
 
-/// Interfaces by the beginning of their names, in plain words.
-const IMPORTS: &[(&str, &str)] = &[
-    ("sonde:check/network", "network, through the host, to what its job grants"),
-    ("sonde:check/log", "messages in the log"),
-    ("wasi:", "nothing: a call ends the run"),
-];
+/// What an import gets, in plain words.
+fn gets(import: &str) -> &'static str {
+    IMPORTS.iter().find(|(begin, _)| import.starts_with(begin)).map_or("", |(_, gets)| gets)
+}
 
 /// What a component's file is and what it imports, as Markdown.
 #[must_use]
@@ -59,11 +62,50 @@ pub fn component(path: &str, sha256: &str, imports: &[String]) -> String {
     let mut text = format!("Component `{}`, sha256 `{sha256}`.\n\n", text::clean(path));
     text.push_str("| import | what it gets |\n|---|---|\n");
     for import in imports {
-        let gets = IMPORTS.iter().find(|(begin, _)| import.starts_with(begin)).map_or("", |(_, gets)| gets);
-        let _infallible = writeln!(text, "| `{}` | {gets} |", text::clean(import));
+        let _infallible = writeln!(text, "| `{import}` | {} |", gets(import));
     }
     text.push_str("| nothing else | |\n");
     text
+}
+
+/// Everything about a check, and of a file what it is and imports, as JSON.
+#[must_use]
+pub fn json(check: &Description, file: Option<(&str, &str, &[String])>) -> Json {
+    let parameter = |parameter: &Parameter| {
+        let conditional = |default: &ConditionalDefault| json!({ "parameter": default.parameter, "equals": default.equals, "default": default.default });
+        json!({
+            "name": parameter.name,
+            "kind": parameter_kind(parameter.kind),
+            "required": parameter.required,
+            "default": parameter.default,
+            "conditional_defaults": parameter.conditional_defaults.iter().map(conditional).collect::<Vec<_>>(),
+            "choices": parameter.choices,
+            "doc": parameter.doc,
+        })
+    };
+    let field = |name: &str, kind, unit: &str, doc: &str| json!({ "name": name, "kind": field_kind(kind), "unit": unit, "doc": doc });
+    let tag = |name: &str, doc: &str| json!({ "name": name, "doc": doc });
+    let error = |code: u32, name: &str, doc: &str| json!({ "code": code, "name": name, "doc": doc });
+    let host_fields = HOST_FIELDS.iter().map(|(name, kind, unit, doc)| field(name, *kind, unit, doc));
+    let own_fields = check.fields.iter().map(|own| field(&own.name, own.kind, &own.unit, &own.doc));
+    let tags = HOST_TAGS.iter().map(|(name, doc)| tag(name, doc));
+    let errors = HostError::ALL.iter().map(|host| error(host.code().0, host.name(), host.doc()));
+    let mut all = json!({
+        "name": check.name,
+        "version": check.version,
+        "doc": check.doc,
+        "measurement": check.measurement,
+        "parameters": check.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "tags": tags.chain(check.tags.iter().map(|own| tag(&own.name, &own.doc))).collect::<Vec<_>>(),
+        "fields": host_fields.chain(own_fields).collect::<Vec<_>>(),
+        "errors": errors.chain(check.errors.iter().map(|own| error(own.code, &own.name, &own.doc))).collect::<Vec<_>>(),
+    });
+    if let (Some((path, sha256, imports)), Some(all)) = (file, all.as_object_mut()) {
+        let import = |name: &String| json!({ "name": name, "gets": gets(name) });
+        let imports: Vec<_> = imports.iter().map(import).collect();
+        all.insert("component".to_owned(), json!({ "path": path, "sha256": sha256, "imports": imports }));
+    }
+    all
 }
 
 /// Everything about a check, as Markdown: parameters, tags, fields, error codes and results.
@@ -74,6 +116,8 @@ pub fn markdown(check: &Description) -> String {
         text.push_str(&line);
         text.push('\n');
     };
+    // An author's words must not end a cell.
+    let cell = |text: &str| text.replace('|', "\\|");
     row("\n| parameter | kind | default | meaning |\n|---|---|---|---|".to_owned());
     for parameter in &check.parameters {
         let choices = if parameter.choices.is_empty() {
@@ -81,21 +125,32 @@ pub fn markdown(check: &Description) -> String {
         } else {
             parameter.choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")
         };
-        row(format!("| `{}` | {choices} | {} | {} |", parameter.name, default(parameter), parameter.doc));
+        row(format!(
+            "| `{}` | {choices} | {} | {} |",
+            parameter.name,
+            default(parameter),
+            cell(&parameter.doc)
+        ));
     }
     row(format!("\nMeasurement `{}`.\n\n| tag | meaning |\n|---|---|", check.measurement));
     for (name, doc) in HOST_TAGS {
         row(format!("| `{name}` | {doc} |"));
     }
     for tag in &check.tags {
-        row(format!("| `{}` | {} |", tag.name, tag.doc));
+        row(format!("| `{}` | {} |", tag.name, cell(&tag.doc)));
     }
     row("\n| field | kind | unit | meaning |\n|---|---|---|---|".to_owned());
     for (name, kind, unit, doc) in HOST_FIELDS {
         row(format!("| `{name}` | {} | {unit} | {doc} |", field_kind(*kind)));
     }
     for field in &check.fields {
-        row(format!("| `{}` | {} | {} | {} |", field.name, field_kind(field.kind), field.unit, field.doc));
+        row(format!(
+            "| `{}` | {} | {} | {} |",
+            field.name,
+            field_kind(field.kind),
+            cell(&field.unit),
+            cell(&field.doc)
+        ));
     }
     row("\n| `result` | `result_code` |\n|---|---|".to_owned());
     for outcome in Outcome::ALL {
@@ -106,7 +161,7 @@ pub fn markdown(check: &Description) -> String {
         row(format!("| {} | {} | {} |", error.code().0, error.name(), error.doc()));
     }
     for error in &check.errors {
-        row(format!("| {} | {} | {} |", error.code, error.name, error.doc));
+        row(format!("| {} | {} | {} |", error.code, error.name, cell(&error.doc)));
     }
     text
 }

@@ -126,6 +126,26 @@ pub struct Description {
     pub errors: Vec<OwnError>,
 }
 
+/// Measurement of the lines of a check that could not be loaded; no check may take it.
+pub const OWN_MEASUREMENT: &str = "sonde";
+
+impl Description {
+    /// Of a check that could not be loaded.
+    #[must_use]
+    pub fn unknown(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: String::new(),
+            measurement: OWN_MEASUREMENT.to_owned(),
+            doc: String::new(),
+            parameters: Vec::new(),
+            fields: Vec::new(),
+            tags: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+}
+
 /// A field that the host adds to every check's line: name, kind, unit, meaning.
 pub const HOST_FIELDS: &[(&str, FieldKind, &str, &str)] = &[
     ("result_code", FieldKind::Integer, "", "Number of tag `result`."),

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
-use crate::alarm::Limit;
+use crate::{alarm::Limit, net::Endpoint};
 
 /// Text that appears in no output.
 #[derive(Clone, Eq, PartialEq)]
@@ -77,8 +77,10 @@ pub struct Job {
     pub check: String,
     /// Host name or address, IPv6 without brackets: tag `server`, and what the sandbox grants together with `port`.
     pub host: String,
-    /// TCP port: tag `port`.
+    /// TCP port: tag `port`; 0: unknown, the check could not be loaded.
     pub port: u16,
+    /// What the check may reach besides.
+    pub grants: Vec<Endpoint>,
     /// Soft deadline, from the job's own start.
     pub timeout: Duration,
     /// What the check gets; contains secrets, hence no derived `Debug`.

@@ -73,7 +73,9 @@ fn tags(job: &Job, report: &Report) -> BTreeMap<String, String> {
     let mut tags: BTreeMap<String, String> = job.tags.iter().cloned().collect();
     tags.insert("job".to_owned(), job.name.clone());
     tags.insert("server".to_owned(), job.host.clone());
-    tags.insert("port".to_owned(), job.port.to_string());
+    if job.port != 0 {
+        tags.insert("port".to_owned(), job.port.to_string());
+    }
     tags.insert("result".to_owned(), report.outcome().name().to_owned());
     tags
 }
@@ -174,6 +176,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             parameters: Map::new(),
             tags: vec![("connection".into(), "plain".into())],
+            grants: Vec::new(),
             secrets: vec![Secret("hunter2".into())],
             tls: TlsRules::default(),
             limits: Vec::new(),

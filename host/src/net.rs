@@ -17,7 +17,7 @@ use tokio::time;
 
 pub use self::{
     error::{ErrorKind, NetError},
-    grant::Grant,
+    grant::{Endpoint, Grant, NoEndpoint},
     tls::check_tls_rules,
 };
 use self::{resolve::resolve, tcp::Tcp, tls::Session};
@@ -122,7 +122,7 @@ async fn connect_to(
 ) -> Result<Connection, NetError> {
     let mut granted = Vec::new();
     for address in addresses {
-        if grant.allows(address.ip()) {
+        if grant.allows(host, address.ip(), port) {
             granted.push(address);
         } else {
             measured.ip = Some(address.ip());
@@ -131,7 +131,7 @@ async fn connect_to(
     let mut last = NetError::new(
         HostError::Denied,
         format!(
-            "connect to {host}:{port}: it resolves to {}, which only a job that names it so may reach",
+            "connect to {host}:{port}: it resolves to {}, which must be granted by address",
             measured.ip.map_or_else(String::new, |ip| ip.to_string())
         ),
     );

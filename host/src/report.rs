@@ -173,6 +173,17 @@ pub struct Report {
     pub failure: Option<Failure>,
     /// What the host measured.
     pub measured: Measured,
+    /// What the run used up.
+    pub used: Used,
+}
+
+/// What a run of a check used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Used {
+    /// Computing, the host's work for the check included.
+    pub cpu: Duration,
+    /// All linear memories together.
+    pub memory_bytes: usize,
 }
 
 impl Report {

@@ -41,6 +41,7 @@ impl RoundTime {
 }
 
 /// Runs every job once; the receiver gets each with its report, in the order in which they end.
+#[must_use]
 pub fn round(
     sandbox: &Arc<Sandbox>,
     jobs: Vec<Job>,

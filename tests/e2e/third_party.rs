@@ -16,7 +16,7 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
 
     let text = stdout(&sonde(&["describe", path]));
     for expected in [
-        "| `sonde:check/network@0.1.0` | network, through the host, to what its job grants |\n",
+        "| `sonde:check/network@0.1.0` | network through the host, to what the job grants |\n",
         "| nothing else | |\n",
         "Check `hostile` 0: \n",
         "| `harm` | text | `\"none\"` |  |\n",
@@ -39,15 +39,24 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
         points.iter().map(|p| (&*p.measurement, &*p.tags["job"], &*p.tags["result"])).collect();
     assert_eq!(lines, [("hostile", "hostile", "success"), ("smtp", "mx", "connection_failed")]);
 
-    // Replaced after it was pinned.
+    // Replaced after it was pinned: its job says so, the other runs.
     let mut replaced = hostile();
     replaced.push(0);
     fs::write(&component, replaced).unwrap();
     let output = sonde(&["run", "--config", config.to_str().unwrap()]);
-    assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
-    let begin = format!("E! {}: check `hostile`: sha256: the file's digest is ", config.display());
+    let mut points = self::points(&stdout(&output));
+    points.sort_by(|a, b| a.measurement.cmp(&b.measurement));
+    let lines: Vec<_> =
+        points.iter().map(|p| (&*p.measurement, &*p.tags["job"], p.code("error_code"))).collect();
+    assert_eq!(lines, [("smtp", "mx", 403), ("sonde", "hostile", 209)]);
+    assert!(points[1].text("error").contains("is not the pinned one"), "{points:?}");
+    let begin =
+        format!("E! {}: check `hostile`: component: the component is not the pinned one", config.display());
     assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
-    assert_eq!(stderr(&output).lines().count(), 1);
+    // Whoever only looks is told before anything runs.
+    let output = sonde(&["config", "check", config.to_str().unwrap()]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+    assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
 }
 
 #[test]

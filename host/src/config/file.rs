@@ -8,6 +8,9 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<usize>>,
+    pub(super) cache_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) include: Vec<String>,
     #[serde(default)]
     pub(super) check: Vec<Check>,
     #[serde(default)]
@@ -21,14 +24,24 @@ pub(super) struct Check {
     pub(super) name: String,
     pub(super) component: PathBuf,
     pub(super) sha256: String,
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+/// What a run of the check may use up; what is not given is as for the built-in one.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) memory_mib: Option<NonZero<u16>>,
+    pub(super) cpu_time: Option<String>,
+    pub(super) wall_time: Option<String>,
+    pub(super) connections: Option<u32>,
+    pub(super) traffic_mib: Option<NonZero<u16>>,
+    pub(super) log_lines: Option<u32>,
 }
 
 fn smtp() -> String {
     super::sample::SMTP.to_owned()
-}
-
-fn ten_seconds() -> String {
-    "10s".to_owned()
 }
 
 #[derive(Deserialize)]
@@ -39,8 +52,9 @@ pub(super) struct Job {
     pub(super) check: String,
     pub(super) host: Option<String>,
     pub(super) hosts: Option<Vec<String>>,
-    #[serde(default = "ten_seconds")]
-    pub(super) timeout: String,
+    #[serde(default)]
+    pub(super) grants: Vec<String>,
+    pub(super) timeout: Option<String>,
     #[serde(default)]
     pub(super) parameters: toml::Table,
     #[serde(default)]

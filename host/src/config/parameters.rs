@@ -44,7 +44,7 @@ pub(super) fn from_toml(
     Ok(given)
 }
 
-/// From texts; a list is parted by commas.
+/// From texts, each as described; a list is parted by commas.
 pub(super) fn from_texts(
     texts: &BTreeMap<String, String>,
     description: &Description,
@@ -57,9 +57,10 @@ pub(super) fn from_texts(
             ParameterKind::TextList => {
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect()
             }
-            // Numbers and booleans are written as in JSON; anything else is refused with the others below.
+            // Numbers and booleans are written as in JSON; anything else is refused.
             _ => serde_json::from_str(text).unwrap_or(Json::Null),
         };
+        check(parameter, &value)?;
         given.insert(name.clone(), value);
     }
     Ok(given)

@@ -9,12 +9,24 @@ pub const SMTP: &str = "smtp";
 
 const HEAD: &str = r#"# Jobs that run at once.
 # max_concurrent = 64
+# Where compiled checks are kept; this user's own folder.
+# cache_dir = "/var/cache/sonde"
+# Files with further checks and jobs.
+# include = ["conf.d/*.toml"]
 
 # A check that is not built in: `sonde pin FILE` prints this block.
 # [[check]]
 # name = "redis"
 # component = "checks/redis.wasm"
 # sha256 = "…"
+# What each of its runs may use up.
+# [check.limits]
+# memory_mib = 64
+# cpu_time = "500ms"
+# wall_time = "10m"
+# connections = 8
+# traffic_mib = 16
+# log_lines = 20
 "#;
 
 const JOB: &str = r#"
@@ -25,6 +37,8 @@ name = "mx1"
 # check = "smtp"
 # One host, or hosts = ["…", "…"]: one job for each.
 host = "mx1.example.org"
+# What its check may reach besides this host at its port.
+# grants = ["tcp://cache-2.example.org:6379", "tcp://10.1.0.0/16:6379-6389"]
 # For the whole run of the job.
 # timeout = "10s"
 "#;

@@ -52,12 +52,9 @@ fn read(text: &str) -> Result<Config, String> {
     let path = folder.path().join("sonde.toml");
     fs::write(&path, text).unwrap();
     fs::write(folder.path().join("secret"), "hunter2\r\n").unwrap();
-    let describe = |name: &str| (name == "smtp").then(description);
+    let describe = |name: &str| (name == "smtp").then(|| Known::Usable(description()));
     super::read(&path)
-        .and_then(|draft| {
-            draft.checks()?;
-            draft.jobs(&describe, &|_| Ok(()))
-        })
+        .and_then(|draft| draft.jobs(&describe, &|_| Ok(())))
         .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
 
@@ -148,38 +145,135 @@ fn every_refusal_names_file_job_and_key() {
 }
 
 #[test]
-fn a_check_that_is_not_the_pinned_one_is_refused() {
-    // Of `hunter2` with CR and LF, by sha256sum.
-    let digest = "cf2c26438b4e03456111c34450101768d07a5ace90fbac35fc26430115f9da38";
+fn a_declared_check_is_refused_by_what_is_wrong() {
     let zeros = "0".repeat(64);
+    let declared = format!("component = \"c.wasm\"\nsha256 = \"{zeros}\"\n");
     for (text, expected) in [
         (
-            format!("name = \"a\"\ncomponent = \"secret\"\nsha256 = \"{zeros}\""),
-            format!(
-                "check `a`: sha256: the file's digest is {digest}: it is not the one that was pinned; look at it with `sonde describe`"
-            ),
+            "name = \"a\"\ncomponent = \"c.wasm\"\nsha256 = \"0\"".to_owned(),
+            "check `a`: sha256: expected 64 hexadecimal digits",
+        ),
+        ("name = \"a\"\ncomponent = \"c.wasm\"".to_owned(), "line 1: missing field `sha256`"),
+        (format!("name = \"A\"\n{declared}"), "check `A`: name: expected lower-case letters, digits and -"),
+        (format!("name = \"smtp\"\n{declared}"), "check `smtp`: name: another check has this name"),
+        (
+            format!("name = \"a\"\n{declared}[[check]]\nname = \"a\"\n{declared}"),
+            "check `a`: name: another check has this name",
         ),
         (
-            "name = \"a\"\ncomponent = \"secret\"\nsha256 = \"0\"".to_owned(),
-            "check `a`: sha256: expected 64 hexadecimal digits".to_owned(),
-        ),
-        ("name = \"a\"\ncomponent = \"secret\"".to_owned(), "line 1: missing field `sha256`".to_owned()),
-        (
-            format!("name = \"a\"\ncomponent = \"none\"\nsha256 = \"{zeros}\""),
-            "check `a`: component: cannot read none: No such file or directory (os error 2)".to_owned(),
+            format!("name = \"a\"\n{declared}limits.cpu_time = \"1\""),
+            "check `a`: limits.cpu_time: expected a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
         ),
         (
-            format!("name = \"A\"\ncomponent = \"secret\"\nsha256 = \"{zeros}\""),
-            "check `A`: name: expected lower-case letters, digits and -".to_owned(),
-        ),
-        (
-            format!("name = \"smtp\"\ncomponent = \"secret\"\nsha256 = \"{zeros}\""),
-            "check `smtp`: name: another check has this name".to_owned(),
+            format!("name = \"a\"\n{declared}limits.memory = 1"),
+            "line 5: unknown key `memory`; did you mean `memory_mib`?",
         ),
     ] {
         let refused = read(&format!("[[check]]\n{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap_err();
         assert_eq!(refused, format!("sonde.toml: {expected}"));
     }
+}
+
+#[test]
+fn limits_are_those_given_and_the_usual_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let digest = "0".repeat(64);
+    let check = format!("[[check]]\nname = \"a\"\ncomponent = \"c/a.wasm\"\nsha256 = \"{digest}\"\n");
+    let limits = "[check.limits]\nmemory_mib = 8\ncpu_time = \"50ms\"\nconnections = 0\n";
+    fs::write(&path, check + limits).unwrap();
+    let draft = super::read(&path).unwrap();
+    assert_eq!(draft.checks[0].component, folder.path().join("c/a.wasm"));
+    let expected = crate::sandbox::Limits {
+        memory_bytes: 8 << 20,
+        cpu_time: Duration::from_millis(50),
+        connections: 0,
+        ..crate::sandbox::Limits::default()
+    };
+    assert_eq!(draft.checks[0].limits, expected);
+}
+
+#[test]
+fn a_run_takes_no_longer_than_its_check_may() {
+    let digest = "0".repeat(64);
+    let check = format!(
+        "[[check]]\nname = \"b\"\ncomponent = \"c\"\nsha256 = \"{digest}\"\nlimits.wall_time = \"5s\"\n\
+         [[job]]\nname = \"b\"\ncheck = \"b\"\nhost = \"h\"\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        super::read(&path)?.jobs(&|_| Some(Known::Usable(description())), &|_| Ok(()))
+    };
+    assert_eq!(read(&check).unwrap().jobs[0].timeout, Duration::from_secs(5));
+    let refused = read(&format!("{check}timeout = \"6s\"")).unwrap_err().to_string();
+    assert!(refused.ends_with("job `b`: timeout: the check's limits allow at most 5s"), "{refused}");
+}
+
+#[test]
+fn a_job_of_a_broken_check_is_kept_whatever_its_parameters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let job =
+        "[[job]]\nname = \"a\"\ncheck = \"b\"\nhosts = [\"h\", \"i\"]\nparameters = { port = 6379, x = 1 }";
+    fs::write(&path, job).unwrap();
+    let config = super::read(&path).unwrap().jobs(&|_| Some(Known::Broken), &|_| Ok(())).unwrap();
+    let jobs: Vec<_> = config.jobs.iter().map(|job| (&*job.check, &*job.host, job.port)).collect();
+    assert_eq!(jobs, [("b", "h", 6379), ("b", "i", 6379)]);
+}
+
+#[test]
+fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let job = |name: &str| format!("[[job]]\nname = \"{name}\"\nhost = \"h\"\n");
+    let read = || {
+        let config = super::read(&path)?.jobs(&|_| Some(Known::Usable(description())), &|_| Ok(()))?;
+        Ok::<_, ConfigError>(config.jobs.iter().map(|job| job.name.clone()).collect::<Vec<_>>())
+    };
+    write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("main")));
+    assert_eq!(read().unwrap(), ["main"]);
+    write("conf.d/b.toml", &job("b"));
+    write("conf.d/a.toml", &(job("a") + "parameters.password = { file = \"secret\" }"));
+    write("conf.d/secret", "s");
+    write("conf.d/ignored.txt", "?");
+    assert_eq!(read().unwrap(), ["main", "a", "b"]);
+    let digest = "0".repeat(64);
+    write(
+        "conf.d/c.toml",
+        &format!("[[check]]\nname = \"c\"\ncomponent = \"c.wasm\"\nsha256 = \"{digest}\""),
+    );
+    assert_eq!(super::read(&path).unwrap().checks[0].component, folder.path().join("conf.d/c.wasm"));
+    let refused = |name: &str, text: &str| {
+        write(name, text);
+        read().unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
+    };
+    assert_eq!(
+        refused("conf.d/c.toml", &job("b")),
+        "conf.d/c.toml: job `b`: name: another job has this name"
+    );
+    assert_eq!(
+        refused("conf.d/c.toml", "max_concurrent = 1"),
+        "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
+    );
+    assert_eq!(
+        refused("sonde.toml", "include = [\"none.toml\"]"),
+        "cannot read none.toml: No such file or directory (os error 2)"
+    );
+    assert!(refused("sonde.toml", "include = [\"***\"]").starts_with("sonde.toml: include: `***`: "));
+}
+
+#[test]
+fn grants_are_read_and_refused() {
+    assert_eq!(job_with("grants = [\"tcp://10.1.0.0/16:6379-6389\"]").unwrap().grants.len(), 1);
+    let refused = job_with("grants = [\"10.1.0.1\"]").unwrap_err();
+    assert!(
+        refused.starts_with("sonde.toml: job `a`: grants: expected an endpoint such as \"tcp://"),
+        "{refused}"
+    );
 }
 
 #[test]

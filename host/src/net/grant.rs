@@ -1,71 +1,176 @@
-//! What a job lets its check reach: one host and one port, and of that host's addresses none that stands for this machine
-//! or its surroundings unless it was named so. A name or address in, yes or no out.
+//! What a job lets its check reach: one host and one port, and whatever else it grants, but of a name's addresses none
+//! that stands for this machine or its surroundings unless it was granted in so many words. A name or address in, yes or
+//! no out.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
+    str::FromStr,
+};
 
-/// A job's grant.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    host: String,
-    port: u16,
+use ipnet::IpNet;
+
+/// One host, or network of addresses, and its ports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    host: Host,
+    ports: RangeInclusive<u16>,
 }
 
-/// Amazon's metadata service over IPv6, in a range that is otherwise private.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Host {
+    /// Lower case, without a dot at its end.
+    Name(String),
+    Addresses(IpNet),
+}
+
+/// Not an endpoint that can be granted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoEndpoint;
+
+impl fmt::Display for NoEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an endpoint such as \"tcp://cache.example.org:6379\", \"tcp://10.1.0.0/16:6379-6389\" or \"tcp://[::1]:25\"",
+        )
+    }
+}
+
+impl std::error::Error for NoEndpoint {}
+
+impl FromStr for Endpoint {
+    type Err = NoEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, NoEndpoint> {
+        let (host, ports) =
+            text.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).ok_or(NoEndpoint)?;
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0).ok_or(NoEndpoint);
+        let ports = port(first)?..=port(last)?;
+        if ports.is_empty() {
+            return Err(NoEndpoint);
+        }
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = match bracketed {
+            Some(v6) if v6.contains(':') => addresses(v6).ok_or(NoEndpoint)?,
+            Some(_) => return Err(NoEndpoint),
+            None => addresses(host).or_else(|| name(host)).ok_or(NoEndpoint)?,
+        };
+        Ok(Self { host, ports })
+    }
+}
+
+fn addresses(text: &str) -> Option<Host> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address.to_canonical()),
+        Err(_) => text.parse::<IpNet>().ok()?.trunc(),
+    };
+    Some(Host::Addresses(network))
+}
+
+/// Refuses what was meant to be an address or a URL.
+fn name(text: &str) -> Option<Host> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let has_letter = text.contains(|c: char| c.is_ascii_alphabetic());
+    (has_letter && text.chars().all(legal)).then(|| Host::Name(normal(text)))
+}
 
 fn normal(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-impl Grant {
-    /// Grants a host, by name or address, and a port.
+impl Endpoint {
+    /// This host, by name or address, at this port.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
-        Self { host: normal(host), port }
+        let addresses =
+            host.parse::<IpAddr>().ok().map(|address| Host::Addresses(address.to_canonical().into()));
+        Self { host: addresses.unwrap_or_else(|| Host::Name(normal(host))), ports: port..=port }
+    }
+
+    fn covers(&self, host: &str, port: u16) -> bool {
+        let named = match &self.host {
+            Host::Name(name) => *name == normal(host),
+            Host::Addresses(network) => {
+                host.parse::<IpAddr>().is_ok_and(|address| network.contains(&address.to_canonical()))
+            }
+        };
+        named && self.ports.contains(&port)
+    }
+
+    /// Names this very address: a network is not so many words.
+    fn names(&self, address: IpAddr, port: u16) -> bool {
+        let named = match &self.host {
+            Host::Name(name) => name == "localhost" && address.is_loopback(),
+            Host::Addresses(network) => {
+                network.prefix_len() == network.max_prefix_len() && network.contains(&address)
+            }
+        };
+        named && self.ports.contains(&port)
+    }
+}
+
+/// All that a job grants.
+#[derive(Clone, Debug, Default)]
+pub struct Grant(Vec<Endpoint>);
+
+/// Amazon's metadata service over IPv6, in a range that is otherwise private.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+impl Grant {
+    /// Grants the job's target, and more.
+    #[must_use]
+    pub fn new(host: &str, port: u16, more: &[Endpoint]) -> Self {
+        let target = (port != 0).then(|| Endpoint::new(host, port));
+        Self(target.into_iter().chain(more.iter().cloned()).collect())
     }
 
     /// Grants nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { host: String::new(), port: 0 }
+        Self::default()
     }
 
-    /// The endpoint is the granted one.
+    /// The endpoint is granted.
     #[must_use]
     pub fn covers(&self, host: &str, port: u16) -> bool {
-        self.port != 0 && self.port == port && self.host == normal(host)
+        self.0.iter().any(|granted| granted.covers(host, port))
     }
 
-    /// An address that the host resolved to may be connected to.
+    /// An address that the host of a granted endpoint resolved to may be connected to.
     #[must_use]
-    pub fn allows(&self, address: IpAddr) -> bool {
+    pub fn allows(&self, host: &str, address: IpAddr, port: u16) -> bool {
         let address = address.to_canonical();
-        if let Ok(literal) = self.host.parse::<IpAddr>() {
-            return literal.to_canonical() == address;
-        }
-        if address.is_loopback() {
-            return self.host == "localhost";
-        }
-        match address {
-            IpAddr::V4(v4) => !special_v4(v4),
-            IpAddr::V6(v6) => {
-                // Forms that carry an IPv4 address past the check. NAT64 is the way to IPv4 where a network has none
-                // itself, so that what it carries decides; the others are not used any more, or not between hosts.
-                let carrier = match v6.segments() {
-                    [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
-                        let [.., a, b, c, d] = v6.octets();
-                        let carried = Ipv4Addr::new(a, b, c, d);
-                        carried.is_loopback() || special_v4(carried)
-                    }
-                    [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..] | [0, 0, 0, 0, 0, 0, _, _] => true,
-                    _ => false,
-                };
-                !(v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6.is_unicast_link_local()
-                    || v6 == METADATA_V6
-                    || carrier)
-            }
+        // `localhost` speaks for itself only: another name that leads here is not granted by it.
+        let localhost =
+            |granted: &Endpoint| matches!(granted.host, Host::Name(_)) && !granted.covers(host, port);
+        let named = self.0.iter().any(|granted| !localhost(granted) && granted.names(address, port));
+        named || !special(address)
+    }
+}
+
+/// This machine and its surroundings.
+fn special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || special_v4(v4),
+        IpAddr::V6(v6) => {
+            // Forms that carry an IPv4 address past the check. NAT64 is the way to IPv4 where a network has none itself,
+            // so that what it carries decides; the others are not used any more, or not between hosts.
+            let carrier = match v6.segments() {
+                [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+                    let [.., a, b, c, d] = v6.octets();
+                    special(Ipv4Addr::new(a, b, c, d).into())
+                }
+                [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..] | [0, 0, 0, 0, 0, 0, _, _] => true,
+                _ => false,
+            };
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unicast_link_local()
+                || v6 == METADATA_V6
+                || carrier
         }
     }
 }
@@ -81,12 +186,12 @@ mod tests {
     use super::*;
 
     fn allows(host: &str, address: &str) -> bool {
-        Grant::new(host, 25).allows(address.parse().unwrap())
+        Grant::new(host, 25, &[]).allows(host, address.parse().unwrap(), 25)
     }
 
     #[test]
     fn only_the_named_host_and_port_are_granted() {
-        let grant = Grant::new("MX1.example.org.", 25);
+        let grant = Grant::new("MX1.example.org.", 25, &[]);
         assert!(grant.covers("mx1.example.org", 25));
         assert!(!grant.covers("mx1.example.org", 26));
         assert!(!grant.covers("mx2.example.org", 25));
@@ -131,5 +236,72 @@ mod tests {
         assert!(allows("169.254.169.254", "169.254.169.254"));
         assert!(allows("::1", "::1"));
         assert!(!allows("127.0.0.1", "127.0.0.2"));
+    }
+
+    fn granted(more: &[&str]) -> Grant {
+        let more: Vec<Endpoint> = more.iter().map(|text| text.parse().unwrap()).collect();
+        Grant::new("mx1.example.org", 25, &more)
+    }
+
+    #[test]
+    fn more_is_granted_by_name_address_or_network_and_by_port() {
+        let grant = granted(&[
+            "tcp://cache-2.example.org:6379",
+            "tcp://10.1.0.0/16:6379-6389",
+            "tcp://[2001:db8::/32]:53",
+        ]);
+        for (host, port, expected) in [
+            ("mx1.example.org", 25, true),
+            ("Cache-2.example.org.", 6379, true),
+            ("cache-2.example.org", 6380, false),
+            ("cache-3.example.org", 6379, false),
+            ("10.1.255.1", 6389, true),
+            ("::ffff:10.1.0.1", 6379, true),
+            ("10.1.0.1", 6390, false),
+            ("10.2.0.1", 6379, false),
+            ("2001:db8::7", 53, true),
+            // A name is not granted by the network that it may lead to.
+            ("in-that-network.example.org", 6379, false),
+        ] {
+            assert_eq!(grant.covers(host, port), expected, "{host} {port}");
+        }
+    }
+
+    #[test]
+    fn special_addresses_are_granted_only_in_so_many_words() {
+        let allows = |more: &[&str], host: &str, address: &str| {
+            let grant = granted(more);
+            grant.covers(host, 80) && grant.allows(host, address.parse().unwrap(), 80)
+        };
+        assert!(allows(&["tcp://169.254.169.254:80"], "169.254.169.254", "169.254.169.254"));
+        assert!(allows(&["tcp://localhost:80"], "localhost", "127.0.0.1"));
+        assert!(!allows(&["tcp://127.0.0.0/8:80"], "127.0.0.1", "127.0.0.1"));
+        assert!(!allows(&["tcp://0.0.0.0/0:80"], "169.254.169.254", "169.254.169.254"));
+        // A granted name that leads here: only where the address is granted as well.
+        assert!(!allows(&["tcp://a.example.org:80"], "a.example.org", "127.0.0.1"));
+        assert!(!allows(&["tcp://a.example.org:80", "tcp://localhost:80"], "a.example.org", "127.0.0.1"));
+        assert!(allows(&["tcp://a.example.org:80", "tcp://127.0.0.1:80"], "a.example.org", "127.0.0.1"));
+        assert!(!allows(&["tcp://a.example.org:80", "tcp://127.0.0.1:81"], "a.example.org", "127.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_refused() {
+        for text in [
+            "cache.example.org:6379",
+            "udp://cache.example.org:53",
+            "tcp://cache.example.org",
+            "tcp://cache.example.org:0",
+            "tcp://cache.example.org:70000",
+            "tcp://cache.example.org:9-8",
+            "tcp://:80",
+            "tcp://*:80",
+            "tcp://user@cache.example.org:80",
+            "tcp://cache.example.org:80/",
+            "tcp://10.1.0.0/33:80",
+            "tcp://10.1.0.300:80",
+            "tcp://[cache]:80",
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(NoEndpoint), "{text}");
+        }
     }
 }

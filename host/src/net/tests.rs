@@ -21,7 +21,7 @@ fn soon() -> Instant {
 
 async fn opened(listener: &TcpListener) -> (Connection, tokio::net::TcpStream) {
     let port = listener.local_addr().unwrap().port();
-    let grant = Grant::new("localhost", port);
+    let grant = Grant::new("localhost", port, &[]);
     let mut measured = Measured::default();
     let connecting = connect(&grant, "localhost", port, RunClock::start(), soon(), &mut measured);
     let (connection, accepted) = tokio::join!(connecting, listener.accept());
@@ -34,7 +34,7 @@ async fn listener() -> TcpListener {
 
 #[tokio::test]
 async fn what_is_not_granted_is_denied() {
-    let grant = Grant::new("127.0.0.1", 25);
+    let grant = Grant::new("127.0.0.1", 25, &[]);
     let mut measured = Measured::default();
     let denied = connect(&grant, "127.0.0.1", 26, RunClock::start(), soon(), &mut measured).await;
     assert_eq!(denied.err().unwrap().kind, ErrorKind::Denied);
@@ -43,7 +43,7 @@ async fn what_is_not_granted_is_denied() {
 #[tokio::test]
 async fn a_closed_port_is_refused() {
     let port = listener().await.local_addr().unwrap().port();
-    let grant = Grant::new("127.0.0.1", port);
+    let grant = Grant::new("127.0.0.1", port, &[]);
     let mut measured = Measured::default();
     let refused =
         connect(&grant, "127.0.0.1", port, RunClock::start(), soon(), &mut measured).await.err().unwrap();
@@ -276,7 +276,7 @@ async fn ipv6_loopback_is_reached() {
     let port = listener.local_addr().unwrap().port();
     let mut measured = Measured::default();
     let connection =
-        connect(&Grant::new("::1", port), "::1", port, RunClock::start(), soon(), &mut measured).await;
+        connect(&Grant::new("::1", port, &[]), "::1", port, RunClock::start(), soon(), &mut measured).await;
     assert_eq!(connection.unwrap().opened().address.to_string(), "::1");
     assert!(measured.dns.is_none() && measured.connect.is_some());
 }
@@ -289,7 +289,7 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     dead.set_ip("127.0.0.2".parse().unwrap());
     let mut forbidden = alive;
     forbidden.set_ip("169.254.169.254".parse().unwrap());
-    let grant = Grant::new("localhost", alive.port());
+    let grant = Grant::new("localhost", alive.port(), &[]);
     let mut measured = Measured::default();
     let (clock, addresses) = (RunClock::start(), vec![forbidden, dead, alive]);
     let found =

@@ -8,8 +8,8 @@ use super::bindings::exports::sonde::check::check as wit;
 use crate::{
     catalogue::{ErrorCode, FIRST_OWN_CODE},
     description::{
-        ConditionalDefault, Description, Field, FieldKind, HOST_FIELDS, HOST_TAGS, OwnError, Parameter,
-        ParameterKind, Tag,
+        ConditionalDefault, Description, Field, FieldKind, HOST_FIELDS, HOST_TAGS, OWN_MEASUREMENT, OwnError,
+        Parameter, ParameterKind, Tag,
     },
     report::{Outcome, Value},
     text,
@@ -20,6 +20,8 @@ use crate::{
 pub enum Contradiction {
     /// A name is not of lower-case letters, digits and `_`, or too long.
     Name(String),
+    /// The check's name is not of lower-case letters, digits and `-`, or too long.
+    CheckName(String),
     /// A name stands twice, or is the host's.
     Duplicate(String),
     /// A default is not JSON.
@@ -43,6 +45,9 @@ impl fmt::Display for Contradiction {
         match self {
             Self::Name(name) => {
                 write!(f, "`{name}` is no name (lower-case letters, digits and _, at most 64)")
+            }
+            Self::CheckName(name) => {
+                write!(f, "`{name}` is no name of a check (lower-case letters, digits and -, at most 64)")
             }
             Self::Duplicate(name) => write!(f, "`{name}` stands twice or belongs to the host"),
             Self::Default(name) => write!(f, "the default of parameter `{name}` is not JSON"),
@@ -76,6 +81,14 @@ fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
         return Err(Contradiction::Duplicate(text.to_owned()));
     }
     taken.push(text.to_owned());
+    Ok(text.to_owned())
+}
+
+fn check_name(text: &str) -> Result<String, Contradiction> {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || text.len() > NAME_BYTES || !text.bytes().all(good) {
+        return Err(Contradiction::CheckName(text::clean(text)));
+    }
     Ok(text.to_owned())
 }
 
@@ -127,16 +140,16 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         }
         errors.push(OwnError {
             code: error.code,
-            name: text::clean(&error.name),
+            name: check_name(&error.name)?,
             doc: text::clean(&error.doc),
         });
     }
     let measurement = name(&from.measurement, &mut Vec::new())?;
-    if measurement == "sonde" {
+    if measurement == OWN_MEASUREMENT {
         return Err(Contradiction::Measurement(measurement));
     }
     Ok(Description {
-        name: text::clean(&from.name),
+        name: check_name(&from.name)?,
         version: text::clean(&from.version),
         measurement,
         doc: text::clean(&from.doc),

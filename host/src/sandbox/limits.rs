@@ -1,71 +1,122 @@
-//! What one run may use up: constants with their reasons, the memory limiter, and the counters that calls are charged to.
+//! What one run may use up: limits with their reasons, and what watches over the growth of memories and tables.
 
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// One linear memory; the built-in probe needs 2 MiB, language runtimes up to 16.
-pub(crate) const MEMORY_BYTES: usize = 64 << 20;
-/// Entries of one table; only function pointers live there.
-pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+/// What an operator may set for a check; each of its runs starts with all of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// All linear memories together. The built-in probe needs 2 MiB, language runtimes up to 16.
+    pub memory_bytes: usize,
+    /// Computing, the host's work for the check included. An SMTP session takes under one millisecond.
+    pub cpu_time: Duration,
+    /// The longest `timeout` that a job of the check may have.
+    pub wall_time: Duration,
+    /// Connections opened.
+    pub connections: u32,
+    /// Bytes received and sent, each.
+    pub traffic_bytes: u64,
+    /// Log lines kept, the check's standard output and error included.
+    pub log_lines: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            cpu_time: Duration::from_millis(500),
+            wall_time: Duration::from_mins(10),
+            connections: 8,
+            traffic_bytes: 16 << 20,
+            log_lines: 20,
+        }
+    }
+}
+
+/// Entries of all tables; only function pointers live there.
+pub(crate) const TABLE_ELEMENTS: usize = 50_000;
 /// Instances, tables and memories of one component; toolchains make a handful.
 pub(crate) const INSTANCES: usize = 32;
 /// Time between two looks at a computing check.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
-/// Ticks that a check may compute in: half a second where an SMTP session takes under one millisecond.
-pub(crate) const CPU_TICKS: u32 = 50;
 /// From the soft deadline, when network calls return, to the hard one: time to report what was measured.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
 /// Calls into the host; a slow peer that sends single bytes costs one a byte, up to the largest reply.
 pub(crate) const HOST_CALLS: u32 = 100_000;
-/// Connections opened in one run.
-pub(crate) const CONNECTIONS: u32 = 8;
-/// Bytes received and sent in one run, each.
-pub(crate) const TRAFFIC_BYTES: u64 = 16 << 20;
 /// Bytes of one read.
 pub(crate) const READ_BYTES: u32 = 64 << 10;
 /// Bytes that one call may hand from the check to the host, its report included.
 pub(crate) const CALL_BYTES: usize = 4 << 20;
-/// Resource handles alive at once.
-pub(crate) const HANDLES: usize = 64;
-/// Log lines kept of one run.
-pub(crate) const LOG_LINES: u32 = 20;
+/// Resource handles alive at once: connections, and the streams of a language's runtime.
+pub(crate) const HANDLES: usize = 256;
 /// Bytes of a log line.
 pub(crate) const LOG_BYTES: usize = 512;
+/// Denied connections of a run that get a line in the log each; the others are counted.
+pub(crate) const DENIED_LINES: u32 = 3;
+/// Random bytes of one call: enough for any key, too little to keep the host busy.
+pub(crate) const RANDOM_BYTES: u64 = 4096;
+/// Steps of the clock that a check reads: fine enough to measure with, too coarse to watch the host's caches.
+pub(crate) const CLOCK_STEP: Duration = Duration::from_micros(100);
 /// Size of a component.
 pub(crate) const COMPONENT_BYTES: usize = 64 << 20;
+/// Compiling one component; a language's runtime takes seconds.
+pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(2);
+/// Describing itself.
+pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
 
 /// Refuses growth past the limits, and remembers that it did: a check may hide the refusal behind a trap of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
+    /// Bytes that all memories may have together.
+    allowed: usize,
+    memory: usize,
+    elements: usize,
     /// Growth was refused.
     pub(crate) refused: bool,
 }
 
 impl Limiter {
-    fn judge(&mut self, allowed: bool) -> bool {
-        self.refused |= !allowed;
-        allowed
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { allowed: limits.memory_bytes, ..Self::default() }
     }
+
+    /// What the memories have. They never shrink: also the most that they had.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory
+    }
+}
+
+/// Adds growth to a sum; false where it would pass the limit.
+fn grow(sum: &mut usize, current: usize, desired: usize, allowed: usize) -> bool {
+    let grown = sum.saturating_add(desired.saturating_sub(current));
+    if grown <= allowed {
+        *sum = grown;
+    }
+    grown <= allowed
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.judge(desired <= MEMORY_BYTES))
+        let granted = grow(&mut self.memory, current, desired, self.allowed);
+        self.refused |= !granted;
+        Ok(granted)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.judge(desired <= TABLE_ELEMENTS))
+        let granted = grow(&mut self.elements, current, desired, TABLE_ELEMENTS);
+        self.refused |= !granted;
+        Ok(granted)
     }
 
     fn instances(&self) -> usize {

@@ -30,7 +30,7 @@ impl HostConnection for State {
     async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Handle>, Error>> {
         self.charge_call()?;
         self.connections += 1;
-        if self.connections > limits::CONNECTIONS {
+        if self.connections > self.limits.connections {
             return Ok(Err(exceeded("connections")));
         }
         let first = self.connections == 1;
@@ -41,7 +41,15 @@ impl HostConnection for State {
                 Ok(handle) => Ok(Ok(handle)),
                 Err(_full) => Ok(Err(exceeded("connections"))),
             },
-            Err(error) => Ok(Err(self.remember(error))),
+            Err(error) => {
+                if error.kind == net::ErrorKind::Denied {
+                    self.denied += 1;
+                    if self.denied <= limits::DENIED_LINES {
+                        self.log.note(&format!("denied: {error}"));
+                    }
+                }
+                Ok(Err(self.remember(error)))
+            }
         }
     }
 
@@ -79,7 +87,7 @@ impl HostConnection for State {
         wait_ms: Option<u32>,
     ) -> wasmtime::Result<Result<Received, Error>> {
         self.charge_call()?;
-        if self.received > limits::TRAFFIC_BYTES {
+        if self.received > self.limits.traffic_bytes {
             return Ok(Err(exceeded("received bytes")));
         }
         let deadline = wait_ms.map_or(self.deadline, |wait| {
@@ -102,7 +110,7 @@ impl HostConnection for State {
     ) -> wasmtime::Result<Result<WitInstant, Error>> {
         self.charge_call()?;
         self.sent += u64::try_from(bytes.len())?;
-        if self.sent > limits::TRAFFIC_BYTES {
+        if self.sent > self.limits.traffic_bytes {
             return Ok(Err(exceeded("sent bytes")));
         }
         match self.table.get_mut(&this)?.connection.write(&bytes, self.deadline).await {

@@ -1,26 +1,31 @@
 //! What belongs to one run: its grant, its deadline, its counters and what was measured. Dropped with the store.
 
-use std::time::Instant;
+use std::{fmt, sync::Arc, time::Instant};
 
 use wasmtime::component::{HasData, ResourceTable};
+use wasmtime_wasi::WasiCtx;
 
 use super::{
-    bindings::sonde::check::{log, network::ErrorKind},
-    limits::{self, Limiter},
+    bindings::sonde::check::network::ErrorKind,
+    cpu::Meter,
+    limits::{self, Limiter, Limits},
+    log::Log,
+    wasi,
 };
 use crate::{
     catalogue::HostError,
-    job::{Secret, TlsRules},
+    job::TlsRules,
     net::{Grant, RunClock},
-    output::{self, Level},
     report::Measured,
-    text,
 };
 
 /// A store's data.
 pub(crate) struct State {
+    pub(crate) limits: Limits,
     pub(crate) limiter: Limiter,
+    pub(crate) meter: Meter,
     pub(crate) table: ResourceTable,
+    pub(crate) wasi: WasiCtx,
     pub(crate) grant: Grant,
     pub(crate) tls: TlsRules,
     pub(crate) clock: RunClock,
@@ -28,28 +33,24 @@ pub(crate) struct State {
     pub(crate) measured: Measured,
     pub(crate) calls: u32,
     pub(crate) connections: u32,
+    pub(crate) denied: u32,
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) faults: Vec<(ErrorKind, HostError)>,
-    /// Before each log line: the job and its check.
-    pub(crate) label: String,
-    pub(crate) secrets: Vec<Secret>,
-    pub(crate) log_lines: u32,
+    pub(crate) log: Arc<Log>,
 }
 
 impl State {
-    pub(crate) fn new(
-        grant: Grant,
-        tls: TlsRules,
-        deadline: Instant,
-        label: String,
-        secrets: Vec<Secret>,
-    ) -> Self {
+    pub(crate) fn new(limits: Limits, grant: Grant, tls: TlsRules, deadline: Instant, log: Log) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
+        let log = Arc::new(log);
         Self {
-            limiter: Limiter::default(),
+            limiter: Limiter::new(&limits),
+            limits,
+            meter: Meter::default(),
             table,
+            wasi: wasi::context(&log),
             grant,
             tls,
             clock: RunClock::start(),
@@ -57,13 +58,20 @@ impl State {
             measured: Measured::default(),
             calls: 0,
             connections: 0,
+            denied: 0,
             received: 0,
             sent: 0,
             faults: Vec::new(),
-            label,
-            secrets,
-            log_lines: 0,
+            log,
         }
+    }
+
+    /// Says what there was no line for.
+    pub(crate) fn end(&self) {
+        if self.denied > limits::DENIED_LINES {
+            self.log.note(&format!("denied: {} more connections", self.denied - limits::DENIED_LINES));
+        }
+        self.log.end();
     }
 
     /// Counts a call into the host; traps a check that floods it.
@@ -77,32 +85,13 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Flood;
 
-impl std::fmt::Display for Flood {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Flood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "more than {} calls into the host", limits::HOST_CALLS)
     }
 }
 
 impl std::error::Error for Flood {}
-
-impl log::Host for State {
-    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.charge_call()?;
-        self.log_lines += 1;
-        if self.log_lines > limits::LOG_LINES {
-            return Ok(());
-        }
-        let level = match level {
-            log::Level::Error => Level::Error,
-            log::Level::Warning => Level::Warning,
-            log::Level::Information => Level::Information,
-            log::Level::Debug => Level::Debug,
-        };
-        let cut = message.chars().take(limits::LOG_BYTES).collect::<String>();
-        output::log(level, &format!("{}: {}", self.label, text::mask(&text::clean(&cut), &self.secrets)));
-        Ok(())
-    }
-}
 
 /// Tells the linker how to find the state.
 pub(crate) struct HasState;

@@ -1,0 +1,198 @@
+//! `sonde check`: a server and the parts of a job as arguments in; a picture or a line out.
+
+use std::{collections::BTreeMap, env, fs, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, ValueEnum};
+
+use super::{Refusal, described, print, run::log_failure, sandbox};
+use crate::{
+    alarm, config,
+    description::Description,
+    job::{Job, TlsRules, TlsVersion, Verify},
+    line, net,
+    report::{Report, Value},
+    sandbox::{SMTP, Sandbox},
+    schedule::{self, RoundTime},
+    text, waterfall,
+};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Output {
+    Waterfall,
+    Influx,
+    Json,
+}
+
+#[derive(Args)]
+pub(super) struct CheckArguments {
+    /// Host name or address
+    host: String,
+    /// TCP port (default 25; 465 with --connection tls)
+    #[arg(long)]
+    port: Option<u16>,
+    /// plain, starttls or tls
+    #[arg(long)]
+    connection: Option<String>,
+    /// Sender of the test mail
+    #[arg(long)]
+    from: Option<String>,
+    /// Recipient of the test mail; repeat for more; without one no mail is sent
+    #[arg(long)]
+    to: Vec<String>,
+    /// Subject of the test mail
+    #[arg(long)]
+    subject: Option<String>,
+    /// Body of the test mail, HTML
+    #[arg(long)]
+    body: Option<String>,
+    /// User name for AUTH
+    #[arg(long)]
+    username: Option<String>,
+    /// File with the password: an argument would show in the process list
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Any other parameter of the check, see `sonde describe`
+    #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+    /// Alarm limits on a field: a number (more than), or "< 30" and the like
+    #[arg(long = "limit", value_name = "FIELD=WARNING[,CRITICAL]")]
+    limits: Vec<String>,
+    /// Time for the whole check
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    timeout: String,
+    /// full, report or off: what a bad certificate does
+    #[arg(long, value_enum, default_value = "full")]
+    verify: VerifyArgument,
+    /// PEM file of further trusted roots
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Name that the certificate must have, instead of HOST
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+    /// Least TLS version
+    #[arg(long, value_enum, default_value = "1.2")]
+    min_version: VersionArgument,
+    /// What to print (default: waterfall on a terminal, else influx)
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+    /// Exit with 1 if the check fails
+    #[arg(long)]
+    fail: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum VerifyArgument {
+    Full,
+    Report,
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum VersionArgument {
+    #[value(name = "1.2")]
+    V12,
+    #[value(name = "1.3")]
+    V13,
+}
+
+pub(super) async fn check(arguments: CheckArguments) -> Result<ExitCode, Refusal> {
+    let sandbox = Arc::new(sandbox().await?);
+    let description = described(&sandbox, SMTP)?;
+    let job = ad_hoc(&arguments, &description)?;
+    let terminal = std::io::stdout().is_terminal();
+    let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
+    let time = RoundTime::now();
+    let report = run_once(&sandbox, job.clone(), time).await?;
+    let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+    let text = match output {
+        Output::Influx => format!("{}\n", line::line(&job, &description, &report, &alarm, time.unix_ns)),
+        Output::Json => format!("{}\n", line::json(&job, &description, &report, &alarm, time.unix_ns)),
+        Output::Waterfall => picture(&job, &report, terminal),
+    };
+    if output != Output::Waterfall {
+        log_failure(&job, &report);
+    }
+    print(&text)?;
+    Ok(if arguments.fail && report.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) -> Result<Report, Refusal> {
+    let mut reports = schedule::round(sandbox, vec![job], 1, time);
+    reports
+        .recv()
+        .await
+        .map(|(_, report)| report)
+        .ok_or_else(|| "the check ended without a report".to_owned())
+}
+
+pub(super) fn picture(job: &Job, report: &Report, terminal: bool) -> String {
+    let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut fields = line::fields(job, report);
+    let alarm = alarm::judge(&job.limits, &fields);
+    if !alarm.text.is_empty() {
+        fields.push(("alarm".to_owned(), Value::Text(alarm.text)));
+    }
+    waterfall::render(&format!("{}:{}", job.host, job.port), &fields, report.outcome(), colour)
+}
+
+fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, Refusal> {
+    let mut parameters = BTreeMap::new();
+    for pair in &arguments.parameters {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("-p {}: expected KEY=VALUE", text::clean(pair)))?;
+        parameters.insert(key.to_owned(), value.to_owned());
+    }
+    let mut set = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            parameters.insert(key.to_owned(), value);
+        }
+    };
+    set("port", arguments.port.map(|port| port.to_string()));
+    set("connection", arguments.connection.clone());
+    set("from", arguments.from.clone());
+    set("to", (!arguments.to.is_empty()).then(|| arguments.to.join(",")));
+    set("subject", arguments.subject.clone());
+    set("body", arguments.body.clone());
+    set("username", arguments.username.clone());
+    if let Some(path) = &arguments.password_file {
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("--password-file {}: {error}", path.display()))?;
+        set(
+            "password",
+            Some(
+                text.strip_suffix('\n')
+                    .map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text))
+                    .to_owned(),
+            ),
+        );
+    }
+    let read =
+        |path: &PathBuf| fs::read(path).map_err(|error| format!("--ca-file {}: {error}", path.display()));
+    let tls = TlsRules {
+        verify: match arguments.verify {
+            VerifyArgument::Full => Verify::Full,
+            VerifyArgument::Report => Verify::Report,
+            VerifyArgument::Off => Verify::Off,
+        },
+        server_name: arguments.server_name.clone(),
+        min_version: match arguments.min_version {
+            VersionArgument::V12 => TlsVersion::V12,
+            VersionArgument::V13 => TlsVersion::V13,
+        },
+        ca_pem: arguments.ca_file.as_ref().map(read).transpose()?,
+        client: None,
+    };
+    net::check_tls_rules(&tls)?;
+    let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
+    config::ad_hoc(
+        &arguments.host,
+        SMTP,
+        &arguments.host,
+        timeout,
+        &parameters,
+        tls,
+        &arguments.limits,
+        description,
+    )
+    .map_err(|error| error.to_string())
+}

@@ -1,0 +1,58 @@
+//! A configuration and its checks: a file in; jobs, and a sandbox with everything that they call, out.
+
+use std::path::Path;
+
+use super::{Refusal, sandbox};
+use crate::{
+    config::{self, Declared, Known},
+    job::Config,
+    net,
+    output::{self, Level},
+    sandbox::{
+        LoadError, Sandbox,
+        cache::{self, Cache},
+    },
+};
+
+/// Refuses the configuration for a check that cannot be loaded.
+pub(super) async fn strictly(path: &Path) -> Result<(Config, Sandbox), Refusal> {
+    load(path, |_, check, error| Err(check.refuse(error.to_string()).to_string())).await
+}
+
+/// Lets the jobs of such a check report it, and the others run.
+pub(super) async fn leniently(path: &Path) -> Result<(Config, Sandbox), Refusal> {
+    load(path, |sandbox, check, error| {
+        output::log(Level::Error, &check.refuse(error.to_string()).to_string());
+        sandbox.refuse(&check.name, error);
+        Ok(())
+    })
+    .await
+}
+
+async fn load(
+    path: &Path,
+    failed: impl Fn(&mut Sandbox, &Declared, &LoadError) -> Result<(), Refusal>,
+) -> Result<(Config, Sandbox), Refusal> {
+    let draft = config::read(path).map_err(|error| error.to_string())?;
+    let mut sandbox = sandbox().await?;
+    if !draft.checks.is_empty() {
+        let cache = Cache::open(draft.cache_dir.clone().or_else(cache::usual_folder));
+        for check in &draft.checks {
+            let (limits, sha256) = (check.limits.clone(), Some(&*check.sha256));
+            if let Err(error) =
+                sandbox.load(&check.name, &check.component, sha256, limits, cache.as_ref()).await
+            {
+                failed(&mut sandbox, check, &error)?;
+            }
+        }
+    }
+    let describe = |name: &str| {
+        if sandbox.is_broken(name) {
+            Some(Known::Broken)
+        } else {
+            sandbox.description(name).map(Known::Usable)
+        }
+    };
+    let config = draft.jobs(&describe, &net::check_tls_rules).map_err(|error| error.to_string())?;
+    Ok((config, sandbox))
+}

@@ -1,0 +1,96 @@
+//! `sonde run`: a configuration in, one line for each of its jobs on standard output. SIGTERM ends it with what is done.
+
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task, time,
+};
+
+use super::{Refusal, described, load, print};
+use crate::{
+    alarm,
+    job::Job,
+    line,
+    output::{self, Level},
+    report::{Outcome, Report},
+    schedule::{self, RoundTime},
+    text,
+};
+
+/// How long a line may take to be written after SIGTERM: enough where somebody reads.
+const LAST_LINE: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
+    let (config, sandbox) = load::leniently(path).await?;
+    let sandbox = Arc::new(sandbox);
+    let round = RoundTime::now();
+    let jobs = config.jobs.len();
+    let mut done = 0;
+    let mut stop = Stop {
+        signal: signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?,
+        came: false,
+    };
+    let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, round);
+    // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
+    let stopped = |done| {
+        let without = jobs - done;
+        output::log(Level::Warning, &format!("stopped by SIGTERM: {without} of {jobs} jobs have no line"));
+        Ok(ExitCode::SUCCESS)
+    };
+    loop {
+        let (job, report) = tokio::select! {
+            // What has been reported is printed first.
+            biased;
+            report = reports.recv() => match report {
+                Some(report) => report,
+                None => return Ok(ExitCode::SUCCESS),
+            },
+            () = stop.wait() => return stopped(done),
+        };
+        let description = described(&sandbox, &job.check)?;
+        // On a thread of its own: where nobody reads, a write waits, and neither the other checks nor SIGTERM may.
+        let mut writing = task::spawn_blocking(move || {
+            log_failure(&job, &report);
+            let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+            print(&format!("{}\n", line::line(&job, &description, &report, &alarm, round.unix_ns)))
+        });
+        let written = tokio::select! {
+            biased;
+            written = &mut writing => written,
+            () = stop.wait() => match time::timeout(LAST_LINE, writing).await {
+                Ok(written) => written,
+                Err(_unread) => return stopped(done),
+            },
+        };
+        written.map_err(|error| format!("writing a line: {error}"))??;
+        done += 1;
+    }
+}
+
+/// SIGTERM, which once it came stays.
+struct Stop {
+    signal: Signal,
+    came: bool,
+}
+
+impl Stop {
+    async fn wait(&mut self) {
+        if !self.came {
+            self.signal.recv().await;
+            self.came = true;
+        }
+    }
+}
+
+/// A failed check is logged once; our own faults as errors.
+pub(super) fn log_failure(job: &Job, report: &Report) {
+    if let Some(failure) = &report.failure {
+        let level = if failure.outcome == Outcome::CheckError { Level::Error } else { Level::Warning };
+        let said = text::mask(&text::clean(&failure.text), &job.secrets);
+        output::log(
+            level,
+            &format!("job {}: {}:{}: {}: {said}", job.name, job.host, job.port, failure.outcome.name()),
+        );
+    }
+}

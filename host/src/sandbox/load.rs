@@ -1,0 +1,194 @@
+//! From a component to a usable check: refuses an import that is not on the list, another version of the interface, and a
+//! description that contradicts itself or changes. It gets no network meanwhile.
+
+use std::{fmt, io, sync::Arc, time::Instant};
+
+use tokio::time::timeout;
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
+
+use super::{
+    Check, Origin,
+    bindings::{Checker, CheckerPre},
+    chain,
+    convert::{self, Contradiction},
+    failure, limits,
+    limits::Limits,
+    log::Log,
+    state::{HasState, State},
+    store, wasi,
+};
+use crate::{catalogue::HostError, description::Description, job::TlsRules, net::Grant, text};
+
+/// Of the interface in `wit/`.
+const INTERFACE_VERSION: &str = "0.1.0";
+const INTERFACE: &str = "sonde:check/";
+
+/// What a component may import, by the beginning of the name, and what it gets, in plain words.
+pub(crate) const IMPORTS: &[(&str, &str)] = &[
+    ("sonde:check/network@", "network through the host, to what the job grants"),
+    ("sonde:check/check@", "types"),
+    ("sonde:check/log@", "lines in the log"),
+    ("wasi:cli/environment@", "no variables, no arguments"),
+    ("wasi:cli/exit@", "the end of its run"),
+    ("wasi:cli/stdin@", "nothing to read"),
+    ("wasi:cli/stdout@", "lines in the log"),
+    ("wasi:cli/stderr@", "lines in the log"),
+    ("wasi:cli/terminal-", "no terminal"),
+    ("wasi:clocks/monotonic-clock@", "clock, waiting included"),
+    ("wasi:clocks/wall-clock@", "clock"),
+    ("wasi:filesystem/", "no files"),
+    ("wasi:io/", "types, and waiting"),
+    ("wasi:random/", "random bytes"),
+    ("wasi:sockets/", "no sockets, no name look-up"),
+];
+
+/// Why a component cannot be used.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The engine does not start here.
+    Engine(String),
+    /// Its file cannot be read.
+    Unreadable(io::Error),
+    /// It is not the pinned one; its digest.
+    Digest(String),
+    /// Larger than allowed.
+    Size,
+    /// Not a component, or of an unknown kind.
+    Component(String),
+    /// Imports something that no check gets.
+    Import(String),
+    /// Built for this version of the interface, which is not ours.
+    Version(String),
+    /// Its own description contradicts itself.
+    Description(Contradiction),
+    /// It did not describe itself.
+    Describe(String),
+    /// It describes itself differently at every call.
+    Changing,
+    /// Compiling takes too long.
+    CompileTime,
+    /// No compiled form fits and this binary has no compiler.
+    NoCompiler(Option<String>),
+}
+
+impl LoadError {
+    /// Its number on the lines of the check's jobs.
+    #[must_use]
+    pub fn host_error(&self) -> HostError {
+        match self {
+            Self::Engine(_) | Self::Unreadable(_) | Self::Size | Self::Component(_) => HostError::CheckLoad,
+            Self::Digest(_) => HostError::CheckDigest,
+            Self::Import(_) => HostError::CheckImport,
+            Self::Version(_) => HostError::CheckVersion,
+            Self::Description(_) | Self::Describe(_) | Self::Changing => HostError::CheckDescribe,
+            Self::CompileTime | Self::NoCompiler(_) => HostError::CheckCompile,
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(error) => write!(f, "the sandbox cannot start: {error}"),
+            Self::Unreadable(error) => write!(f, "the component cannot be read: {error}"),
+            Self::Digest(found) => write!(
+                f,
+                "the component is not the pinned one, its sha256 is {found}: look at it with `sonde describe`"
+            ),
+            Self::Size => write!(f, "the component is larger than {} bytes", limits::COMPONENT_BYTES),
+            Self::Component(error) => write!(f, "not a usable component: {error}"),
+            Self::Import(name) => write!(f, "the component imports `{name}`, which no check gets"),
+            Self::Version(version) => write!(
+                f,
+                "the component is built for sonde:check@{}; this host speaks sonde:check@{INTERFACE_VERSION}",
+                text::clean(version)
+            ),
+            Self::Description(error) => write!(f, "the component's description is wrong: {error}"),
+            Self::Describe(error) => write!(f, "the component does not describe itself: {error}"),
+            Self::Changing => f.write_str("the component describes itself differently at every call"),
+            Self::CompileTime => {
+                write!(f, "compiling the component takes longer than {:?}", limits::COMPILE_TIME)
+            }
+            Self::NoCompiler(None) => f.write_str(
+                "the component is not in the cache, and this program has no compiler: run `sonde compile -c FILE` of a \
+                 program that has one (feature `compiler`), as the same user",
+            ),
+            Self::NoCompiler(Some(error)) => write!(f, "{error}, and this program has no compiler"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Refuses what is not on the list; gives the names.
+fn imports(component: &Component, engine: &Engine) -> Result<Vec<String>, LoadError> {
+    let shape = component.component_type();
+    let named = shape.imports(engine).map(|(name, _)| name);
+    for name in named.chain(shape.exports(engine).map(|(name, _)| name)) {
+        if let Some((_, version)) = name.strip_prefix(INTERFACE).and_then(|name| name.split_once('@'))
+            && version != INTERFACE_VERSION
+        {
+            return Err(LoadError::Version(version.to_owned()));
+        }
+    }
+    let mut imports = Vec::new();
+    for (import, _) in shape.imports(engine) {
+        if !IMPORTS.iter().any(|(allowed, _)| import.starts_with(allowed)) {
+            return Err(LoadError::Import(text::clean(import)));
+        }
+        imports.push(import.to_owned());
+    }
+    Ok(imports)
+}
+
+/// Links a component and lets it describe itself.
+pub(super) async fn check(
+    engine: &Engine,
+    name: &str,
+    component: &Component,
+    origin: Origin,
+    limits: Limits,
+) -> Result<Check, LoadError> {
+    let imports = imports(component, engine)?;
+    let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
+    let mut linker = Linker::new(engine);
+    Checker::add_to_linker::<State, HasState>(&mut linker, |state| state).map_err(broken)?;
+    match origin {
+        // Its language's library links what it never calls.
+        Origin::BuiltIn => linker.define_unknown_imports_as_traps(component).map_err(broken)?,
+        Origin::File => wasi::link(&mut linker).map_err(broken)?,
+    }
+    let pre = CheckerPre::new(linker.instantiate_pre(component).map_err(broken)?).map_err(broken)?;
+    let description = describe(engine, name, &pre, &limits).await?;
+    if origin == Origin::File && describe(engine, name, &pre, &limits).await? != description {
+        return Err(LoadError::Changing);
+    }
+    Ok(Check { pre, description: Arc::new(description), imports, limits })
+}
+
+async fn describe(
+    engine: &Engine,
+    name: &str,
+    pre: &CheckerPre<State>,
+    limits: &Limits,
+) -> Result<Description, LoadError> {
+    let log = Log::new(format!("check {name}"), Vec::new(), limits.log_lines);
+    let state = State::new(limits.clone(), Grant::none(), TlsRules::default(), Instant::now(), log);
+    let meter = state.meter.clone();
+    let mut store = store(engine, state);
+    let described = meter.count(timeout(limits::DESCRIBE_TIME, async {
+        let check = pre.instantiate_async(&mut store).await?;
+        check.sonde_check_check().call_describe(&mut store).await
+    }));
+    let described = match described.await {
+        Ok(Ok(described)) => described,
+        Ok(Err(error)) => return Err(LoadError::Describe(failure(&error, store.data()).text)),
+        Err(_late) => {
+            return Err(LoadError::Describe(format!("nothing within {:?}", limits::DESCRIBE_TIME)));
+        }
+    };
+    convert::description(described).map_err(LoadError::Description)
+}
