@@ -5,8 +5,16 @@ mod check;
 mod component;
 mod load;
 mod run;
+mod test;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -17,6 +25,7 @@ use crate::{
     describe,
     description::Description,
     job::TlsRules,
+    kit::{self, Language},
     line,
     output::{self, Level},
     report::Value,
@@ -61,7 +70,28 @@ enum Command {
     Pin {
         /// The component's file
         file: PathBuf,
+        /// Host of the job
+        #[arg(long, default_value = "host.example.org")]
+        host: String,
+        /// Parameter of the job, see `sonde describe`
+        #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
+        parameters: Vec<String>,
     },
+    /// Begins a check: a folder with the interface and a small working example
+    New {
+        /// Name of the check and of the folder: lower-case letters, digits and `-`
+        name: String,
+        /// What it is written in; with other languages begin with `sonde wit`
+        #[arg(long, value_enum)]
+        language: Language,
+    },
+    /// Writes the interface that a check implements (WIT) into a folder
+    Wit {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Tests a check with servers that are absent, silent, broken, hostile; exits with 1 if it does not always report
+    Test(test::TestArguments),
     /// Compiles the checks of a configuration into the cache, so that no run has to
     Compile {
         /// Configuration (TOML)
@@ -123,7 +153,16 @@ pub fn main() -> ExitCode {
                 let description = described(&sandbox().await?, &check)?;
                 print(&tables(&description, output))
             }
-            Command::Pin { file } => component::pin(&file).await,
+            Command::Pin { file, host, parameters } => component::pin(&file, &host, &parameters).await,
+            Command::New { name, language } => {
+                kit::project(Path::new("."), &name, language).map_err(|error| error.to_string())?;
+                print(&format!("{name}: begun; its README.md says how to build, test and use it\n"))
+            }
+            Command::Wit { folder } => {
+                kit::wit(&folder).map_err(|error| error.to_string())?;
+                print(&format!("{}: {} files of the interface\n", folder.display(), kit::WIT.len()))
+            }
+            Command::Test(arguments) => test::test(arguments).await,
         }
     });
     // A name look-up that nobody waits for any more must not hold up the end.
@@ -146,6 +185,19 @@ fn described(sandbox: &Sandbox, check: &str) -> Result<Arc<Description>, Refusal
     sandbox
         .description(check)
         .ok_or_else(|| format!("there is no check `{}`; built in: {}", text::clean(check), known()))
+}
+
+/// `KEY=VALUE`, each key once.
+fn parameters(pairs: &[String]) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut parameters = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("-p {}: expected KEY=VALUE", text::clean(pair)))?;
+        if parameters.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("-p {}: given twice", text::clean(key)));
+        }
+    }
+    Ok(parameters)
 }
 
 fn tables(description: &Description, output: Tables) -> String {

@@ -10,6 +10,7 @@
 mod command_line;
 mod hostile;
 mod influx;
+mod kit;
 mod mail_servers;
 mod readme;
 mod scenarios;

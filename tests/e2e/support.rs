@@ -140,9 +140,44 @@ pub(crate) fn program(package: &str, candidates: &[&str]) -> Option<PathBuf> {
     found
 }
 
-/// Says why a test is skipped, past the test runner's capture: nothing is skipped silently, and in CI nothing at all.
+/// The checkout.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Where the tools are that turn Python and JavaScript into components, see the README; or none.
+pub(crate) fn authors() -> Option<PathBuf> {
+    let tools = root().join("target/authors");
+    let there = ["venv/bin/componentize-py", "wheels", "node_modules/.bin/componentize-js", "npm-cache"];
+    if let Some(missing) = there.iter().find(|name| !tools.join(name).exists()) {
+        skip(&format!("{} is missing: see \"Test it\" in the README", tools.join(missing).display()));
+        return None;
+    }
+    Some(tools)
+}
+
+/// Puts a folder in front of the command's PATH.
+pub(crate) fn with_path<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    let usual = std::env::var_os("PATH").unwrap();
+    let paths = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&usual));
+    command.env("PATH", std::env::join_paths(paths).unwrap())
+}
+
+/// Runs a command that must succeed; what it prints.
+pub(crate) fn succeed(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}{}", stdout(&output), stderr(&output));
+    stdout(&output)
+}
+
+/// Skips a test, which under `CI` must not be.
 pub(crate) fn skip(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "{reason}, and in CI nothing is skipped");
+    say_skipped(reason);
+}
+
+/// Says why something is not tested, past the test runner's capture: nothing is skipped silently.
+pub(crate) fn say_skipped(reason: &str) {
     std::io::stderr().lock().write_all(format!("skipped: {reason}\n").as_bytes()).unwrap();
 }
 

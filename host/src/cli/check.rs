@@ -1,10 +1,10 @@
 //! `sonde check`: a server and the parts of a job as arguments in; a picture or a line out.
 
-use std::{collections::BTreeMap, env, fs, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{env, fs, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, ValueEnum};
 
-use super::{Refusal, described, print, run::log_failure, sandbox};
+use super::{Refusal, described, parameters, print, run::log_failure, sandbox};
 use crate::{
     alarm, config,
     description::Description,
@@ -13,7 +13,7 @@ use crate::{
     report::{Report, Value},
     sandbox::{SMTP, Sandbox},
     schedule::{self, RoundTime},
-    text, waterfall,
+    waterfall,
 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -136,12 +136,7 @@ pub(super) fn picture(job: &Job, report: &Report, terminal: bool) -> String {
 }
 
 fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, Refusal> {
-    let mut parameters = BTreeMap::new();
-    for pair in &arguments.parameters {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| format!("-p {}: expected KEY=VALUE", text::clean(pair)))?;
-        parameters.insert(key.to_owned(), value.to_owned());
-    }
+    let mut parameters = parameters(&arguments.parameters)?;
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
             parameters.insert(key.to_owned(), value);

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{Refusal, Tables, described, print, sandbox};
+use super::{Refusal, Tables, described, parameters, print, sandbox};
 use crate::{
     component, config, describe,
     sandbox::{
@@ -18,7 +18,7 @@ pub(super) fn is_file(check: &str) -> bool {
 }
 
 /// Loads it under the name of its file; gives that and the digest.
-async fn load(path: &Path) -> Result<(String, String, Sandbox), Refusal> {
+pub(super) async fn load(path: &Path) -> Result<(String, String, Sandbox), Refusal> {
     let name = text::clean(&path.display().to_string());
     let read = component::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
     let mut sandbox = sandbox().await?;
@@ -43,7 +43,9 @@ pub(super) async fn describe(path: &Path, output: Tables) -> Result<ExitCode, Re
     }
 }
 
-pub(super) async fn pin(path: &Path) -> Result<ExitCode, Refusal> {
+pub(super) async fn pin(path: &Path, host: &str, given: &[String]) -> Result<ExitCode, Refusal> {
     let (name, sha256, sandbox) = load(path).await?;
-    print(&config::sample::pinned(&*described(&sandbox, &name)?, &name, &sha256))
+    let given = parameters(given)?;
+    let pinned = config::sample::pinned(&*described(&sandbox, &name)?, &name, &sha256, host, &given);
+    print(&pinned.map_err(|error| error.to_string())?)
 }

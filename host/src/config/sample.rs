@@ -1,8 +1,9 @@
 //! A sample configuration, from what the checks tell about themselves: descriptions in, TOML out that loads as it is.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use crate::description::{Description, ParameterKind};
+use super::{ConfigError, parameters};
+use crate::description::{Description, Parameter, ParameterKind};
 
 /// Name of the built-in probe, a job's check where none is named.
 pub const SMTP: &str = "smtp";
@@ -79,29 +80,40 @@ pub fn sample(checks: &[Arc<Description>]) -> String {
     text
 }
 
-/// Writes the block that pins a component to its digest, and a job with every parameter that must be given.
-#[must_use]
-pub fn pinned(check: &Description, path: &str, sha256: &str) -> String {
+/// Writes the block that pins a component to its digest, and a job with every parameter that was given or must be.
+pub fn pinned(
+    check: &Description,
+    path: &str,
+    sha256: &str,
+    host: &str,
+    given: &BTreeMap<String, String>,
+) -> Result<String, ConfigError> {
+    let given = parameters::from_texts(given, check).map_err(|at| at.within(None, None))?;
     let name = &check.name;
-    let component = toml::Value::from(path);
+    let (component, host) = (toml::Value::from(path), toml::Value::from(host));
     let mut text = format!(
         "[[check]]\nname = \"{name}\"\ncomponent = {component}\nsha256 = \"{sha256}\"\n\n\
-         [[job]]\nname = \"{name}\"\ncheck = \"{name}\"\nhost = \"host.example.org\"\n"
+         [[job]]\nname = \"{name}\"\ncheck = \"{name}\"\nhost = {host}\n"
     );
-    let required = check.parameters.iter().filter(|parameter| parameter.required);
-    for (index, parameter) in required.enumerate() {
+    let needed = |parameter: &&Parameter| parameter.required || given.contains_key(&parameter.name);
+    for (index, parameter) in check.parameters.iter().filter(needed).enumerate() {
         if index == 0 {
             text.push_str("\n[job.parameters]\n");
         }
-        let value = match (parameter.choices.first(), parameter.kind) {
-            (Some(choice), _) => toml::Value::from(choice.as_str()).to_string(),
-            (None, ParameterKind::Text) => "\"…\"".to_owned(),
-            (None, ParameterKind::TextList) => "[\"…\"]".to_owned(),
-            (None, ParameterKind::Secret) => format!("{{ file = \"/run/secrets/{name}\" }}"),
-            (None, ParameterKind::Boolean) => "false".to_owned(),
-            (None, ParameterKind::Integer | ParameterKind::Number | ParameterKind::Port) => "0".to_owned(),
+        let value = match (given.get(&parameter.name), parameter.choices.first(), parameter.kind) {
+            (Some(value), _, _) => {
+                toml::Value::try_from(value).map_or_else(|_| String::new(), |value| value.to_string())
+            }
+            (None, Some(choice), _) => toml::Value::from(choice.as_str()).to_string(),
+            (None, None, ParameterKind::Text) => "\"…\"".to_owned(),
+            (None, None, ParameterKind::TextList) => "[\"…\"]".to_owned(),
+            (None, None, ParameterKind::Secret) => format!("{{ file = \"/run/secrets/{name}\" }}"),
+            (None, None, ParameterKind::Boolean) => "false".to_owned(),
+            (None, None, ParameterKind::Integer | ParameterKind::Number | ParameterKind::Port) => {
+                "0".to_owned()
+            }
         };
         let _infallible = writeln!(text, "# {}\n{} = {value}", parameter.doc, parameter.name);
     }
-    text
+    Ok(text)
 }

@@ -1,0 +1,57 @@
+//! `sonde test`: a check, by name or file, in; a table of what it does with all kinds of servers out, and exit code 1 if it
+//! does not always report.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Args;
+
+use super::{Refusal, component, described, parameters, print, sandbox};
+use crate::{
+    config,
+    conformance::{self, Subject},
+    sandbox::Limits,
+};
+
+#[derive(Args)]
+pub(super) struct TestArguments {
+    /// The component's file, or the name of a built-in check
+    check: String,
+    /// Parameter of its jobs, see `sonde describe`
+    #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+    /// A real server: it is talked to as it is, and through a network that cuts, stalls and trickles
+    #[arg(long, value_name = "HOST:PORT")]
+    against: Option<String>,
+    /// Time for each run
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    timeout: String,
+}
+
+pub(super) async fn test(arguments: TestArguments) -> Result<ExitCode, Refusal> {
+    let (name, sandbox) = if component::is_file(&arguments.check) {
+        let (name, _, sandbox) = component::load(&PathBuf::from(&arguments.check)).await?;
+        (name, sandbox)
+    } else {
+        (arguments.check.clone(), sandbox().await?)
+    };
+    let sandbox = Arc::new(sandbox);
+    let subject = Subject {
+        sandbox: &sandbox,
+        check: &name,
+        description: &*described(&sandbox, &name)?,
+        parameters: &parameters(&arguments.parameters)?,
+        timeout: config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?,
+        against: arguments.against.as_deref().map(server).transpose()?,
+    };
+    let verdicts = conformance::run(&subject).await.map_err(|error| error.to_string())?;
+    print(&conformance::table(&verdicts, &Limits::default()))?;
+    let missed = verdicts.iter().any(|verdict| verdict.miss.is_some());
+    Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn server(text: &str) -> Result<(String, u16), Refusal> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = parts.ok_or("--against: expected HOST:PORT")?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Ok((host.to_owned(), port))
+}
