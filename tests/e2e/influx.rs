@@ -9,7 +9,59 @@ use std::{
     thread,
 };
 
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
 use crate::support::{Server, free_port, points, program, run_text, start};
+
+/// An InfluxDB with an empty database `sonde`.
+///
+/// Fields are dropped in this order: it needs its folder until it has ended.
+pub(crate) struct Database {
+    _influxd: Server,
+    pub(crate) port: u16,
+    _folder: TempDir,
+}
+
+impl Database {
+    pub(crate) fn start() -> Option<Self> {
+        let influxd = program("influxdb", &["/usr/bin/influxd"])?;
+        let folder = tempfile::tempdir().unwrap();
+        let (http, rpc) = (free_port(), free_port());
+        let d = folder.path().display();
+        let config = format!(
+            "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n[meta]\ndir = \"{d}/meta\"\n[data]\n\
+             dir = \"{d}/data\"\nwal-dir = \"{d}/wal\"\n[http]\nbind-address = \"127.0.0.1:{http}\"\n[monitor]\n\
+             store-enabled = false\n"
+        );
+        let path = folder.path().join("influxdb.conf");
+        fs::write(&path, config).unwrap();
+        let influxd = start(Command::new(influxd).arg("-config").arg(&path), http);
+        let database = Self { _influxd: influxd, port: http, _folder: folder };
+        let (status, said) = request(http, "POST", "/query?q=CREATE+DATABASE+sonde", "");
+        assert_eq!(status, 200, "{said}");
+        Some(database)
+    }
+
+    pub(crate) fn write(&self, lines: &str) {
+        let (status, said) = request(self.port, "POST", "/write?db=sonde&precision=ns", lines);
+        assert_eq!(status, 204, "{said}");
+    }
+
+    /// The columns and rows of a measurement.
+    pub(crate) fn read(&self, measurement: &str) -> (Vec<String>, Vec<Vec<Json>>) {
+        let query = format!("/query?db=sonde&epoch=ns&q=SELECT+*+FROM+{measurement}");
+        let (status, said) = request(self.port, "GET", &query, "");
+        assert_eq!(status, 200, "{said}");
+        let answer: Json = serde_json::from_str(&said).unwrap();
+        let series = &answer["results"][0]["series"][0];
+        let of = |name: &str| {
+            series[name].as_array().unwrap_or_else(|| panic!("no {measurement}: {said}")).clone()
+        };
+        let columns = of("columns").iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+        (columns, of("values").iter().map(|row| row.as_array().unwrap().clone()).collect())
+    }
+}
 
 fn request(port: u16, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -40,20 +92,8 @@ fn answer(listener: &TcpListener) {
 
 #[test]
 fn lines_written_to_influxdb_come_back_equal() {
-    let Some(influxd) = program("influxdb", &["/usr/bin/influxd"]) else { return };
+    let Some(database) = Database::start() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (http, rpc) = (free_port(), free_port());
-    let d = folder.path().display();
-    let config = format!(
-        "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n[meta]\ndir = \"{d}/meta\"\n[data]\n\
-         dir = \"{d}/data\"\nwal-dir = \"{d}/wal\"\n[http]\nbind-address = \"127.0.0.1:{http}\"\n[monitor]\n\
-         store-enabled = false\n"
-    );
-    let path = folder.path().join("influxdb.conf");
-    fs::write(&path, config).unwrap();
-    let _influxd: Server = start(Command::new(influxd).arg("-config").arg(&path), http);
-    let (status, said) = request(http, "POST", "/query?q=CREATE+DATABASE+sonde", "");
-    assert_eq!(status, 200, "{said}");
 
     // A name and a text that need every escape.
     let closed = free_port();
@@ -75,24 +115,17 @@ fn lines_written_to_influxdb_come_back_equal() {
     assert_eq!(printed.len(), 4);
     let answered = printed.iter().find(|point| point.tags["job"] == "answers").unwrap();
     assert_eq!((&*answered.tags["result"], answered.text("banner")), ("success", BANNER));
-    let (status, said) = request(http, "POST", "/write?db=sonde&precision=ns", &lines);
-    assert_eq!(status, 204, "{said}");
+    database.write(&lines);
 
-    let (status, said) = request(http, "GET", "/query?db=sonde&epoch=ns&q=SELECT+*+FROM+smtp", "");
-    assert_eq!(status, 200, "{said}");
-    let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
-    let series = &answer["results"][0]["series"][0];
-    let columns: Vec<&str> =
-        series["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    let rows = series["values"].as_array().unwrap();
+    let (columns, rows) = database.read("smtp");
     assert_eq!(rows.len(), printed.len());
     for (point, line) in printed.iter().zip(lines.lines()) {
         let row = rows.iter().find(|row| {
-            let row: BTreeMap<_, _> = columns.iter().copied().zip(row.as_array().unwrap()).collect();
+            let row: BTreeMap<_, _> = columns.iter().map(String::as_str).zip(row.iter()).collect();
             point.tags.iter().all(|(tag, value)| row[&**tag] == value)
         });
-        let row = row.unwrap_or_else(|| panic!("{point:?} is not in {said}"));
-        let row: BTreeMap<_, _> = columns.iter().copied().zip(row.as_array().unwrap()).collect();
+        let row = row.unwrap_or_else(|| panic!("{point:?} is not in {rows:?}"));
+        let row: BTreeMap<_, _> = columns.iter().map(String::as_str).zip(row).collect();
         assert_eq!(row["time"].to_string(), line.rsplit_once(' ').unwrap().1);
         for (name, (kind, value)) in &point.fields {
             let stored = row[&**name];

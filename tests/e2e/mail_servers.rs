@@ -19,10 +19,10 @@ use crate::support::{
 /// A Postfix and the Dovecot that it asks about logins.
 ///
 /// Fields are dropped in this order: both need their folder until they have ended.
-struct MailServer {
+pub(crate) struct MailServer {
     postfix: Option<Postfix>,
     _dovecot: Server,
-    plain: u16,
+    pub(crate) plain: u16,
     tls: u16,
     folder: TempDir,
 }
@@ -127,7 +127,7 @@ impl Drop for Postfix {
 }
 
 impl MailServer {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let postfix = program("postfix", &["/usr/sbin/postfix"])?;
         let dovecot = program("dovecot-core", &["/usr/sbin/dovecot"])?;
         if !nix::unistd::Uid::effective().is_root() {
@@ -191,7 +191,7 @@ impl MailServer {
     }
 }
 
-fn own(path: &Path, user: &str) {
+pub(crate) fn own(path: &Path, user: &str) {
     let user = nix::unistd::User::from_name(user).unwrap().unwrap();
     std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
 }

@@ -8,6 +8,7 @@
 )]
 
 mod command_line;
+mod examples;
 mod hostile;
 mod influx;
 mod kit;

@@ -1,0 +1,375 @@
+//! The example checks of `tests/checks`, built as their authors would build them, beside SMTP in one run: against Dovecot,
+//! Redis, nginx and Postfix, into InfluxDB, and through Telegraf where there is one.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    influx::Database,
+    mail_servers::{MailServer, own},
+    support::{
+        Certificates, Point, Server, authors, certificates, free_port, points, program, root, say_skipped,
+        skip, sonde, start, stderr, stdout, succeed, with_path,
+    },
+};
+
+const PASSWORD: &str = "open-sesame";
+
+/// Where each component is.
+pub(crate) struct Examples {
+    folder: TempDir,
+}
+
+impl Examples {
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(format!("{name}.wasm")).to_str().unwrap().to_owned()
+    }
+}
+
+/// Builds all three, once; none where the tools are missing.
+pub(crate) fn examples() -> Option<&'static Examples> {
+    static BUILT: OnceLock<Option<Examples>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let tools = authors()?;
+            let examples = Examples { folder: tempfile::tempdir().unwrap() };
+            let checks = root().join("tests/checks");
+            let mut python = Command::new(tools.join("venv/bin/componentize-py"));
+            python.current_dir(checks.join("imap")).env("PYTHONDONTWRITEBYTECODE", "1");
+            python.args(["--wit-path", "../../../wit", "--world", "checker"]);
+            succeed(python.args(["componentize", "check", "--output", &examples.path("imap")]));
+            let mut javascript = Command::new("npm");
+            with_path(javascript.current_dir(checks.join("redis")), &tools.join("node_modules/.bin"));
+            succeed(javascript.args(["run", "build", "--", "--out", &examples.path("redis")]));
+            let mut rust = Command::new(env!("CARGO"));
+            rust.current_dir(root()).args(["build", "--release", "--locked", "--package", "sonde-http"]);
+            let told = succeed(rust.args(["--target", "wasm32-wasip2", "--message-format", "json"]));
+            let built = told.split('"').find(|word| word.ends_with("sonde_http.wasm")).unwrap();
+            fs::copy(built, examples.path("http")).unwrap();
+            Some(examples)
+        })
+        .as_ref()
+}
+
+/// A Dovecot with one mailbox.
+///
+/// Fields are dropped in this order: it needs its folder until it has ended.
+struct Dovecot {
+    _server: Server,
+    plain: u16,
+    tls: u16,
+    folder: TempDir,
+}
+
+const DOVECOT: &str = "\
+protocols = imap
+base_dir = {d}/run
+state_dir = {d}/run
+log_path = {d}/dovecot.log
+ssl = yes
+ssl_cert = <{d}/cert.pem
+ssl_key = <{d}/key.pem
+auth_failure_delay = 0
+mail_location = maildir:{d}/mail/%u
+first_valid_uid = 1
+listen = 127.0.0.1
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = {plain}
+  }
+  inet_listener imaps {
+    port = {tls}
+  }
+}
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN {d}/users
+}
+userdb {
+  driver = static
+  args = uid=65534 gid=65534 home={d}/mail
+}
+";
+
+impl Dovecot {
+    fn start() -> Option<Self> {
+        let dovecot = program("dovecot-core", &["/usr/sbin/dovecot"])?;
+        program("dovecot-imapd", &["/usr/lib/dovecot/imap"])?;
+        if !nix::unistd::Uid::effective().is_root() {
+            skip("Dovecot starts as root only");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (plain, tls) = (free_port(), free_port());
+        let Certificates { authority, certificate, key } = certificates("127.0.0.1", 2100);
+        for (name, text) in [("ca.pem", authority), ("cert.pem", certificate), ("key.pem", key)] {
+            fs::write(at(name), text).unwrap();
+        }
+        fs::write(at("users"), format!("probe:{PASSWORD}\n")).unwrap();
+        let config = DOVECOT.replace("{d}", folder.path().to_str().unwrap());
+        let config = config.replace("{plain}", &plain.to_string()).replace("{tls}", &tls.to_string());
+        fs::write(at("dovecot.conf"), config).unwrap();
+        for name in ["run", "mail", "mail/probe", "mail/probe/new", "mail/probe/cur", "mail/probe/tmp"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        for (name, age) in [("1.a", Duration::from_hours(48)), ("2.b", Duration::from_hours(2))] {
+            let path = at("mail/probe/new").join(name);
+            fs::write(&path, "From: a@test.example\nSubject: x\n\nx\n").unwrap();
+            fs::File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        }
+        succeed(Command::new("chmod").arg("755").arg(folder.path()));
+        for entry in ["mail", "mail/probe", "mail/probe/new", "mail/probe/cur", "mail/probe/tmp"] {
+            own(&at(entry), "nobody");
+        }
+        for name in ["1.a", "2.b"] {
+            own(&at("mail/probe/new").join(name), "nobody");
+        }
+        let mut command = Command::new(dovecot);
+        let dovecot = start(command.args(["-F", "-c"]).arg(at("dovecot.conf")), plain);
+        Some(Self { _server: dovecot, plain, tls, folder })
+    }
+}
+
+/// A Redis, and a replica of it.
+struct Redis {
+    _servers: [Server; 2],
+    master: u16,
+    replica: u16,
+    _folder: TempDir,
+}
+
+impl Redis {
+    fn start() -> Option<Self> {
+        let redis = program("redis-server", &["/usr/bin/redis-server"])?;
+        let folder = tempfile::tempdir().unwrap();
+        let (master, replica) = (free_port(), free_port());
+        let run = |port: u16, more: &[&str]| {
+            let mut command = Command::new(&redis);
+            command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
+            command.args(["--requirepass", PASSWORD, "--dir"]).arg(folder.path());
+            start(command.args(more), port)
+        };
+        let first = run(master, &["--repl-diskless-sync-delay", "0"]);
+        let second = run(replica, &["--replicaof", &format!("127.0.0.1 {master}"), "--masterauth", PASSWORD]);
+        Some(Self { _servers: [first, second], master, replica, _folder: folder })
+    }
+}
+
+/// An nginx with one page.
+struct Nginx {
+    _server: Server,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    fn start() -> Option<Self> {
+        let nginx = program("nginx", &["/usr/sbin/nginx"])?;
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let d = folder.path().to_str().unwrap();
+        let config = format!(
+            "daemon off; pid {d}/pid; error_log {d}/log; events {{}}\nhttp {{ access_log off; client_body_temp_path {d}; \
+             proxy_temp_path {d}; fastcgi_temp_path {d}; uwsgi_temp_path {d}; scgi_temp_path {d};\n\
+             server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"all is well\"; }} }} }}\n"
+        );
+        fs::write(folder.path().join("nginx.conf"), config).unwrap();
+        let mut command = Command::new(nginx);
+        let nginx = start(command.args(["-e", &format!("{d}/log"), "-c", &format!("{d}/nginx.conf")]), port);
+        Some(Self { _server: nginx, port, _folder: folder })
+    }
+}
+
+/// The block that `sonde pin` prints, without its job.
+fn pinned(examples: &Examples, name: &str) -> String {
+    let output = sonde(&["pin", &examples.path(name)]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output).split_once("\n[[job]]").unwrap().0.to_owned()
+}
+
+fn of<'a>(points: &'a [Point], job: &str) -> &'a Point {
+    points.iter().find(|point| point.tags["job"] == job).unwrap_or_else(|| panic!("no {job} in {points:?}"))
+}
+
+#[test]
+fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
+    let (Some(examples), Some(database)) = (examples(), Database::start()) else { return };
+    let (Some(dovecot), Some(redis)) = (Dovecot::start(), Redis::start()) else { return };
+    let (Some(nginx), Some(postfix)) = (Nginx::start(), MailServer::start()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let ca = dovecot.folder.path().join("ca.pem");
+    let login = format!("username = \"probe\"\npassword = \"{PASSWORD}\"\n");
+    let imap = |name: &str, connection: &str, port: u16, more: &str| {
+        format!(
+            "[[job]]\nname = \"{name}\"\ncheck = \"imap\"\nhost = \"127.0.0.1\"\ntls.ca_file = {ca:?}\n[job.parameters]\n\
+             connection = \"{connection}\"\nport = {port}\n{more}"
+        )
+    };
+    let job = |name: &str, check: &str, port: u16, more: &str| {
+        format!(
+            "[[job]]\nname = \"{name}\"\ncheck = \"{check}\"\nhost = \"127.0.0.1\"\n[job.parameters]\nport = {port}\n{more}"
+        )
+    };
+    let config = [
+        format!("cache_dir = {:?}\ninclude = [\"conf.d/*.toml\"]\n", folder.path().join("cache")),
+        imap("imap-tls", "tls", dovecot.tls, &login),
+        imap("imap-starttls", "starttls", dovecot.plain, &login),
+        imap("imap-clear", "plain", dovecot.plain, &login),
+        imap("imap-wrong", "tls", dovecot.tls, "username = \"probe\"\npassword = \"wrong\"\n"),
+        job("redis", "redis", redis.master, &format!("password = \"{PASSWORD}\"\n")),
+        job("redis-replica", "redis", redis.replica, &format!("password = \"{PASSWORD}\"\n")),
+        job("redis-refused", "redis", redis.master, ""),
+        job("http", "http", nginx.port, "match = \"all is well\"\n"),
+        job("http-mismatch", "http", nginx.port, "match = \"fire\"\n"),
+        job("http-not", "http", redis.master, ""),
+        job("smtp", "smtp", postfix.plain, ""),
+    ]
+    .concat();
+    // As a package would bring them.
+    fs::create_dir(folder.path().join("conf.d")).unwrap();
+    for name in ["imap", "redis", "http"] {
+        fs::write(folder.path().join(format!("conf.d/{name}.toml")), pinned(examples, name)).unwrap();
+    }
+    let path = folder.path().join("sonde.toml");
+    fs::write(&path, config).unwrap();
+    let path = path.to_str().unwrap();
+    let compiled = sonde(&["compile", "--config", path]);
+    assert!(
+        compiled.status.success() && stdout(&compiled).ends_with(": 3 checks compiled\n"),
+        "{compiled:?}"
+    );
+
+    let output = sonde(&["run", "--config", path]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let lines = stdout(&output);
+    assert!(!lines.contains(PASSWORD) && !stderr(&output).contains(PASSWORD), "{lines}{}", stderr(&output));
+    let printed = points(&lines);
+    assert_eq!(printed.len(), 11, "{lines}");
+    for (name, result, code) in [
+        ("imap-tls", "success", 0),
+        ("imap-starttls", "success", 0),
+        ("imap-clear", "auth_failed", 1004),
+        ("imap-wrong", "auth_failed", 1003),
+        ("redis", "success", 0),
+        ("redis-replica", "success", 0),
+        ("redis-refused", "auth_failed", 1001),
+        ("http", "success", 0),
+        ("http-mismatch", "string_mismatch", 1002),
+        ("http-not", "protocol_error", 1000),
+        ("smtp", "success", 0),
+    ] {
+        let point = of(&printed, name);
+        assert_eq!((&*point.tags["result"], point.code("error_code")), (result, code), "{point:?}");
+        assert_eq!(point.measurement, name.split('-').next().unwrap());
+    }
+    for name in ["imap-tls", "imap-starttls"] {
+        let point = of(&printed, name);
+        assert_eq!(point.code("messages"), 2);
+        assert!((7190..7300).contains(&point.code("newest_age_s")), "{point:?}");
+        for field in ["greeting_time_ms", "login_time_ms", "tls_time_ms", "cert_days_left"] {
+            assert!(point.fields.contains_key(field), "{field}: {point:?}");
+        }
+        assert!(point.text("capabilities").contains("IMAP4REV1"), "{point:?}");
+    }
+    let master = of(&printed, "redis");
+    assert!(
+        master.code("used_memory_bytes") > 100_000 && master.code("connected_clients") >= 1,
+        "{master:?}"
+    );
+    assert_eq!(of(&printed, "redis-replica").text("role"), "slave");
+    assert_eq!((of(&printed, "http").code("status"), of(&printed, "http").code("body_bytes")), (200, 11));
+
+    database.write(&lines);
+    for (measurement, count) in [("imap", 4), ("redis", 3), ("http", 3), ("smtp", 1)] {
+        assert_eq!(database.read(measurement).1.len(), count, "{measurement}");
+    }
+    through_telegraf(path, &database);
+}
+
+/// The same through the agent's `exec`; where there is no agent, which Debian does not have, that is said.
+fn through_telegraf(config: &str, database: &Database) {
+    let Some(telegraf) = env::split_paths(&env::var_os("PATH").unwrap())
+        .map(|dir| dir.join("telegraf"))
+        .find(|path| path.is_file())
+    else {
+        say_skipped("there is no `telegraf` in PATH");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = folder.path().join("telegraf.conf");
+    let text = format!(
+        "[agent]\nomit_hostname = true\n[[inputs.exec]]\ncommands = [[\"{}\", \"run\", \"--config\", \"{config}\"]]\n\
+         timeout = \"20s\"\ndata_format = \"influx\"\n[[outputs.influxdb]]\nurls = [\"http://127.0.0.1:{}\"]\n\
+         database = \"sonde\"\nskip_database_creation = true\n",
+        env!("CARGO_BIN_EXE_sonde"),
+        database.port,
+    );
+    fs::write(&agent, text).unwrap();
+    succeed(Command::new(telegraf).arg("--config").arg(&agent).arg("--once"));
+    for (measurement, count) in [("imap", 8), ("redis", 6), ("http", 6), ("smtp", 2)] {
+        assert_eq!(database.read(measurement).1.len(), count, "{measurement} through Telegraf");
+    }
+}
+
+/// Each against a server of its kind: it must report whatever happens, also in the middle of a conversation.
+#[test]
+fn the_examples_pass_the_test_that_authors_run() {
+    let Some(examples) = examples() else { return };
+    let (Some(dovecot), Some(redis), Some(nginx)) = (Dovecot::start(), Redis::start(), Nginx::start()) else {
+        return;
+    };
+    let password = format!("password={PASSWORD}");
+    for (name, port, parameters) in [
+        ("imap", dovecot.plain, vec!["connection=starttls", "username=probe", &password]),
+        ("redis", redis.master, vec![&*password]),
+        ("http", nginx.port, vec!["match=all is well"]),
+    ] {
+        let server = format!("127.0.0.1:{port}");
+        let path = examples.path(name);
+        let mut arguments = vec!["test", &path, "--against", &server];
+        arguments.extend(parameters.iter().flat_map(|pair| ["-p", *pair]));
+        let output = sonde(&arguments);
+        let table = stdout(&output);
+        assert!(output.status.success(), "{table}{}", stderr(&output));
+        let real: Vec<&str> = table.lines().filter(|line| line.starts_with("the server, ")).collect();
+        let undisturbed = ["as it is", "a byte at a time"].map(|case| {
+            real.iter().find(|line| line.contains(case)).is_some_and(|line| line.contains(" success "))
+        });
+        assert!(undisturbed == [true, true] && real.len() >= 5, "{table}");
+    }
+}
+
+/// No longer than a person reads at once.
+#[test]
+fn each_example_has_less_than_150_lines() {
+    for file in ["imap/check.py", "redis/check.js", "http/src/lib.rs"] {
+        let text = fs::read_to_string(Path::new(&root().join("tests/checks")).join(file)).unwrap();
+        assert!(text.lines().count() < 150, "{file}: {}", text.lines().count());
+    }
+}
+
+/// What an example's build needs is where the README says.
+#[test]
+fn the_tools_of_the_examples_are_pinned_to_one_version() {
+    let kit = root().join("host/kit");
+    let package = |path: PathBuf| fs::read_to_string(path).unwrap();
+    let pinned = "\"@bytecodealliance/componentize-js\": \"0.23.0\"";
+    assert!(package(kit.join("javascript/package.json")).contains(pinned));
+    assert!(package(root().join("tests/checks/redis/package.json")).contains(pinned));
+    assert!(package(kit.join("python/build.md")).contains("componentize-py==0.25.1"));
+    let gate = package(root().join(".ci/run"));
+    assert!(gate.contains("componentize-js@0.23.0") && gate.contains("componentize-py==0.25.1"));
+}
