@@ -15,8 +15,8 @@ use crate::{
     influx::Database,
     mail_servers::{MailServer, own},
     support::{
-        Certificates, Point, Server, authors, certificates, free_port, points, program, root, say_skipped,
-        skip, sonde, start, stderr, stdout, succeed, with_path,
+        Certificates, Point, Server, authors, certificates, component, free_port, points, program, root,
+        say_skipped, skip, sonde, start, stderr, stdout, succeed, with_path,
     },
 };
 
@@ -48,11 +48,7 @@ pub(crate) fn examples() -> Option<&'static Examples> {
             let mut javascript = Command::new("npm");
             with_path(javascript.current_dir(checks.join("redis")), &tools.join("node_modules/.bin"));
             succeed(javascript.args(["run", "build", "--", "--out", &examples.path("redis")]));
-            let mut rust = Command::new(env!("CARGO"));
-            rust.current_dir(root()).args(["build", "--release", "--locked", "--package", "sonde-http"]);
-            let told = succeed(rust.args(["--target", "wasm32-wasip2", "--message-format", "json"]));
-            let built = told.split('"').find(|word| word.ends_with("sonde_http.wasm")).unwrap();
-            fs::copy(built, examples.path("http")).unwrap();
+            fs::write(examples.path("http"), component("sonde-http")).unwrap();
             Some(examples)
         })
         .as_ref()

@@ -11,10 +11,7 @@ use std::{
 
 use sonde_host::demo::server::{PASSWORD, RECIPIENT, Server, USERNAME};
 
-use crate::{
-    hostile::hostile,
-    support::{authors, points, root, sonde, stderr, stdout, with_path},
-};
+use crate::support::{authors, hostile, points, root, sonde, stderr, stdout, with_path};
 
 /// A server that greets; gives its port.
 fn greeter() -> u16 {
@@ -166,7 +163,7 @@ fn the_built_in_probe_passes_the_test_that_authors_run() {
 fn a_check_that_does_not_report_misses() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hostile.wasm");
-    fs::write(&file, hostile()).unwrap();
+    fs::write(&file, hostile("honest")).unwrap();
     let test = |harm: &str| sonde(&["test", file.to_str().unwrap(), "-p", &format!("harm={harm}")]);
     for (harm, said) in [
         ("trap", "MISS 201: "),

@@ -9,7 +9,6 @@
 
 mod command_line;
 mod examples;
-mod hostile;
 mod influx;
 mod kit;
 mod mail_servers;

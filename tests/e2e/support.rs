@@ -7,6 +7,7 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -138,6 +139,27 @@ pub(crate) fn program(package: &str, candidates: &[&str]) -> Option<PathBuf> {
         skip(&format!("Debian's package {package} is not installed"));
     }
     found
+}
+
+/// Builds a package of the workspace for the sandbox; the component.
+pub(crate) fn component(package: &str) -> Vec<u8> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["build", "--release", "--locked", "--package", package]);
+    let told = succeed(cargo.args(["--target", "wasm32-wasip2", "--message-format", "json"]));
+    let name = format!("{}.wasm", package.replace('-', "_"));
+    fs::read(told.split('"').find(|word| word.ends_with(&name)).unwrap()).unwrap()
+}
+
+/// The component of `tests/hostile`, which describes itself in this way.
+pub(crate) fn hostile(mode: &str) -> Vec<u8> {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    let mut wasm = BUILT.get_or_init(|| component("sonde-hostile")).clone();
+    let marker = b"hostile-describe:";
+    let at = wasm.windows(marker.len()).position(|window| window == marker).unwrap();
+    let word = &mut wasm[at + marker.len()..at + 48];
+    word.fill(b' ');
+    word[..mode.len()].copy_from_slice(mode.as_bytes());
+    wasm
 }
 
 /// The checkout.

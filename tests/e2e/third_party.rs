@@ -2,17 +2,14 @@
 
 use std::{fs, net::TcpListener};
 
-use crate::{
-    hostile::hostile,
-    support::{free_port, points, sonde, stderr, stdout},
-};
+use crate::support::{free_port, hostile, points, sonde, stderr, stdout};
 
 #[test]
 fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
     let folder = tempfile::tempdir().unwrap();
-    let component = folder.path().join("hostile.wasm");
-    fs::write(&component, hostile()).unwrap();
-    let path = component.to_str().unwrap();
+    let file = folder.path().join("hostile.wasm");
+    fs::write(&file, hostile("honest")).unwrap();
+    let path = file.to_str().unwrap();
 
     let text = stdout(&sonde(&["describe", path]));
     for expected in [
@@ -40,9 +37,9 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
     assert_eq!(lines, [("hostile", "hostile", "success"), ("smtp", "mx", "connection_failed")]);
 
     // Replaced after it was pinned: its job says so, the other runs.
-    let mut replaced = hostile();
+    let mut replaced = hostile("honest");
     replaced.push(0);
-    fs::write(&component, replaced).unwrap();
+    fs::write(&file, replaced).unwrap();
     let output = sonde(&["run", "--config", config.to_str().unwrap()]);
     let mut points = self::points(&stdout(&output));
     points.sort_by(|a, b| a.measurement.cmp(&b.measurement));
@@ -72,4 +69,21 @@ fn a_file_that_is_no_check_is_refused_by_name() {
     }
     let output = sonde(&["pin", "/nowhere.wasm"]);
     assert_eq!(stderr(&output), "E! cannot read /nowhere.wasm: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn an_authors_words_neither_colour_a_terminal_nor_forge_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hostile.wasm");
+    fs::write(&file, hostile("escapes")).unwrap();
+    let path = file.to_str().unwrap();
+    for arguments in [&["describe", path][..], &["describe", path, "--output", "json"], &["pin", path]] {
+        let text = stdout(&sonde(arguments));
+        let printed = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+        assert!(text.chars().all(printed), "{text:?}");
+        let forged = ["[[job]]", "name = \"forged\"", "| `smtp`"];
+        let lines = text.lines().filter(|line| forged.iter().any(|begin| line.starts_with(begin)));
+        // The pinned job's own.
+        assert_eq!(lines.count(), usize::from(arguments[0] == "pin"), "{text}");
+    }
 }

@@ -24,6 +24,8 @@ pub enum Contradiction {
     CheckName(String),
     /// A name stands twice, or is the host's.
     Duplicate(String),
+    /// More of these than a person reads.
+    Many(&'static str),
     /// A default is not JSON.
     Default(String),
     /// Not exactly one parameter of kind `port`.
@@ -50,6 +52,7 @@ impl fmt::Display for Contradiction {
                 write!(f, "`{name}` is no name of a check (lower-case letters, digits and -, at most 64)")
             }
             Self::Duplicate(name) => write!(f, "`{name}` stands twice or belongs to the host"),
+            Self::Many(what) => write!(f, "more than {MOST} {what}"),
             Self::Default(name) => write!(f, "the default of parameter `{name}` is not JSON"),
             Self::Port => f.write_str("there must be exactly one parameter of kind port"),
             Self::Tag(name) => write!(f, "tag `{name}` shows a parameter that is a secret or does not exist"),
@@ -69,6 +72,9 @@ impl std::error::Error for Contradiction {}
 
 /// The longest name.
 const NAME_BYTES: usize = 64;
+/// Parameters, fields, tags and error codes of a check, and choices of a parameter, at most each: they are for people, and each
+/// is compared with all others.
+const MOST: usize = 256;
 
 fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
     let legal = text.len() <= NAME_BYTES
@@ -94,6 +100,16 @@ fn check_name(text: &str) -> Result<String, Contradiction> {
 
 /// Converts and checks a description.
 pub(crate) fn description(from: wit::Description) -> Result<Description, Contradiction> {
+    for (count, what) in [
+        (from.parameters.len(), "parameters"),
+        (from.fields.len(), "fields"),
+        (from.tags.len(), "tags"),
+        (from.errors.len(), "error codes"),
+    ] {
+        if count > MOST {
+            return Err(Contradiction::Many(what));
+        }
+    }
     let mut names = Vec::new();
     let mut parameters = Vec::new();
     for parameter in from.parameters {
@@ -162,6 +178,9 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
 
 fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
     let name = name(&from.name, names)?;
+    if from.choices.len() > MOST || from.conditional_defaults.len() > MOST {
+        return Err(Contradiction::Many("choices or defaults of one parameter"));
+    }
     let json =
         |text: &str| serde_json::from_str::<Json>(text).map_err(|_| Contradiction::Default(name.clone()));
     let conditional_defaults = from

@@ -1,4 +1,4 @@
-//! A check that does harm in the way its parameter `harm` names.
+//! A check that does harm in the way its parameter `harm` names; while it describes itself, in the way that [`MODE`] names.
 
 #![cfg(target_family = "wasm")]
 #![allow(
@@ -22,6 +22,20 @@ struct Component;
 
 export!(Component);
 
+/// What `describe` does; the tests write another word over it in the built component.
+#[used]
+static MODE: [u8; 48] = *b"hostile-describe:honest                         ";
+
+fn mode() -> String {
+    // Or the compiler would know what it says.
+    let mode = unsafe { std::ptr::read_volatile(&raw const MODE) };
+    String::from_utf8_lossy(&mode).split_once(':').unwrap().1.trim().to_owned()
+}
+
+fn random(bytes: u64) -> Vec<u8> {
+    wasip2::random::random::get_random_bytes(bytes)
+}
+
 fn parameter(name: &str, kind: ParameterKind, default: &str) -> Parameter {
     Parameter {
         name: name.into(),
@@ -41,7 +55,7 @@ fn field(name: &str, kind: FieldKind, when_unreported: Option<Value>) -> FieldDe
 
 impl Guest for Component {
     fn describe() -> Description {
-        Description {
+        let mut description = Description {
             name: "hostile".into(),
             version: "0".into(),
             measurement: "hostile".into(),
@@ -58,7 +72,49 @@ impl Guest for Component {
             ],
             tags: Vec::new(),
             errors: vec![ErrorDescription { code: 1000, name: "harm".into(), doc: String::new() }],
+        };
+        let tag = |name: &str, of: &str| TagDescription {
+            name: name.into(),
+            parameter: of.into(),
+            doc: String::new(),
+        };
+        match &*mode() {
+            "honest" => {}
+            "loop" => loop {
+                std::hint::black_box(0);
+            },
+            "wait" => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            "trap" => panic!("\x1b[31mharm\nE! forged"),
+            "exit" => std::process::exit(0),
+            "network" => {
+                let to = Endpoint { host: "127.0.0.1".into(), port: 1 };
+                description.doc = format!("{:?}", Connection::connect(&to).unwrap_err().kind);
+            }
+            "changing" => description.version = format!("{:?}", random(8)),
+            "long" => description.doc = "x".repeat(8 << 20),
+            "many" => {
+                description
+                    .parameters
+                    .extend((0..10_000).map(|i| parameter(&format!("p{i}"), ParameterKind::Text, "0")));
+            }
+            "deep" => description.parameters[0].default = Some("[".repeat(1 << 20)),
+            "escapes" => {
+                description.doc = "\x1b[31mharm\n\n| `smtp` | forged |\u{202e}".into();
+                description.version = "0\n[[job]]".into();
+                description.parameters[0].doc = "harm\n[[job]]\nname = \"forged\"".into();
+                description.parameters[0].required = true;
+            }
+            "measurement-smtp" => description.measurement = "smtp".into(),
+            "measurement-sonde" => description.measurement = "sonde".into(),
+            "measurement-line" => description.measurement = "a b=1\nsmtp".into(),
+            "tag-of-the-host" => description.tags.push(tag("server", "harm")),
+            "tag-of-a-secret" => description.tags.push(tag("shown", "password")),
+            "field-of-the-host" => description.fields.push(field("result_code", FieldKind::Text, None)),
+            "code-of-the-host" => description.errors[0].code = 201,
+            "two-ports" => description.parameters.push(parameter("other", ParameterKind::Port, "2")),
+            other => panic!("no such mode: {other}"),
         }
+        description
     }
 
     fn run(job: Job) -> Report {
@@ -115,8 +171,80 @@ impl Guest for Component {
                 let silent = connection.read(u32::MAX, Some(u32::MAX)).unwrap_err();
                 report.failure = Some(Failure { cause: Cause::Network(silent.kind), text: silent.text });
             }
-            "environment" => say(format!("{:?}", std::env::vars().count())),
-            "clock" => say(format!("{:?}", std::time::SystemTime::now())),
+            "wait" => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            "exit" => std::process::exit(0),
+            "fill" => {
+                let mut all = vec![0_u8; 32 << 20];
+                loop {
+                    std::hint::black_box(&mut all).fill(1);
+                }
+            }
+            "random" => loop {
+                std::hint::black_box(random(4096));
+            },
+            "random-at-once" => drop(random(1 << 30)),
+            "flood-output" => loop {
+                println!("{}", "\x1b[31mharm\u{202e}".repeat(100));
+                eprintln!("E! forged\rsmtp forged=1");
+            },
+            "line-without-end" => loop {
+                print!("{}", "x".repeat(60_000));
+            },
+            "write-without-end" => {
+                let connection = connect(&job.target.host, job.target.port).unwrap();
+                let stuck = (0..).find_map(|_| connection.write(&[b'x'; 32_768]).err()).unwrap();
+                report.failure = Some(Failure { cause: Cause::Network(stuck.kind), text: stuck.text });
+            }
+            "ten-thousand-connections" => {
+                let ended = (0..10_000).filter_map(|_| connect(&job.target.host, job.target.port).err());
+                let limited = ended.filter(|error| error.kind == ErrorKind::LimitExceeded).count();
+                say(format!("{limited}"));
+            }
+            "twice-by-name" => {
+                let kinds = (0..2).map(|_| {
+                    connect(&job.target.host, job.target.port).map(|_| ()).map_err(|error| error.kind)
+                });
+                say(format!("{:?}", kinds.collect::<Vec<_>>()));
+            }
+            "world" => {
+                use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+                let mut reached = Vec::new();
+                let mut look = |what: &str, there: bool| reached.extend(there.then(|| what.to_owned()));
+                look("a variable", std::env::vars().next().is_some());
+                look("an argument", std::env::args().next().is_some());
+                look("a folder", std::fs::read_dir("/").is_ok() || std::fs::read_dir(".").is_ok());
+                look(
+                    "a file",
+                    std::fs::read("/etc/passwd").is_ok() || std::fs::write("/tmp/harm", "x").is_ok(),
+                );
+                look("a folder given", !wasip2::filesystem::preopens::get_directories().is_empty());
+                look("standard input", std::io::stdin().lines().next().is_some());
+                look(
+                    "a name",
+                    ("localhost", 25).to_socket_addrs().is_ok_and(|mut found| found.next().is_some()),
+                );
+                look("a connection", TcpStream::connect(("127.0.0.1", job.target.port)).is_ok());
+                look("a listener", TcpListener::bind("127.0.0.1:0").is_ok());
+                look(
+                    "a datagram",
+                    UdpSocket::bind("127.0.0.1:0").is_ok_and(|own| own.send_to(b"x", "127.0.0.1:9").is_ok()),
+                );
+                look(
+                    "a fine clock",
+                    (0..1000).any(|_| wasip2::clocks::monotonic_clock::now() % 100_000 != 0),
+                );
+                say(format!("{reached:?}"));
+            }
+            "secret-everywhere" => {
+                let secret = parameters["password"].as_str().unwrap();
+                println!("{secret}");
+                eprintln!("<{secret}>");
+                log::write(log::Level::Error, &format!("it is {secret}"));
+                say(secret.into());
+                let cause = Cause::Judgement(OwnFailure { kind: FailureKind::Rejected, code: 1000 });
+                report.failure = Some(Failure { cause, text: format!("harm: {secret}") });
+            }
+            "secret-in-a-panic" => panic!("{}", parameters["password"].as_str().unwrap()),
             other => panic!("no such harm: {other}"),
         }
         report

@@ -1,0 +1,322 @@
+//! One harm at a time, while a check runs and while it is loaded: each ends in its own error code and text, in time, with the
+//! process's memory within its bound.
+
+use std::time::{Duration, Instant};
+
+use sonde_host::{
+    catalogue::HostError,
+    report::{Outcome, Report, Value},
+    sandbox::{Limits, LoadError, Sandbox},
+};
+
+use crate::{
+    components::{OWN_IMPORTS, Wat, instances, wat},
+    process::{ALONE, Log, forget_peak, peak_kib, resident_kib},
+    support::hostile,
+    yard::{GOOD_JOBS, SECRET, TIMEOUT, Yard, load},
+};
+
+/// What a round may add to the process's memory: the hostile check's own limit, and 2 MiB for each job beside it.
+const MEMORY_KIB: u64 = (64 + 2 * GOOD_JOBS as u64) << 10;
+/// From the time-out to the end of a round: the grace, and what two busy cores may add.
+const LATE: Duration = Duration::from_secs(3);
+/// Lines in the log of one round: a check's own, what is said of them, and a failed job's.
+const LOG_LINES: usize = 20 + 8;
+
+fn said(report: &Report) -> &str {
+    match report.fields.iter().find(|(name, _)| name == "said") {
+        Some((_, Value::Text(text))) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Small checks by name; all but the last do harm.
+fn small_checks() -> Vec<(&'static str, Wat)> {
+    let loop_ = Wat { run: "(call $loop)", ..Wat::default() };
+    vec![
+        ("wat-loop", loop_),
+        ("realloc-loop", Wat { realloc: "(call $loop)", run: "", ..loop_ }),
+        ("post-return-loop", Wat { post_return: "(call $loop)", run: "", ..loop_ }),
+        (
+            "drop-loop",
+            Wat {
+                imports: OWN_IMPORTS,
+                parts: "(func (export \"harm:harm/things#[dtor]thing\") (param i32) (call $loop))",
+                run: "(call $drop (call $new (i32.const 1)))",
+                ..loop_
+            },
+        ),
+        ("recursion", Wat { run: "(drop (call $recurse (i32.const 0)))", ..loop_ }),
+        ("unreachable", Wat { run: "unreachable", ..loop_ }),
+        (
+            "tables",
+            Wat {
+                parts: "(table $t 1 funcref)",
+                run: "(if (i32.eq (table.grow $t (ref.null func) (i32.const 1000000000)) (i32.const -1)) (then unreachable))",
+                ..loop_
+            },
+        ),
+        (
+            "memory",
+            Wat {
+                run: "(if (i32.eq (memory.grow (i32.const 60000)) (i32.const -1)) (then unreachable))",
+                ..loop_
+            },
+        ),
+        // Fields: a pointer outside of memory, or more than there can be.
+        ("pointer", Wat { run: "", report: &[0xf0, 0xff, 0xff, 0xff, 1, 0, 0, 0], ..loop_ }),
+        ("length", Wat { run: "", report: &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], ..loop_ }),
+        // A failure that comes from neither the network nor a judgement; one whose text is not UTF-8.
+        ("case", Wat { run: "", report: &[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 77], ..loop_ }),
+        (
+            "text",
+            Wat {
+                parts: "(data (i32.const 1500) \"\\ff\\fe\")",
+                run: "",
+                report: &[
+                    0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xdc, 5, 0, 0, 2,
+                    0, 0, 0,
+                ],
+                ..loop_
+            },
+        ),
+        ("honest-wat", Wat { run: "", ..loop_ }),
+    ]
+}
+
+/// The harm, the check that does it, and what its line then says.
+const FAILURES: &[(&str, &str, HostError, &str)] = &[
+    ("loop", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("fill", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("random", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("flood-output", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("line-without-end", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("wat-loop", "wat-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("realloc-loop", "realloc-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("post-return-loop", "post-return-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("drop-loop", "drop-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("wait", "hostile", HostError::CheckDeadline, "no report within 1s and 500ms of grace: stopped"),
+    ("bloat", "hostile", HostError::CheckMemory, "wasm trap: "),
+    ("memory", "memory", HostError::CheckMemory, "wasm trap: "),
+    ("tables", "tables", HostError::CheckMemory, "wasm trap: "),
+    ("flood-calls", "hostile", HostError::CheckLimit, "more than 100000 calls into the host"),
+    ("trap", "hostile", HostError::CheckTrapped, "wasm trap: "),
+    ("unreachable", "unreachable", HostError::CheckTrapped, "wasm trap: wasm `unreachable`"),
+    ("exit", "hostile", HostError::CheckTrapped, "exit"),
+    ("stack", "hostile", HostError::CheckTrapped, "wasm trap: "),
+    ("recursion", "recursion", HostError::CheckTrapped, "wasm trap: call stack exhausted"),
+    ("huge-report", "hostile", HostError::CheckTrapped, "fuel"),
+    ("random-at-once", "hostile", HostError::CheckTrapped, "exceeds limit 4096"),
+    ("pointer", "pointer", HostError::CheckTrapped, "out of bounds"),
+    ("length", "length", HostError::CheckTrapped, ""),
+    ("case", "case", HostError::CheckTrapped, "discriminant"),
+    ("text", "text", HostError::CheckTrapped, "utf-8"),
+    ("unannounced", "hostile", HostError::CheckReport, "field `result` is reported but not announced"),
+    (
+        "twice",
+        "hostile",
+        HostError::CheckReport,
+        "field `state` is reported but not announced, or reported twice",
+    ),
+    ("retyped", "hostile", HostError::CheckReport, "field `state` is not of the announced kind"),
+    ("not-a-number", "hostile", HostError::CheckReport, "field `time_ms` is not of the announced kind"),
+    ("forged-code", "hostile", HostError::CheckReport, "error code 201 is not announced"),
+    ("secret-in-a-panic", "hostile", HostError::CheckTrapped, "wasm trap: "),
+    ("silence", "hostile", HostError::ReadTimeout, ": silence"),
+    ("write-without-end", "hostile", HostError::ReadTimeout, ""),
+];
+
+/// Components by name, and why each is refused.
+fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
+    let loop_ = Wat { parts: "(start $loop)", ..Wat::default() };
+    let declared = |parts| wat("declared", Wat { parts, ..Wat::default() });
+    let mut cases = vec![
+        (
+            "start-loop",
+            wat("start", loop_),
+            HostError::CheckDescribe,
+            "the check computed for more than 500ms",
+        ),
+        ("table", declared("(table 4000000000 funcref)"), HostError::CheckDescribe, "table"),
+        ("instances", instances(200), HostError::CheckDescribe, "instance"),
+        (
+            "core-module",
+            wat::parse_str("(module)").unwrap(),
+            HostError::CheckLoad,
+            "not a usable component: ",
+        ),
+        (
+            "no-exports",
+            wat::parse_str("(component)").unwrap(),
+            HostError::CheckLoad,
+            "not a usable component: ",
+        ),
+        ("no-wasm", b"#!/bin/sh\nharm".to_vec(), HostError::CheckLoad, "not a usable component: "),
+        (
+            "other-import",
+            wat::parse_str("(component (import \"wasi:http/types@0.2.0\" (instance)))").unwrap(),
+            HostError::CheckImport,
+            "the component imports `wasi:http/types@0.2.0`, which no check gets",
+        ),
+        (
+            "other-version",
+            wat::parse_str("(component (import \"sonde:check/network@0.9.0\" (instance)))").unwrap(),
+            HostError::CheckVersion,
+            "the component is built for sonde:check@0.9.0; this host speaks sonde:check@0.1.0",
+        ),
+    ];
+    let honest = hostile("honest");
+    cases.push((
+        "truncated",
+        honest[..honest.len() / 2].to_vec(),
+        HostError::CheckLoad,
+        "not a usable component: ",
+    ));
+    cases.push((
+        "oversized",
+        vec![0; (64 << 20) + 1],
+        HostError::CheckLoad,
+        "the component is larger than 67108864 bytes",
+    ));
+    for (mode, text) in [
+        ("loop", "the check computed for more than 500ms"),
+        ("wait", "nothing within 2s"),
+        ("trap", "wasm trap: "),
+        ("exit", "exit"),
+        ("changing", "the component describes itself differently at every call"),
+        ("long", "fuel"),
+        ("many", "more than 256 parameters"),
+        ("deep", "the default of parameter `harm` is not JSON"),
+        ("measurement-smtp", "measurement `smtp` is not the check's to write"),
+        ("measurement-sonde", "measurement `sonde` is not the check's to write"),
+        ("measurement-line", "`a b=1 smtp` is no name"),
+        ("tag-of-the-host", "`server` stands twice or belongs to the host"),
+        ("tag-of-a-secret", "tag `shown` shows a parameter that is a secret"),
+        ("field-of-the-host", "`result_code` stands twice or belongs to the host"),
+        ("code-of-the-host", "error code 201 is not announced, stands twice or is below 1000"),
+        ("two-ports", "exactly one parameter of kind port"),
+    ] {
+        cases.push((mode, hostile(mode), HostError::CheckDescribe, text));
+    }
+    cases
+}
+
+/// Runs it in a round of its own, and looks at what it cost the process.
+async fn alone_in_a_round(yard: &Yard, log: &mut Log, name: &str, check: &str) -> (Report, String) {
+    forget_peak();
+    let (before, began) = (resident_kib(), Instant::now());
+    let mut came = yard.round(&[(name, check)], TIMEOUT).await;
+    let (took, grown) = (began.elapsed(), peak_kib().saturating_sub(before));
+    assert!(took < TIMEOUT + LATE, "{name} took {took:?}");
+    assert!(grown < MEMORY_KIB, "{name} grew the process by {grown} KiB");
+    let lines = log.lines();
+    assert!(lines.len() <= LOG_LINES, "{name}: {lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains(SECRET)), "{name}: {lines:#?}");
+    came.pop().unwrap()
+}
+
+#[tokio::test]
+async fn a_check_that_harms_while_it_runs_is_contained() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    for (name, parts) in small_checks() {
+        let measurement = name.replace('-', "_");
+        load(&mut sandbox, name, &wat(&measurement, parts), Limits::default()).await.unwrap();
+    }
+    let yard = Yard::new(sandbox);
+    assert_eq!(alone_in_a_round(&yard, &mut log, "x", "honest-wat").await.0.outcome(), Outcome::Success);
+
+    for (harm, check, expected, text) in FAILURES.iter().copied() {
+        let (report, line) = alone_in_a_round(&yard, &mut log, harm, check).await;
+        let failure = report.failure.as_ref().unwrap_or_else(|| panic!("{harm} succeeded"));
+        assert_eq!(failure.code, expected.code(), "{harm}: {failure:?}");
+        assert_eq!(report.outcome(), expected.outcome(), "{harm}");
+        assert!(failure.text.contains(text) && !failure.text.is_empty(), "{harm}: {failure:?}");
+        if expected.outcome() == Outcome::CheckError && check == "hostile" {
+            // What the check announced for a run that cannot report.
+            assert_eq!(report.fields, [("state".to_owned(), Value::Integer(-1))], "{harm}: {line}");
+        }
+    }
+    for (harm, expected) in [
+        ("elsewhere", "3"),
+        ("world", "[]"),
+        ("connections", "992"),
+        ("ten-thousand-connections", "9992"),
+        ("forged-line", "\",state=9i 1\nsmtp,job=x state=1i\\"),
+    ] {
+        let (report, _) = alone_in_a_round(&yard, &mut log, harm, "hostile").await;
+        assert_eq!((said(&report), &report.failure), (expected, &None), "{harm}");
+    }
+    for harm in ["long-report", "flood-log"] {
+        let (report, line) = alone_in_a_round(&yard, &mut log, harm, "hostile").await;
+        assert!(report.failure.is_none() && line.len() < 1000, "{harm}: {line}");
+    }
+    let (_, line) = alone_in_a_round(&yard, &mut log, "secret-everywhere", "hostile").await;
+    assert!(line.contains("said=\"***\"") && line.contains("error=\"harm: ***\""), "{line}");
+}
+
+#[tokio::test]
+async fn a_denied_connection_is_counted_and_in_the_operators_log() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    let yard = Yard::new(sandbox);
+    yard.round(&[("elsewhere", "hostile")], TIMEOUT).await;
+    let lines = log.lines();
+    let denied = |to: &str| {
+        let begin = "W! job elsewhere: check hostile: denied: connect to ";
+        lines.iter().any(|line| *line == format!("{begin}{to}: the job does not grant it"))
+    };
+    assert!(denied("127.0.0.1:22") && denied("169.254.169.254:80"), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_check_that_harms_while_it_is_loaded_is_contained() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut names = Vec::new();
+    for (name, wasm, expected, text) in &refused_checks() {
+        let began = Instant::now();
+        let refused = load(&mut sandbox, name, wasm, Limits::default()).await.err();
+        let refused = refused.unwrap_or_else(|| panic!("{name} was loaded"));
+        assert!(began.elapsed() < Duration::from_secs(10), "{name} took {:?}", began.elapsed());
+        assert_eq!(refused.host_error(), *expected, "{name}: {refused}");
+        assert!(refused.to_string().contains(text), "{name}: {refused}");
+        sandbox.refuse(name, &refused);
+        names.push((*name, *name));
+    }
+    // It is given no network while it describes itself, and what it says then goes no further than its own text.
+    load(&mut sandbox, "network", &hostile("network"), Limits::default()).await.unwrap();
+    assert_eq!(sandbox.description("network").unwrap().doc, "ErrorKind::Denied");
+    let folder = tempfile::tempdir().unwrap();
+    let pinned = folder.path().join("pinned.wasm");
+    std::fs::write(&pinned, hostile("honest")).unwrap();
+    let sha256 = "0".repeat(64);
+    let refused = sandbox
+        .load(
+            "digest",
+            &pinned,
+            Some(&sha256),
+            Limits::default(),
+            Err(&sonde_host::sandbox::cache::CacheError::NoFolder),
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, LoadError::Digest(_)) && refused.host_error() == HostError::CheckDigest);
+    sandbox.refuse("digest", &refused);
+    names.push(("digest", "digest"));
+
+    // All of them in one round: each job says why, the good ones do not notice.
+    let yard = Yard::new(sandbox);
+    log.lines();
+    let came = yard.round(&names, TIMEOUT).await;
+    for ((name, _), (report, line)) in names.iter().zip(came) {
+        assert_eq!(report.outcome(), Outcome::CheckError, "{name}");
+        assert!(line.starts_with(&format!("sonde,job={name},")), "{line}");
+        assert!(report.failure.unwrap().text.starts_with(&format!("check `{name}`: ")), "{line}");
+    }
+}

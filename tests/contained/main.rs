@@ -1,0 +1,14 @@
+//! Whatever a check does, nothing else is harmed: hostile components, each in a round with fifty good jobs beside it, and a
+//! thousand rounds of them all in one process.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that breaks is to say where")]
+
+mod components;
+mod harms;
+mod process;
+mod rebinding;
+mod soak;
+#[path = "../e2e/support.rs"]
+#[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
+mod support;
+mod yard;

@@ -1,0 +1,128 @@
+//! A thousand rounds of the whole mix in one process: nothing is left behind.
+
+use std::time::Duration;
+
+use sonde_host::{
+    report::Outcome,
+    sandbox::{Limits, Sandbox},
+};
+use tokio::{runtime::Handle, time::sleep};
+
+use crate::{
+    components::{Wat, wat},
+    process::{ALONE, Log, descriptors, resident_kib, threads},
+    support::hostile,
+    yard::{Yard, load},
+};
+
+/// Rounds before the first look: what is made once and kept is made then.
+const FIRST_ROUNDS: usize = 200;
+const ROUNDS: usize = 1000;
+/// Rounds at once: a round mostly waits.
+const AT_ONCE: usize = 10;
+/// Until the silent server has closed, and the system with it.
+const QUIET: Duration = Duration::from_secs(4);
+/// What the allocator may hold back between two looks; a leak of one kilobyte a run would be forty times as much.
+const SLACK_KIB: u64 = 24 << 10;
+
+const HARMS: &[&str] = &[
+    "none",
+    "loop",
+    "wait",
+    "trap",
+    "exit",
+    "stack",
+    "bloat",
+    "fill",
+    "random",
+    "random-at-once",
+    "huge-report",
+    "long-report",
+    "flood-log",
+    "flood-output",
+    "line-without-end",
+    "unannounced",
+    "twice",
+    "retyped",
+    "not-a-number",
+    "forged-code",
+    "forged-line",
+    "secret-everywhere",
+    "secret-in-a-panic",
+    "elsewhere",
+    "connections",
+    "silence",
+    "write-without-end",
+    "world",
+];
+
+#[tokio::test]
+async fn a_thousand_rounds_leave_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    // Little, so that many rounds fit: the limits are the same in kind.
+    let limits = Limits {
+        cpu_time: Duration::from_millis(20),
+        memory_bytes: 8 << 20,
+        traffic_bytes: 1 << 20,
+        log_lines: 1,
+        ..Limits::default()
+    };
+    load(&mut sandbox, "hostile", &hostile("honest"), limits.clone()).await.unwrap();
+    let small = [
+        ("realloc-loop", Wat { realloc: "(call $loop)", ..Wat::default() }),
+        ("post-return-loop", Wat { post_return: "(call $loop)", ..Wat::default() }),
+        ("recursion", Wat { run: "(drop (call $recurse (i32.const 0)))", ..Wat::default() }),
+    ];
+    let mut mix: Vec<(&str, &str)> = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
+    for (name, parts) in small {
+        load(&mut sandbox, name, &wat(&name.replace('-', "_"), parts), limits.clone()).await.unwrap();
+        mix.push((name, name));
+    }
+    let yard = Yard::new(sandbox);
+    let mut looks = Vec::new();
+    for rounds in [FIRST_ROUNDS, ROUNDS - FIRST_ROUNDS] {
+        for _ in 0..rounds / AT_ONCE {
+            let batch = (0..AT_ONCE).map(|_| yard.round(&mix, Duration::from_millis(300)));
+            for came in futures_of(batch).await {
+                let failed = came.iter().filter(|(report, _)| report.outcome() != Outcome::Success).count();
+                assert!(failed >= mix.len() - 8, "{came:?}");
+            }
+        }
+        sleep(QUIET).await;
+        looks.push((resident_kib(), descriptors(), Handle::current().metrics().num_alive_tasks(), threads()));
+    }
+    let (first, last) = (looks[0], looks[1]);
+    println!(
+        "after {FIRST_ROUNDS} rounds and after {ROUNDS}: memory {} and {} KiB, descriptors {} and {}, tasks {} and {}, \
+         threads {} and {}",
+        first.0, last.0, first.1, last.1, first.2, last.2, first.3, last.3
+    );
+    assert!(last.0 <= first.0 + SLACK_KIB, "memory");
+    assert!(last.1 <= first.1, "descriptors");
+    assert!(last.2 <= first.2, "tasks");
+    assert!(last.3 <= first.3, "threads");
+    log.lines();
+}
+
+/// All at once, on this task.
+async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut pending {
+            if output.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *output = Some(ready);
+            }
+        }
+        if pending.iter().all(|(_, output)| output.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, output)| output).collect()
+}

@@ -1,0 +1,139 @@
+//! Where the harm is done: a sandbox with hostile checks, a real mail server for good jobs, and a server that says nothing.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use sonde_host::{
+    alarm::Alarm,
+    demo::server::Server,
+    job::{Job, Secret, TlsRules},
+    line,
+    report::{Outcome, Report},
+    sandbox::{Limits, LoadError, SMTP, Sandbox, cache::CacheError},
+    schedule::{self, RoundTime},
+};
+
+use crate::support::points;
+
+/// Jobs that do no harm, beside each that does.
+pub(crate) const GOOD_JOBS: usize = 50;
+/// Time of a job.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
+/// What a check is never to show.
+pub(crate) const SECRET: &str = "open-sesame";
+/// How long the silent server keeps a connection.
+const SILENCE: Duration = Duration::from_secs(3);
+
+pub(crate) struct Yard {
+    pub(crate) sandbox: Arc<Sandbox>,
+    smtp: SocketAddr,
+    pub(crate) silent: u16,
+}
+
+/// Loads a component, without a cache.
+pub(crate) async fn load(
+    sandbox: &mut Sandbox,
+    name: &str,
+    wasm: &[u8],
+    limits: Limits,
+) -> Result<(), LoadError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), wasm).unwrap();
+    sandbox.load(name, file.path(), None, limits, Err(&CacheError::NoFolder)).await
+}
+
+/// Accepts, reads nothing, says nothing, and closes after a while.
+fn silent_server() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut kept = std::collections::VecDeque::new();
+        listener.set_nonblocking(true).unwrap();
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => kept.push_back((Instant::now(), stream)),
+                Err(_nobody) => thread::sleep(Duration::from_millis(2)),
+            }
+            while kept.front().is_some_and(|(since, _)| since.elapsed() > SILENCE) {
+                kept.pop_front();
+            }
+        }
+    });
+    port
+}
+
+impl Yard {
+    pub(crate) fn new(sandbox: Sandbox) -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let server = Server::start().await.unwrap();
+                sender.send(server.plain).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        Self { sandbox: Arc::new(sandbox), smtp: receiver.recv().unwrap(), silent: silent_server() }
+    }
+
+    fn job(&self, name: &str, check: &str, timeout: Duration) -> Job {
+        let port = if check == SMTP { self.smtp.port() } else { self.silent };
+        // Of the built-in probe all, of the others those that they have.
+        let parameters = match check {
+            SMTP => json!({
+                "connection": "plain", "port": port, "username": "", "password": "", "from": "", "to": [], "subject": "",
+                "body": "", "auth": "auto", "allow_plaintext_auth": false, "ehlo_name": "sonde.localdomain",
+            }),
+            _ => json!({ "harm": name, "port": port, "password": SECRET }),
+        };
+        Job {
+            name: name.into(),
+            check: check.into(),
+            host: "127.0.0.1".into(),
+            port,
+            timeout,
+            parameters: parameters.as_object().unwrap().clone(),
+            tags: Vec::new(),
+            grants: Vec::new(),
+            secrets: vec![Secret(SECRET.into())],
+            tls: TlsRules::default(),
+            limits: Vec::new(),
+        }
+    }
+
+    /// Runs these – name and check – with the good jobs around them; every job reports once, on one line, and the good ones
+    /// succeed. Gives the reports and lines of the others.
+    pub(crate) async fn round(&self, hostile: &[(&str, &str)], timeout: Duration) -> Vec<(Report, String)> {
+        let good = |_| self.job("good", SMTP, Duration::from_secs(10));
+        let mut jobs: Vec<Job> = (0..GOOD_JOBS / 2).map(good).collect();
+        jobs.extend(hostile.iter().map(|(name, check)| self.job(name, check, timeout)));
+        jobs.extend((GOOD_JOBS / 2..GOOD_JOBS).map(good));
+        let mut reports = schedule::round(&self.sandbox, jobs, 64 + hostile.len(), RoundTime::now());
+        let mut came: Vec<Option<(Report, String)>> = hostile.iter().map(|_| None).collect();
+        let mut good = 0;
+        while let Some((job, report)) = reports.recv().await {
+            let description = self.sandbox.description(&job.check).unwrap();
+            let line = line::line(&job, &description, &report, &Alarm::default(), 7);
+            assert_eq!(points(&line).len(), 1, "{line}");
+            assert!(!line.contains(SECRET) && !line.contains(char::is_control), "{line:?}");
+            if job.check == SMTP {
+                assert_eq!(report.outcome(), Outcome::Success, "{hostile:?} harmed a good job: {report:?}");
+                good += 1;
+            } else {
+                let place = hostile
+                    .iter()
+                    .position(|(name, check)| *name == job.name && *check == job.check)
+                    .unwrap();
+                assert!(came[place].replace((report, line)).is_none(), "{} reported twice", job.name);
+            }
+        }
+        assert_eq!(good, GOOD_JOBS);
+        came.into_iter().map(Option::unwrap).collect()
+    }
+}
