@@ -1,0 +1,266 @@
+//! What a sandboxed check costs in each language, beside a script that an agent would start for each check instead: the check
+//! that `sonde new` writes, and `hello.py` and `hello.js`, which do the same, against one server on loopback. Prints sizes,
+//! times, CPU times and memory, and the ratios of CPU time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a benchmark tells its result"
+)]
+
+#[path = "../e2e/support.rs"]
+#[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
+mod support;
+
+use std::{
+    env,
+    fmt::{self, Write as _},
+    fs,
+    io::{Read, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use sonde_host::{
+    config::{self, Known},
+    report::Outcome,
+    sandbox::{Limits, Sandbox, cache::Cache},
+};
+
+use support::{authors, succeed, with_path};
+
+const SONDE: &str = env!("CARGO_BIN_EXE_sonde");
+/// Checks at once.
+const CHECKS: usize = 200;
+/// Of each figure that is a median.
+const RUNS: usize = 11;
+/// Set where this program only runs another one, to measure that alone.
+const MEASURE: &str = "SONDE_BENCH_MEASURE";
+
+/// What a command used up, its children included.
+#[derive(Clone, Copy)]
+struct Cost {
+    wall: Duration,
+    cpu: Duration,
+    peak_kib: i64,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>9.1} ms, {:>9.1} ms CPU, peak {:>4} MiB",
+            milliseconds(self.wall),
+            milliseconds(self.cpu),
+            self.peak_kib >> 10
+        )
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Runs a command in a process that has no other children.
+fn cost(command: &[&str]) -> Cost {
+    let mut measuring = Command::new(env::current_exe().unwrap());
+    let told = succeed(measuring.args(command).env(MEASURE, "1"));
+    let numbers: Vec<u64> =
+        told.lines().last().unwrap().split(' ').map(|number| number.parse().unwrap()).collect();
+    Cost {
+        wall: Duration::from_micros(numbers[0]),
+        cpu: Duration::from_micros(numbers[1]),
+        peak_kib: i64::try_from(numbers[2]).unwrap(),
+    }
+}
+
+/// The other side of [`cost`].
+fn measure(command: &[String]) -> ExitCode {
+    let began = Instant::now();
+    let mut child = Command::new(&command[0]);
+    let mut child = child.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    let status = child.wait().unwrap();
+    let wall = began.elapsed();
+    assert!(status.success(), "{command:?}: {status}: {printed}");
+    let expected = printed.lines().all(|line| !line.starts_with("hello,") || line.contains("220 ready"));
+    assert!(expected, "{printed}");
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let cpu = [used.user_time(), used.system_time()]
+        .map(|time| time.tv_sec() * 1_000_000 + time.tv_usec())
+        .iter()
+        .sum::<i64>();
+    println!("{} {cpu} {}", wall.as_micros(), used.max_rss());
+    ExitCode::SUCCESS
+}
+
+fn median(mut costs: Vec<Cost>) -> Cost {
+    costs.sort_by_key(|cost| cost.cpu);
+    costs[costs.len() / 2]
+}
+
+/// A server that greets; gives its port.
+fn greeter() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream.and_then(|mut stream| stream.write_all(b"220 ready\r\n")));
+        }
+    });
+    port
+}
+
+/// Begins a project with `sonde new` and builds it; the component.
+fn build(language: &str, tools: &Path, folder: &Path) -> PathBuf {
+    let name = format!("hello-{language}");
+    succeed(Command::new(SONDE).current_dir(folder).args(["new", &name, "--language", language]));
+    let project = folder.join(&name);
+    let mut command = match language {
+        "rust" => {
+            let mut command = Command::new(env!("CARGO"));
+            command.args(["build", "--release", "--target", "wasm32-wasip2"]);
+            command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", project.join("target"));
+            command
+        }
+        "python" => {
+            let mut command = Command::new(tools.join("venv/bin/componentize-py"));
+            command.args(["--wit-path", "wit", "--world", "checker", "componentize", "check", "--output"]);
+            command.arg(format!("{name}.wasm"));
+            command
+        }
+        _ => {
+            let mut command = Command::new("npm");
+            with_path(&mut command, &tools.join("node_modules/.bin")).args(["run", "build"]);
+            command
+        }
+    };
+    succeed(command.current_dir(&project));
+    let built = project.join("target/wasm32-wasip2/release/check.wasm");
+    if built.exists() { built } else { project.join(format!("{name}.wasm")) }
+}
+
+/// Loads it from the cache and runs it, in this process; medians.
+async fn in_process(config: &Path, name: &str) -> (Duration, Duration, Duration, usize) {
+    let (mut load, mut wall, mut cpu, mut memory) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for _ in 0..RUNS {
+        let draft = config::read(config).unwrap();
+        let cache = Cache::open(draft.cache_dir.clone()).unwrap();
+        let declared = draft.checks[0].clone();
+        let mut sandbox = Sandbox::new().await.unwrap();
+        let began = Instant::now();
+        let sha256 = Some(&*declared.sha256);
+        sandbox.load(name, &declared.component, sha256, Limits::default(), Ok(&cache)).await.unwrap();
+        load.push(began.elapsed());
+        let known = |name: &str| sandbox.description(name).map(Known::Usable);
+        let jobs = draft.jobs(&known, &|_| Ok(())).unwrap().jobs;
+        for run in 0..20 {
+            let began = Instant::now();
+            let report = sandbox.run(&jobs[0], 0, &format!("{run}")).await;
+            assert_eq!(report.outcome(), Outcome::Success, "{report:?}");
+            wall.push(began.elapsed());
+            cpu.push(report.used.cpu);
+            memory = report.used.memory_bytes;
+        }
+    }
+    let median = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    (median(load), median(wall), median(cpu), memory)
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
+
+fn compiled_bytes(cache: &Path) -> u64 {
+    let sizes = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    sizes.max().unwrap()
+}
+
+fn row(label: &str, text: &str) {
+    println!("  {label:<30}{text}");
+}
+
+/// The cost of a command, and of each check in it.
+fn costs(label: &str, command: &[&str], runs: usize, checks: usize) -> Cost {
+    let cost = median((0..runs).map(|_| cost(command)).collect());
+    row(label, &format!("{cost}, {:.2} ms CPU a check", milliseconds(cost.cpu) / checks as f64));
+    cost
+}
+
+/// The configuration of a component's check with so many jobs; its file.
+fn configuration(folder: &Path, language: &str, pinned: &str, jobs: usize) -> String {
+    let (check, job) = pinned.split_once("\n[[job]]\n").unwrap();
+    let cache = folder.join(format!("cache-{language}"));
+    let file = folder.join(format!("{language}-{jobs}.toml"));
+    let mut text = format!("max_concurrent = {CHECKS}\ncache_dir = '{}'\n\n{check}\n", cache.display());
+    for number in 0..jobs {
+        let job = job.replacen("name = \"hello", &format!("name = \"{number}-hello"), 1);
+        write!(text, "\n[[job]]\n{job}").unwrap();
+    }
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// A script's language beside that of a check: its interpreter, how that names its own program, and the script.
+type Script = (&'static str, [&'static str; 2], &'static str);
+
+const LANGUAGES: [(&str, Option<Script>); 3] = [
+    ("rust", None),
+    ("python", Some(("python3", ["-c", "import sys; print(sys.executable)"], "hello.py"))),
+    ("javascript", Some(("node", ["-p", "process.execPath"], "hello.js"))),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if env::var_os(MEASURE).is_some() {
+        return measure(&arguments);
+    }
+    let Some(tools) = authors() else { return ExitCode::FAILURE };
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let port = greeter().to_string();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench");
+    for (language, script) in LANGUAGES {
+        let component = build(language, &tools, folder.path());
+        let mut pin = Command::new(SONDE);
+        pin.arg("pin").arg(&component).args(["--host", "127.0.0.1", "-p", &format!("port={port}")]);
+        let pinned = succeed(pin.env("XDG_CACHE_HOME", folder.path().join("unused")));
+        let [one, many] = [1, CHECKS].map(|jobs| configuration(folder.path(), language, &pinned, jobs));
+        let compile = cost(&[SONDE, "compile", "--config", &one]);
+        println!("{language}");
+        row("component", &format!("{:>9.1} MiB", mebibytes(component.metadata().unwrap().len())));
+        let cache = folder.path().join(format!("cache-{language}"));
+        row("compiled", &format!("{:>9.1} MiB", mebibytes(compiled_bytes(&cache))));
+        row("first compile", &format!("{compile}"));
+        let name = format!("hello-{language}");
+        let (load, wall, cpu, memory) = runtime.block_on(in_process(Path::new(&one), &name));
+        row("load from cache, describe", &format!("{:>9.1} ms", milliseconds(load)));
+        let memory = mebibytes(u64::try_from(memory).unwrap());
+        let (wall, cpu) = (milliseconds(wall), milliseconds(cpu));
+        row("instantiate and run", &format!("{wall:>9.2} ms, {cpu:>9.2} ms CPU, {memory:.1} MiB"));
+        let single = costs("sonde run, 1 check", &[SONDE, "run", "--config", &one], RUNS, 1);
+        let round =
+            costs(&format!("sonde run, {CHECKS} at once"), &[SONDE, "run", "--config", &many], 3, CHECKS);
+        let Some((interpreter, itself, script)) = script else { continue };
+        // The program, not a script in its place that chooses a version.
+        let program = succeed(Command::new(interpreter).args(itself));
+        let (program, script) = (program.trim(), scripts.join(script).to_str().unwrap().to_owned());
+        let forked = costs(&format!("{interpreter}, 1 process"), &[program, &script, &port], RUNS, 1);
+        let all = format!("for i in $(seq {CHECKS}); do {program} {script} {port} & done; wait");
+        let all = costs(&format!("{interpreter}, {CHECKS} at once"), &["sh", "-c", &all], 3, CHECKS);
+        let ratio = |ours: Cost, theirs: Cost| ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64();
+        let (at_once, alone) = (ratio(round, all), ratio(single, forked));
+        row("CPU, sandbox / processes", &format!("{at_once:.3} at once, {alone:.2} alone"));
+    }
+    ExitCode::SUCCESS
+}
