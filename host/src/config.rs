@@ -2,13 +2,14 @@
 //! job and key, before anything runs.
 
 mod check;
+mod error;
 mod file;
 mod parameters;
 pub mod sample;
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,7 +24,11 @@ use crate::{
     net::{Endpoint, NoEndpoint},
 };
 
-pub use check::Declared;
+use self::error::At;
+pub use self::{
+    check::Declared,
+    error::{ConfigError, Problem, Subject},
+};
 
 /// The longest time-out: a run that takes longer is not a check.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
@@ -31,136 +36,6 @@ const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Jobs at once, where the file does not say.
 const MAX_CONCURRENT: usize = 64;
-
-/// Why a configuration is refused.
-#[derive(Debug, Eq, PartialEq)]
-pub struct ConfigError {
-    /// The file; none: the command line.
-    pub path: Option<PathBuf>,
-    /// The job or check.
-    pub subject: Option<Subject>,
-    /// The key, from there on.
-    pub key: Option<String>,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What of the file is refused.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Subject {
-    /// A job, by name.
-    Job(String),
-    /// A declared check, by name.
-    Check(String),
-}
-
-/// What is wrong.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Problem {
-    /// A file cannot be read.
-    Unreadable(PathBuf, String),
-    /// Not TOML, or of a wrong shape.
-    Toml(String),
-    /// No job in it.
-    NoJobs,
-    /// The name stands twice.
-    DuplicateJob,
-    /// A name that is none.
-    Name,
-    /// A check's name that is none.
-    CheckName,
-    /// The check's name stands twice, or is a built-in one's.
-    DuplicateCheck,
-    /// A key of the whole configuration in an included file.
-    Included,
-    /// Not a pattern for file names.
-    Pattern(String),
-    /// Longer than the check's `wall_time`.
-    WallTime(Duration),
-    /// The component cannot be used.
-    Component(String),
-    /// A key that nobody knows, and one that it may be meant to be.
-    Unknown(Option<String>),
-    /// A key that must be there.
-    Missing,
-    /// Two keys that exclude or need each other.
-    Contradiction(&'static str),
-    /// A value of the wrong kind; what is expected.
-    Expected(String),
-    /// A line break or NUL where there must be none.
-    LineBreak,
-    /// An environment variable that is not set.
-    Environment(String),
-    /// A field that the check does not announce, or that is no number.
-    Field(Option<String>),
-    /// Not a limit.
-    Limit(String),
-    /// TLS rules that cannot work.
-    Tls(String),
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(path) = &self.path {
-            write!(f, "{}: ", path.display())?;
-        }
-        match &self.subject {
-            Some(Subject::Job(name)) => write!(f, "job `{name}`: ")?,
-            Some(Subject::Check(name)) => write!(f, "check `{name}`: ")?,
-            None => {}
-        }
-        if let Some(key) = &self.key {
-            write!(f, "{key}: ")?;
-        }
-        let meant = |f: &mut fmt::Formatter<'_>, meant: &Option<String>| match meant {
-            Some(meant) => write!(f, "; did you mean `{meant}`?"),
-            None => Ok(()),
-        };
-        match &self.problem {
-            Problem::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            Problem::NoJobs => f.write_str("no [[job]] in it"),
-            Problem::DuplicateJob => f.write_str("another job has this name"),
-            Problem::Name => f.write_str("expected a text without line breaks, not empty"),
-            Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
-            Problem::DuplicateCheck => f.write_str("another check has this name"),
-            Problem::Included => f.write_str("an included file may only have [[check]] and [[job]]"),
-            Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
-            Problem::Unknown(known) => {
-                f.write_str("unknown key")?;
-                meant(f, known)
-            }
-            Problem::Missing => f.write_str("missing"),
-            Problem::Contradiction(text) => f.write_str(text),
-            Problem::Expected(expected) => write!(f, "expected {expected}"),
-            Problem::LineBreak => f.write_str("a line break or NUL is not allowed"),
-            Problem::Environment(name) => write!(f, "the environment variable {name} is not set"),
-            Problem::Field(known) => {
-                f.write_str("the check reports no such number")?;
-                meant(f, known)
-            }
-            Problem::Toml(error)
-            | Problem::Pattern(error)
-            | Problem::Limit(error)
-            | Problem::Tls(error)
-            | Problem::Component(error) => f.write_str(error),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// A problem at a key, before file and job are known.
-struct At(Option<String>, Problem);
-
-impl At {
-    fn key(key: impl Into<String>, problem: Problem) -> Self {
-        Self(Some(key.into()), problem)
-    }
-
-    fn within(self, path: Option<&Path>, subject: Option<Subject>) -> ConfigError {
-        ConfigError { path: path.map(Into::into), subject, key: self.0, problem: self.1 }
-    }
-}
 
 /// What is known of a check.
 #[derive(Clone, Debug)]
@@ -192,9 +67,9 @@ fn folder(path: &Path) -> &Path {
 
 fn parse(path: &Path) -> Result<file::File, ConfigError> {
     let text = fs::read_to_string(path)
-        .map_err(|error| At(None, Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
+        .map_err(|error| At::whole(Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
     toml::from_str(&text)
-        .map_err(|error| At(None, Problem::Toml(shorten(&error, &text))).within(Some(path), None))
+        .map_err(|error| At::whole(Problem::Toml(shorten(&error, &text))).within(Some(path), None))
 }
 
 /// Reads a file and those that it includes.
@@ -206,7 +81,7 @@ pub fn read(path: &Path) -> Result<Draft, ConfigError> {
     for included in included(path, &main.include)? {
         let file = parse(&included)?;
         if file.max_concurrent.is_some() || file.cache_dir.is_some() || !file.include.is_empty() {
-            return Err(At(None, Problem::Included).within(Some(&included), None));
+            return Err(At::whole(Problem::Included).within(Some(&included), None));
         }
         files.push((included, file));
     }
@@ -274,7 +149,7 @@ impl Draft {
             jobs.extend(built.map_err(refuse)?);
         }
         if jobs.is_empty() {
-            return Err(At(None, Problem::NoJobs).within(Some(&self.path), None));
+            return Err(At::whole(Problem::NoJobs).within(Some(&self.path), None));
         }
         Ok(Config { path: self.path, max_concurrent: self.max_concurrent, jobs })
     }

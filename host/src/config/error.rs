@@ -1,0 +1,142 @@
+//! Why a configuration is refused: file, job or check, key and problem; one sentence for people.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Why a configuration is refused.
+#[derive(Debug, Eq, PartialEq)]
+pub struct ConfigError {
+    /// The file; none: the command line.
+    pub path: Option<PathBuf>,
+    /// The job or check.
+    pub subject: Option<Subject>,
+    /// The key, from there on.
+    pub key: Option<String>,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What of the file is refused.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// A job, by name.
+    Job(String),
+    /// A declared check, by name.
+    Check(String),
+}
+
+/// What is wrong.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Problem {
+    /// A file cannot be read.
+    Unreadable(PathBuf, String),
+    /// Not TOML, or of a wrong shape.
+    Toml(String),
+    /// No job in it.
+    NoJobs,
+    /// The name stands twice.
+    DuplicateJob,
+    /// A name that is none.
+    Name,
+    /// A check's name that is none.
+    CheckName,
+    /// The check's name stands twice, or is a built-in one's.
+    DuplicateCheck,
+    /// A key of the whole configuration in an included file.
+    Included,
+    /// Not a pattern for file names.
+    Pattern(String),
+    /// Longer than the check's `wall_time`.
+    WallTime(Duration),
+    /// The component cannot be used.
+    Component(String),
+    /// A key that nobody knows, and one that it may be meant to be.
+    Unknown(Option<String>),
+    /// A key that must be there.
+    Missing,
+    /// Two keys that exclude or need each other.
+    Contradiction(&'static str),
+    /// A value of the wrong kind; what is expected.
+    Expected(String),
+    /// A line break or NUL where there must be none.
+    LineBreak,
+    /// An environment variable that is not set.
+    Environment(String),
+    /// A field that the check does not announce, or that is no number.
+    Field(Option<String>),
+    /// Not a limit.
+    Limit(String),
+    /// TLS rules that cannot work.
+    Tls(String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        match &self.subject {
+            Some(Subject::Job(name)) => write!(f, "job `{name}`: ")?,
+            Some(Subject::Check(name)) => write!(f, "check `{name}`: ")?,
+            None => {}
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        let meant = |f: &mut fmt::Formatter<'_>, meant: &Option<String>| match meant {
+            Some(meant) => write!(f, "; did you mean `{meant}`?"),
+            None => Ok(()),
+        };
+        match &self.problem {
+            Problem::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Problem::NoJobs => f.write_str("no [[job]] in it"),
+            Problem::DuplicateJob => f.write_str("another job has this name"),
+            Problem::Name => f.write_str("expected a text without line breaks, not empty"),
+            Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
+            Problem::DuplicateCheck => f.write_str("another check has this name"),
+            Problem::Included => f.write_str("an included file may only have [[check]] and [[job]]"),
+            Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
+            Problem::Unknown(known) => {
+                f.write_str("unknown key")?;
+                meant(f, known)
+            }
+            Problem::Missing => f.write_str("missing"),
+            Problem::Contradiction(text) => f.write_str(text),
+            Problem::Expected(expected) => write!(f, "expected {expected}"),
+            Problem::LineBreak => f.write_str("a line break or NUL is not allowed"),
+            Problem::Environment(name) => write!(f, "the environment variable {name} is not set"),
+            Problem::Field(known) => {
+                f.write_str("the check reports no such number")?;
+                meant(f, known)
+            }
+            Problem::Toml(error)
+            | Problem::Pattern(error)
+            | Problem::Limit(error)
+            | Problem::Tls(error)
+            | Problem::Component(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A problem at a key, before file and job are known.
+pub(super) struct At(Option<String>, Problem);
+
+impl At {
+    /// Of the file as a whole.
+    pub(super) fn whole(problem: Problem) -> Self {
+        Self(None, problem)
+    }
+
+    pub(super) fn key(key: impl Into<String>, problem: Problem) -> Self {
+        Self(Some(key.into()), problem)
+    }
+
+    pub(super) fn within(self, path: Option<&Path>, subject: Option<Subject>) -> ConfigError {
+        ConfigError { path: path.map(Into::into), subject, key: self.0, problem: self.1 }
+    }
+}
