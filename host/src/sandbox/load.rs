@@ -14,6 +14,7 @@ use super::{
     bindings::{Checker, CheckerPre},
     chain,
     convert::{self, Contradiction},
+    cpu::Crowd,
     failure, limits,
     limits::Limits,
     log::Log,
@@ -24,9 +25,11 @@ use crate::{catalogue::HostError, description::Description, job::TlsRules, net::
 
 /// Of the interface in `wit/`.
 const INTERFACE_VERSION: &str = "0.1.0";
+/// What the versions that mean the same begin with: see `wit/README.md`.
+const COMPATIBLE: &str = "0.1.";
 const INTERFACE: &str = "sonde:check/";
 
-/// What a component may import, by the beginning of the name, and what it gets, in plain words.
+/// What a component may import, by the beginning of the name, and what it gets, in plain words. Of WASI, version 0.2.
 pub(crate) const IMPORTS: &[(&str, &str)] = &[
     ("sonde:check/network@", "network through the host, to what the job grants"),
     ("sonde:check/check@", "types"),
@@ -123,20 +126,29 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
+/// The version of WASI that there is: another one's import of the same name is another interface.
+const WASI: (&str, &str) = ("wasi:", "@0.2.");
+
+fn is_allowed(import: &str) -> bool {
+    let (package, version) = WASI;
+    let known = IMPORTS.iter().any(|(allowed, _)| import.starts_with(allowed));
+    known && (!import.starts_with(package) || import.contains(version))
+}
+
 /// Refuses what is not on the list; gives the names.
 fn imports(component: &Component, engine: &Engine) -> Result<Vec<String>, LoadError> {
     let shape = component.component_type();
     let named = shape.imports(engine).map(|(name, _)| name);
     for name in named.chain(shape.exports(engine).map(|(name, _)| name)) {
         if let Some((_, version)) = name.strip_prefix(INTERFACE).and_then(|name| name.split_once('@'))
-            && version != INTERFACE_VERSION
+            && !version.starts_with(COMPATIBLE)
         {
             return Err(LoadError::Version(version.to_owned()));
         }
     }
     let mut imports = Vec::new();
     for (import, _) in shape.imports(engine) {
-        if !IMPORTS.iter().any(|(allowed, _)| import.starts_with(allowed)) {
+        if !is_allowed(import) {
             return Err(LoadError::Import(text::clean(import)));
         }
         imports.push(import.to_owned());
@@ -178,7 +190,7 @@ async fn describe(
     let log = Log::new(format!("check {name}"), Vec::new(), limits.log_lines);
     let state = State::new(limits.clone(), Grant::none(), TlsRules::default(), Instant::now(), log);
     let meter = state.meter.clone();
-    let mut store = store(engine, state);
+    let mut store = store(engine, state, &Crowd::default());
     let described = meter.count(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_describe(&mut store).await
