@@ -26,6 +26,7 @@ use std::{
 use bindings::{CheckerPre, exports::sonde::check::check as wit};
 use cache::{Cache, CacheError};
 use convert::Contradiction;
+use cpu::{Busy, Crowd};
 pub use limits::Limits;
 pub(crate) use load::IMPORTS;
 pub use load::LoadError;
@@ -66,6 +67,7 @@ struct Check {
 /// The engine and the checks loaded into it; lives as long as the process.
 pub struct Sandbox {
     engine: Engine,
+    crowd: Crowd,
     checks: BTreeMap<String, Check>,
     /// Checks that could not be loaded, and why.
     broken: BTreeMap<String, Failure>,
@@ -78,7 +80,8 @@ impl Sandbox {
             .map_err(|error| LoadError::Engine(chain(&error)))?;
         tick(&engine);
         let component = compile::builtin(&engine, SMTP_COMPILED, SMTP_WASM)?;
-        let mut sandbox = Self { engine, checks: BTreeMap::new(), broken: BTreeMap::new() };
+        let mut sandbox =
+            Self { engine, crowd: Crowd::default(), checks: BTreeMap::new(), broken: BTreeMap::new() };
         sandbox.add(SMTP, &component, Origin::BuiltIn, Limits::default()).await?;
         Ok(sandbox)
     }
@@ -159,7 +162,7 @@ impl Sandbox {
         let grant = Grant::new(&job.host, job.port, &job.grants);
         let state = State::new(check.limits.clone(), grant, job.tls.clone(), start + job.timeout, log);
         let meter = state.meter.clone();
-        let mut store = store(&self.engine, state);
+        let mut store = store(&self.engine, state, &self.crowd);
         let input = wit::Job {
             target: wit::Endpoint { host: job.host.clone(), port: job.port },
             parameters: serde_json::Value::Object(job.parameters.clone()).to_string(),
@@ -194,20 +197,29 @@ impl Sandbox {
     }
 }
 
-/// A store in which a check's computing is bounded, and shared with others at every tick.
-fn store(engine: &Engine, state: State) -> Store<State> {
+/// A store in which a check's computing is bounded, and which gives way to others at every tick. One of several that have
+/// computed for more than a tick also stays aside for a while, or the others would wait for a turn of each.
+fn store(engine: &Engine, state: State, crowd: &Crowd) -> Store<State> {
     let (meter, cpu_time) = (state.meter.clone(), state.limits.cpu_time);
+    let (crowd, mut busy) = (crowd.clone(), None);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits::CALL_BYTES);
     store.set_max_component_handles(limits::HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        if meter.running() > cpu_time {
-            Err(CpuUsedUp(cpu_time).into())
-        } else {
-            Ok(UpdateDeadline::Yield(1))
+        let used = meter.running();
+        if used > cpu_time {
+            return Err(CpuUsedUp(cpu_time).into());
         }
+        if used < limits::TICK {
+            return Ok(UpdateDeadline::Yield(1));
+        }
+        let busy: &mut Busy = busy.get_or_insert_with(|| crowd.enter());
+        Ok(match busy.pause(limits::TICK) {
+            Duration::ZERO => UpdateDeadline::Yield(1),
+            pause => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(pause))),
+        })
     });
     store
 }

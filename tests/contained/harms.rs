@@ -159,6 +159,12 @@ fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
             "the component imports `wasi:http/types@0.2.0`, which no check gets",
         ),
         (
+            "other-wasi",
+            wat::parse_str("(component (import \"wasi:clocks/monotonic-clock@0.3.0\" (instance)))").unwrap(),
+            HostError::CheckImport,
+            "the component imports `wasi:clocks/monotonic-clock@0.3.0`, which no check gets",
+        ),
+        (
             "other-version",
             wat::parse_str("(component (import \"sonde:check/network@0.9.0\" (instance)))").unwrap(),
             HostError::CheckVersion,
@@ -271,6 +277,51 @@ async fn a_denied_connection_is_counted_and_in_the_operators_log() {
         lines.iter().any(|line| *line == format!("{begin}{to}: the job does not grant it"))
     };
     assert!(denied("127.0.0.1:22") && denied("169.254.169.254:80"), "{lines:#?}");
+}
+
+/// The component as if built for another version of the interface.
+fn of_version(version: &str) -> Vec<u8> {
+    let mut wasm = hostile("honest");
+    let mut at = 0;
+    while let Some(found) = wasm[at..].windows(12).position(|window| window == b"sonde:check/") {
+        at += found + 12;
+        let name = wasm[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        if wasm[at + name..].starts_with(b"@0.1.0") {
+            wasm[at + name + 1..at + name + 6].copy_from_slice(version.as_bytes());
+        }
+    }
+    wasm
+}
+
+#[tokio::test]
+async fn a_component_of_a_compatible_version_runs_and_of_another_is_refused() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    load(&mut sandbox, "hostile", &of_version("0.1.9"), Limits::default()).await.unwrap();
+    let refused = load(&mut sandbox, "other", &of_version("0.2.0"), Limits::default()).await.unwrap_err();
+    assert_eq!(refused.host_error(), HostError::CheckVersion);
+    let text = "the component is built for sonde:check@0.2.0; this host speaks sonde:check@0.1.0";
+    assert_eq!(refused.to_string(), text);
+    let (report, line) = Yard::new(sandbox).round(&[("none", "hostile")], TIMEOUT).await.pop().unwrap();
+    assert_eq!(report.outcome(), Outcome::Success, "{line}");
+    log.lines();
+}
+
+#[tokio::test]
+async fn however_many_compute_without_end_the_others_have_their_turn() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    let mut yard = Yard::new(sandbox);
+    // Turn by turn with a hundred others, a session of ten waits would take ten seconds.
+    yard.good_timeout = Duration::from_secs(3);
+    for (report, _) in yard.round(&[("loop", "hostile"); 100], Duration::from_secs(5)).await {
+        let code = report.failure.unwrap().code;
+        assert!([HostError::CheckCpu.code(), HostError::CheckDeadline.code()].contains(&code), "{code:?}");
+    }
+    log.lines();
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How long a run has computed: the CPU time of the thread while the run's future is polled, so that waiting costs nothing
+//! How long a run has computed, and how long it stays aside for the others: the CPU time of the thread while the run's future is polled, so that waiting costs nothing
 //! and a call into the host costs what the host computes for it.
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -57,9 +57,49 @@ impl Meter {
     }
 }
 
+/// How many runs compute for long, so that however many they are, the others have nearly half of the time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crowd(Arc<AtomicU32>);
+
+impl Crowd {
+    /// One more, until it is dropped.
+    pub(crate) fn enter(&self) -> Busy {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+}
+
+/// A run that computes for long.
+#[derive(Debug)]
+pub(crate) struct Busy(Crowd);
+
+impl Busy {
+    /// How long it stays aside after a turn of this length: two turns of each of the others.
+    pub(crate) fn pause(&self, turn: Duration) -> Duration {
+        turn * self.0.0.load(Ordering::Relaxed).saturating_sub(1).saturating_mul(2)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_more_compute_the_longer_each_stays_aside() {
+        let (crowd, turn) = (Crowd::default(), Duration::from_millis(10));
+        let first = crowd.enter();
+        assert_eq!(first.pause(turn), Duration::ZERO);
+        let others = [crowd.enter(), crowd.enter()];
+        assert_eq!(first.pause(turn), turn * 4);
+        drop(others);
+        assert_eq!(first.pause(turn), Duration::ZERO);
+    }
 
     #[tokio::test]
     async fn computing_counts_and_waiting_does_not() {
