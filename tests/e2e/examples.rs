@@ -3,10 +3,13 @@
 
 use std::{
     env, fs,
+    io::{Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
-    time::{Duration, SystemTime},
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use tempfile::TempDir;
@@ -160,6 +163,18 @@ impl Redis {
         };
         let first = run(master, &["--repl-diskless-sync-delay", "0"]);
         let second = run(replica, &["--replicaof", &format!("127.0.0.1 {master}"), "--masterauth", PASSWORD]);
+        let linked = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", replica)).unwrap();
+            stream.write_all(format!("AUTH {PASSWORD}\r\nINFO replication\r\nQUIT\r\n").as_bytes()).unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            said.contains("master_link_status:up")
+        };
+        let until = Instant::now() + Duration::from_secs(20);
+        while !linked() {
+            assert!(Instant::now() < until, "the replica does not find its master");
+            thread::sleep(Duration::from_millis(100));
+        }
         Some(Self { _servers: [first, second], master, replica, _folder: folder })
     }
 }
@@ -285,7 +300,13 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
         master.code("used_memory_bytes") > 100_000 && master.code("connected_clients") >= 1,
         "{master:?}"
     );
-    assert_eq!(of(&printed, "redis-replica").text("role"), "slave");
+    let replica = of(&printed, "redis-replica");
+    assert_eq!((master.text("role"), replica.text("role")), ("master", "slave"));
+    assert_eq!(master.code("connected_replicas"), 1);
+    for point in [master, replica] {
+        assert!((0..20).contains(&point.code("replication_lag_s")), "{point:?}");
+    }
+    assert!(master.fields.contains_key("replication_lag_bytes"), "{master:?}");
     assert_eq!((of(&printed, "http").code("status"), of(&printed, "http").code("body_bytes")), (200, 11));
 
     database.write(&lines);

@@ -285,3 +285,22 @@ fn the_sample_loads_as_it_is() {
         assert!(sample.contains(&format!("\n# {} = ", parameter.name)), "{}", parameter.name);
     }
 }
+
+#[test]
+fn the_limits_of_the_sample_and_of_the_readme_are_the_usual_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let sample = sample::sample(&[description()]);
+    let (_, block) = sample.split_once("# [[check]]\n").unwrap();
+    let (block, _) = block.split_once("\n\n").unwrap();
+    let block: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
+    let block = block.join("\n").replace('…', &"0".repeat(64)).replace("What each", "# What each");
+    fs::write(&path, format!("[[check]]\n{block}")).unwrap();
+    assert_eq!(super::read(&path).unwrap().checks[0].limits, crate::sandbox::Limits::default());
+    let readme = include_str!("../../../README.md");
+    let (_, limits) = block.split_once("[check.limits]\n").unwrap();
+    for (key, value) in limits.lines().map(|line| line.split_once(" = ").unwrap()) {
+        let shown = if value.starts_with('"') { format!("`{value}`") } else { value.to_owned() };
+        assert!(readme.contains(&format!("`{key}` | {shown} |")), "{key} = {value}");
+    }
+}
