@@ -144,7 +144,7 @@ async fn connect_to(
             deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
         match time::timeout(share, Tcp::connect(address)).await {
             Ok(Ok(tcp)) => {
-                let connected = Instant::now();
+                let connected = tcp.last_arrival();
                 measured.connect = Some(connected - started);
                 let opened = Opened {
                     address: address.ip(),
@@ -293,7 +293,10 @@ impl Connection {
                 Err(NetError::new(HostError::ReadTimeout, format!("{peer}: it does not read what is sent")))
             }
             Ok(Err(error)) => Err(NetError::stream(peer, &error)),
-            Ok(Ok(())) => Ok(self.clock.at(at)),
+            Ok(Ok(())) => {
+                self.tcp.not_before(at);
+                Ok(self.clock.at(at))
+            }
         }
     }
 }

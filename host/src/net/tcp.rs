@@ -50,9 +50,15 @@ impl Tcp {
         Ok(Self { stream, last_arrival: Instant::now(), reset, outgoing: VecDeque::new() })
     }
 
-    /// When the bytes read last arrived.
+    /// When the bytes read last arrived; before the first, when the connection was established.
     pub(super) fn last_arrival(&self) -> Instant {
         self.last_arrival
+    }
+
+    /// What is read from now on counts as arrived no earlier: the time stamp comes from another clock, and nothing that a
+    /// check is told may lie before what it was told already.
+    pub(super) fn not_before(&mut self, instant: Instant) {
+        self.last_arrival = self.last_arrival.max(instant);
     }
 
     pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Instant)> {

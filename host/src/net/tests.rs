@@ -65,6 +65,29 @@ async fn of_two_lines_each_is_read_alone_and_the_end_is_empty() {
 }
 
 #[tokio::test]
+async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connection() {
+    let listener = listener().await;
+    let port = listener.local_addr().unwrap().port();
+    let (grant, mut measured) = (Grant::new("127.0.0.1", port, &[]), Measured::default());
+    // On one thread the peer greets while the connection waits to be looked at.
+    let connecting = connect(&grant, "127.0.0.1", port, RunClock::start(), soon(), &mut measured);
+    let (connection, _peer) = tokio::join!(connecting, async {
+        let listener = listener.into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.write_all(b"220 early\r\n").unwrap();
+        peer
+    });
+    let mut connection = connection.unwrap();
+    let connected_at = connection.opened().connected_at;
+    let greeted_at = connection.read(512, soon()).await.unwrap().received_at;
+    assert!(greeted_at >= connected_at, "{greeted_at:?} {connected_at:?}");
+    // Nor does an answer come before what it answers, whatever the clocks say.
+    let sent_at = connection.write(b"QUIT\r\n", soon()).await.unwrap();
+    assert!(connection.tcp.last_arrival() >= connection.clock.start + sent_at);
+}
+
+#[tokio::test]
 async fn silence_is_a_timeout() {
     let listener = listener().await;
     let (mut connection, _peer) = opened(&listener).await;

@@ -1,7 +1,9 @@
 //! From a component's file to code: from the cache, or compiled and kept there. Refuses a file that is not the pinned one,
 //! or too large, or takes too long to compile.
 
-use std::{io::IsTerminal, path::Path};
+#[cfg(feature = "compiler")]
+use std::io::IsTerminal;
+use std::path::Path;
 
 use wasmtime::{Engine, component::Component};
 
