@@ -50,6 +50,9 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
     let begin =
         format!("E! {}: check `hostile`: component: the component is not the pinned one", config.display());
     assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
+    // Once, and not for each job; the other job's failure is said as ever.
+    let said: Vec<String> = stderr(&output).lines().map(ToOwned::to_owned).collect();
+    assert!(said.len() == 2 && said[1].starts_with("W! job mx: "), "{said:?}");
     // Whoever only looks is told before anything runs.
     let output = sonde(&["config", "check", config.to_str().unwrap()]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
@@ -86,4 +89,33 @@ fn an_authors_words_neither_colour_a_terminal_nor_forge_a_line() {
         // The pinned job's own.
         assert_eq!(lines.count(), usize::from(arguments[0] == "pin"), "{text}");
     }
+}
+
+#[test]
+fn one_component_may_be_two_checks_but_two_components_share_no_measurement() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let pinned = |mode: &str, name: &str| {
+        let file = folder.path().join(format!("{mode}.wasm"));
+        fs::write(&file, hostile(mode)).unwrap();
+        let file = file.to_str().unwrap();
+        let text = stdout(&sonde(&["pin", file, "--host", "127.0.0.1", "-p", &format!("port={port}")]));
+        text.replace("\"hostile\"", &format!("\"{name}\""))
+    };
+    let run = |text: String| {
+        let config = folder.path().join("sonde.toml");
+        fs::write(&config, text).unwrap();
+        let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+        let mut ended: Vec<_> =
+            points(&stdout(&output)).iter().map(|p| (p.tags["job"].clone(), p.code("error_code"))).collect();
+        ended.sort();
+        (ended, stderr(&output))
+    };
+    let (small, large) = (pinned("honest", "small"), pinned("honest", "large"));
+    let (ended, said) = run(format!("{small}{large}").replacen("sha256", "limits.memory_mib = 8\nsha256", 1));
+    assert_eq!(ended, [("large".to_owned(), 0), ("small".to_owned(), 0)], "{said}");
+    let (ended, said) = run(format!("{small}{}", pinned("network", "other")));
+    assert_eq!(ended, [("other".to_owned(), 212), ("small".to_owned(), 0)]);
+    assert!(said.contains("measurement `hostile` belongs to another check or to the host"), "{said}");
 }

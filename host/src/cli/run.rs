@@ -49,9 +49,13 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
             () = stop.wait() => return stopped(done),
         };
         let description = described(&sandbox, &job.check)?;
+        // Of a check that could not be loaded, the log had that once, and not once for each job.
+        let said = sandbox.is_broken(&job.check);
         // On a thread of its own: where nobody reads, a write waits, and neither the other checks nor SIGTERM may.
         let mut writing = task::spawn_blocking(move || {
-            log_failure(&job, &report);
+            if !said {
+                log_failure(&job, &report);
+            }
             let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
             print(&format!("{}\n", line::line(&job, &description, &report, &alarm, round.unix_ns)))
         });

@@ -39,13 +39,13 @@ fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler(None))
 }
 
-/// Loads a component's file.
+/// Loads a component's file; gives its digest, too.
 pub(super) async fn file(
     engine: &Engine,
     path: &Path,
     sha256: Option<&str>,
     cache: Result<&Cache, &CacheError>,
-) -> Result<Component, LoadError> {
+) -> Result<(Component, String), LoadError> {
     let read = component::read(path).map_err(LoadError::Unreadable)?;
     if read.wasm.len() > limits::COMPONENT_BYTES {
         return Err(LoadError::Size);
@@ -56,9 +56,10 @@ pub(super) async fn file(
     if let Ok(cache) = cache
         && let Some(component) = cache.load(engine, &read.sha256)
     {
-        return Ok(component);
+        return Ok((component, read.sha256));
     }
-    anew(engine, path, read, cache).await
+    let sha256 = read.sha256.clone();
+    Ok((anew(engine, path, read, cache).await?, sha256))
 }
 
 #[cfg(not(feature = "compiler"))]

@@ -63,7 +63,9 @@ impl fmt::Display for Contradiction {
                 write!(f, "field `{name}` is reported but not announced, or reported twice")
             }
             Self::Kind(name) => write!(f, "field `{name}` is not of the announced kind"),
-            Self::Measurement(name) => write!(f, "measurement `{name}` is not the check's to write"),
+            Self::Measurement(name) => {
+                write!(f, "measurement `{name}` belongs to another check or to the host")
+            }
         }
     }
 }

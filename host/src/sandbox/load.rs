@@ -168,17 +168,17 @@ pub(super) async fn check(
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
     let mut linker = Linker::new(engine);
     Checker::add_to_linker::<State, HasState>(&mut linker, |state| state).map_err(broken)?;
-    match origin {
+    match &origin {
         // Its language's library links what it never calls.
         Origin::BuiltIn => linker.define_unknown_imports_as_traps(component).map_err(broken)?,
-        Origin::File => wasi::link(&mut linker).map_err(broken)?,
+        Origin::File(_) => wasi::link(&mut linker).map_err(broken)?,
     }
     let pre = CheckerPre::new(linker.instantiate_pre(component).map_err(broken)?).map_err(broken)?;
     let description = describe(engine, name, &pre, &limits).await?;
-    if origin == Origin::File && describe(engine, name, &pre, &limits).await? != description {
+    if origin != Origin::BuiltIn && describe(engine, name, &pre, &limits).await? != description {
         return Err(LoadError::Changing);
     }
-    Ok(Check { pre, description: Arc::new(description), imports, limits })
+    Ok(Check { origin, pre, description: Arc::new(description), imports, limits })
 }
 
 async fn describe(
