@@ -17,7 +17,7 @@ mod wasi;
 use std::{
     collections::BTreeMap,
     fmt,
-    path::Path,
+    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -32,6 +32,7 @@ pub(crate) use load::IMPORTS;
 pub use load::LoadError;
 use log::Log;
 use state::{Flood, State};
+use tokio::task;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::{
@@ -55,6 +56,19 @@ enum Origin {
     BuiltIn,
     /// A file with this digest.
     File(String),
+}
+
+/// A check's file, and how it may run.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// By which jobs call it.
+    pub name: String,
+    /// Of the component.
+    pub path: PathBuf,
+    /// The component's digest, where only one will do.
+    pub sha256: Option<String>,
+    /// What each run may use up.
+    pub limits: Limits,
 }
 
 /// One usable check.
@@ -82,24 +96,34 @@ impl Sandbox {
             .map_err(|error| LoadError::Engine(chain(&error)))?;
         tick(&engine);
         let component = compile::builtin(&engine, SMTP_COMPILED, SMTP_WASM)?;
-        let mut sandbox =
-            Self { engine, crowd: Crowd::default(), checks: BTreeMap::new(), broken: BTreeMap::new() };
-        sandbox.add(SMTP, &component, Origin::BuiltIn, Limits::default()).await?;
-        Ok(sandbox)
+        let crowd = Crowd::default();
+        let smtp = load::check(&engine, &crowd, SMTP, &component, Origin::BuiltIn, Limits::default()).await?;
+        let checks = BTreeMap::from([(SMTP.to_owned(), smtp)]);
+        Ok(Self { engine, crowd, checks, broken: BTreeMap::new() })
     }
 
-    /// Loads a component's file under `name`: the one with this digest, where one is given. Without a cache it is compiled
-    /// anew; without the feature `compiler` it must be in the cache.
+    /// Loads components' files, each under its name and all at once, so that none holds up the others; says of each, in their
+    /// order, whether it can be used. Without a cache they are compiled anew; without the feature `compiler` they must be in
+    /// the cache.
     pub async fn load(
         &mut self,
-        name: &str,
-        path: &Path,
-        sha256: Option<&str>,
-        limits: Limits,
-        cache: Result<&Cache, &CacheError>,
-    ) -> Result<(), LoadError> {
-        let (component, sha256) = compile::file(&self.engine, path, sha256, cache).await?;
-        self.add(name, &component, Origin::File(sha256), limits).await
+        sources: Vec<Source>,
+        cache: &Arc<Result<Cache, CacheError>>,
+    ) -> Vec<Result<(), LoadError>> {
+        let mut loading = Vec::new();
+        for source in sources {
+            let (engine, crowd, cache) = (self.engine.clone(), self.crowd.clone(), Arc::clone(cache));
+            let name = source.name.clone();
+            loading
+                .push((name, task::spawn(async move { load::file(&engine, &crowd, source, &cache).await })));
+        }
+        let mut loaded = Vec::new();
+        for (name, check) in loading {
+            let panicked = |error| Err(LoadError::Component(format!("the host failed over it: {error}")));
+            let check = check.await.unwrap_or_else(panicked);
+            loaded.push(check.and_then(|check| self.add(name, check)));
+        }
+        loaded
     }
 
     /// Every job of the check `name` reports that it could not be loaded.
@@ -133,14 +157,7 @@ impl Sandbox {
         self.checks.values().map(|check| Arc::clone(&check.description)).collect()
     }
 
-    async fn add(
-        &mut self,
-        name: &str,
-        component: &wasmtime::component::Component,
-        origin: Origin,
-        limits: Limits,
-    ) -> Result<(), LoadError> {
-        let check = load::check(&self.engine, name, component, origin, limits).await?;
+    fn add(&mut self, name: String, check: Check) -> Result<(), LoadError> {
         let measurement = &check.description.measurement;
         // A component may be declared more than once, with other limits; two write no measurement together.
         let taken =
@@ -148,7 +165,7 @@ impl Sandbox {
         if self.checks.values().any(taken) {
             return Err(LoadError::Description(Contradiction::Measurement(measurement.clone())));
         }
-        self.checks.insert(name.to_owned(), check);
+        self.checks.insert(name, check);
         Ok(())
     }
 

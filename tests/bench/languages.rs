@@ -22,6 +22,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use sonde_host::{
     config::{self, Known},
     report::Outcome,
-    sandbox::{Limits, Sandbox, cache::Cache},
+    sandbox::{Limits, Sandbox, Source, cache::Cache},
 };
 
 use support::{authors, succeed, with_path};
@@ -152,12 +153,13 @@ async fn in_process(config: &Path, name: &str) -> (Duration, Duration, Duration,
     let (mut load, mut wall, mut cpu, mut memory) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..RUNS {
         let draft = config::read(config).unwrap();
-        let cache = Cache::open(draft.cache_dir.clone()).unwrap();
+        let cache = Arc::new(Cache::open(draft.cache_dir.clone()));
         let declared = draft.checks[0].clone();
         let mut sandbox = Sandbox::new().await.unwrap();
         let began = Instant::now();
-        let sha256 = Some(&*declared.sha256);
-        sandbox.load(name, &declared.component, sha256, Limits::default(), Ok(&cache)).await.unwrap();
+        let (path, sha256) = (declared.component.clone(), Some(declared.sha256.clone()));
+        let source = Source { name: name.to_owned(), path, sha256, limits: Limits::default() };
+        assert!(sandbox.load(vec![source], &cache).await.iter().all(Result::is_ok));
         load.push(began.elapsed());
         let known = |name: &str| sandbox.description(name).map(Known::Usable);
         let jobs = draft.jobs(&known, &|_| Ok(())).unwrap().jobs;

@@ -15,7 +15,7 @@ use sonde_host::{
     job::{Job, Secret, TlsRules},
     line,
     report::{Outcome, Report},
-    sandbox::{Limits, LoadError, SMTP, Sandbox, cache::CacheError},
+    sandbox::{Limits, LoadError, SMTP, Sandbox, Source, cache::CacheError},
     schedule::{self, RoundTime},
 };
 
@@ -49,7 +49,8 @@ pub(crate) async fn load(
 ) -> Result<(), LoadError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), wasm).unwrap();
-    sandbox.load(name, file.path(), None, limits, Err(&CacheError::NoFolder)).await
+    let source = Source { name: name.to_owned(), path: file.path().to_owned(), sha256: None, limits };
+    sandbox.load(vec![source], &Arc::new(Err(CacheError::NoFolder))).await.pop().unwrap()
 }
 
 /// Accepts, reads nothing, says nothing, and closes after a while.

@@ -1,12 +1,12 @@
 //! A component's file, looked at before anyone trusts it: it describes itself in the sandbox, without any network.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use super::{Refusal, Tables, described, parameters, print, sandbox};
 use crate::{
     component, config, describe,
     sandbox::{
-        Limits, Sandbox,
+        Limits, Sandbox, Source,
         cache::{self, Cache},
     },
     text,
@@ -22,10 +22,13 @@ pub(super) async fn load(path: &Path) -> Result<(String, String, Sandbox), Refus
     let name = text::clean(&path.display().to_string());
     let read = component::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
     let mut sandbox = sandbox().await?;
-    let cache = Cache::open(cache::usual_folder());
+    let cache = Arc::new(Cache::open(cache::usual_folder()));
     // The digest: what is shown and what was read are one.
-    let loaded = sandbox.load(&name, path, Some(&read.sha256), Limits::default(), cache.as_ref()).await;
-    loaded.map_err(|error| format!("{name}: {error}"))?;
+    let sha256 = Some(read.sha256.clone());
+    let source = Source { name: name.clone(), path: path.to_owned(), sha256, limits: Limits::default() };
+    for loaded in sandbox.load(vec![source], &cache).await {
+        loaded.map_err(|error| format!("{name}: {error}"))?;
+    }
     Ok((name, read.sha256, sandbox))
 }
 

@@ -1,6 +1,6 @@
 //! A configuration and its checks: a file in; jobs, and a sandbox with everything that they call, out.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use super::{Refusal, sandbox};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     net,
     output::{self, Level},
     sandbox::{
-        LoadError, Sandbox,
+        LoadError, Sandbox, Source,
         cache::{self, Cache},
     },
 };
@@ -36,12 +36,10 @@ async fn load(
     let draft = config::read(path).map_err(|error| error.to_string())?;
     let mut sandbox = sandbox().await?;
     if !draft.checks.is_empty() {
-        let cache = Cache::open(draft.cache_dir.clone().or_else(cache::usual_folder));
-        for check in &draft.checks {
-            let (limits, sha256) = (check.limits.clone(), Some(&*check.sha256));
-            if let Err(error) =
-                sandbox.load(&check.name, &check.component, sha256, limits, cache.as_ref()).await
-            {
+        let cache = Arc::new(Cache::open(draft.cache_dir.clone().or_else(cache::usual_folder)));
+        let loaded = sandbox.load(draft.checks.iter().map(source).collect(), &cache).await;
+        for (check, loaded) in draft.checks.iter().zip(loaded) {
+            if let Err(error) = loaded {
                 failed(&mut sandbox, check, &error)?;
             }
         }
@@ -55,4 +53,13 @@ async fn load(
     };
     let config = draft.jobs(&describe, &net::check_tls_rules).map_err(|error| error.to_string())?;
     Ok((config, sandbox))
+}
+
+fn source(check: &Declared) -> Source {
+    Source {
+        name: check.name.clone(),
+        path: check.component.clone(),
+        sha256: Some(check.sha256.clone()),
+        limits: check.limits.clone(),
+    }
 }

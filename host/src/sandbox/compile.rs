@@ -5,6 +5,8 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+#[cfg(feature = "compiler")]
+use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Component};
 
 use super::{
@@ -44,7 +46,7 @@ pub(super) async fn file(
     engine: &Engine,
     path: &Path,
     sha256: Option<&str>,
-    cache: Result<&Cache, &CacheError>,
+    cache: &Result<Cache, CacheError>,
 ) -> Result<(Component, String), LoadError> {
     let read = component::read(path).map_err(LoadError::Unreadable)?;
     if read.wasm.len() > limits::COMPONENT_BYTES {
@@ -67,9 +69,9 @@ async fn anew(
     _engine: &Engine,
     _path: &Path,
     _read: component::File,
-    cache: Result<&Cache, &CacheError>,
+    cache: &Result<Cache, CacheError>,
 ) -> Result<Component, LoadError> {
-    Err(LoadError::NoCompiler(cache.err().map(ToString::to_string)))
+    Err(LoadError::NoCompiler(cache.as_ref().err().map(ToString::to_string)))
 }
 
 /// Compiles on a thread of its own; one that does not come to an end is left behind, and ends with the process.
@@ -78,7 +80,7 @@ async fn anew(
     engine: &Engine,
     path: &Path,
     read: component::File,
-    cache: Result<&Cache, &CacheError>,
+    cache: &Result<Cache, CacheError>,
 ) -> Result<Component, LoadError> {
     if let Err(error) = cache {
         output::log(Level::Warning, &format!("{error}: {} is compiled at every start", path.display()));
@@ -110,10 +112,15 @@ fn compiled(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
     unsafe { Component::deserialize(engine, code) }.map_err(|error| LoadError::Component(chain(&error)))
 }
 
+/// One component is compiled at a time, with all cores: each takes hundreds of megabytes.
+#[cfg(feature = "compiler")]
+static COMPILER: Semaphore = Semaphore::const_new(1);
+
 #[cfg(feature = "compiler")]
 async fn bounded<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
+    let _turn = COMPILER.acquire().await;
     match tokio::time::timeout(limits::COMPILE_TIME, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => done,
         Ok(Err(panicked)) => Err(LoadError::Component(format!("the compiler failed: {panicked}"))),

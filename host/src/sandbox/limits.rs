@@ -62,8 +62,11 @@ pub(crate) const CLOCK_STEP: Duration = Duration::from_micros(100);
 pub(crate) const COMPONENT_BYTES: usize = 64 << 20;
 /// Compiling one component; a language's runtime takes seconds.
 pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(2);
-/// Describing itself.
+/// Describing itself: there is nothing to wait for, but another check may be computing.
 pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
+/// Computing meanwhile; a language's runtime needs two milliseconds. All checks of a configuration describe themselves
+/// before its first round.
+pub(crate) const DESCRIBE_CPU_TIME: Duration = Duration::from_millis(200);
 
 /// Refuses growth past the limits, and remembers that it did: a check may hide the refusal behind a trap of its own.
 #[derive(Debug, Default)]

@@ -10,9 +10,10 @@ use wasmtime::{
 };
 
 use super::{
-    Check, Origin,
+    Check, Origin, Source,
     bindings::{Checker, CheckerPre},
-    chain,
+    cache::{Cache, CacheError},
+    chain, compile,
     convert::{self, Contradiction},
     cpu::Crowd,
     failure, limits,
@@ -156,9 +157,21 @@ fn imports(component: &Component, engine: &Engine) -> Result<Vec<String>, LoadEr
     Ok(imports)
 }
 
+/// Loads a component's file.
+pub(super) async fn file(
+    engine: &Engine,
+    crowd: &Crowd,
+    source: Source,
+    cache: &Result<Cache, CacheError>,
+) -> Result<Check, LoadError> {
+    let (component, sha256) = compile::file(engine, &source.path, source.sha256.as_deref(), cache).await?;
+    check(engine, crowd, &source.name, &component, Origin::File(sha256), source.limits).await
+}
+
 /// Links a component and lets it describe itself.
 pub(super) async fn check(
     engine: &Engine,
+    crowd: &Crowd,
     name: &str,
     component: &Component,
     origin: Origin,
@@ -174,8 +187,8 @@ pub(super) async fn check(
         Origin::File(_) => wasi::link(&mut linker).map_err(broken)?,
     }
     let pre = CheckerPre::new(linker.instantiate_pre(component).map_err(broken)?).map_err(broken)?;
-    let description = describe(engine, name, &pre, &limits).await?;
-    if origin != Origin::BuiltIn && describe(engine, name, &pre, &limits).await? != description {
+    let description = describe(engine, crowd, name, &pre, &limits).await?;
+    if origin != Origin::BuiltIn && describe(engine, crowd, name, &pre, &limits).await? != description {
         return Err(LoadError::Changing);
     }
     Ok(Check { origin, pre, description: Arc::new(description), imports, limits })
@@ -183,14 +196,16 @@ pub(super) async fn check(
 
 async fn describe(
     engine: &Engine,
+    crowd: &Crowd,
     name: &str,
     pre: &CheckerPre<State>,
     limits: &Limits,
 ) -> Result<Description, LoadError> {
     let log = Log::new(format!("check {name}"), Vec::new(), limits.log_lines);
-    let state = State::new(limits.clone(), Grant::none(), TlsRules::default(), Instant::now(), log);
+    let limits = Limits { cpu_time: limits.cpu_time.min(limits::DESCRIBE_CPU_TIME), ..limits.clone() };
+    let state = State::new(limits, Grant::none(), TlsRules::default(), Instant::now(), log);
     let meter = state.meter.clone();
-    let mut store = store(engine, state, &Crowd::default());
+    let mut store = store(engine, state, crowd);
     let described = meter.count(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_describe(&mut store).await
