@@ -1,27 +1,32 @@
 //! Puts a check through what it will meet: a loaded check and a job for it in, what came of every case out. In each the
 //! check must end in a report of its own, in time, with what it announced; what the sandbox had to end instead is a miss.
 
+mod cases;
 mod peer;
+mod table;
 
-use std::{collections::BTreeMap, fmt::Write as _, io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use self::peer::{Manner, Peer, Peers};
+use tokio::net::TcpStream;
+
+pub use self::table::table;
+use self::{
+    cases::{Conversation, misbehaving, odd_values, wrong_values},
+    peer::{Peer, Peers},
+};
 use crate::{
     config,
-    description::{Description, Parameter, ParameterKind},
+    description::{Description, ParameterKind},
     job::{Job, TlsRules, Verify},
     report::{Outcome, Report},
-    sandbox::{Limits, Sandbox},
+    sandbox::Sandbox,
     schedule::{self, RoundTime},
-    text,
 };
 
 /// Cases at once: most of them only wait.
 const AT_ONCE: usize = 16;
-/// Places in a conversation at which it is broken off.
-const PLACES: usize = 12;
-/// A text that is longer than anybody means.
-const LONG_TEXT_BYTES: usize = 16 << 10;
+/// What passes for a greeting, and for an answer, in many protocols.
+const READY: &[u8] = b"220 ready\r\n";
 /// Where every case runs.
 const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -59,18 +64,27 @@ pub enum ConformanceError {
     Parameters(config::ConfigError),
     /// A peer does not start.
     Peer(io::Error),
+    /// The real server is not there.
+    Server(String, u16, io::Error),
 }
 
 impl std::fmt::Display for ConformanceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Parameters(error) => write!(f, "{error} (parameters are given with -p KEY=VALUE)"),
+            Self::Server(host, port, error) => write!(f, "--against {host}:{port}: {error}"),
             Self::Peer(error) => write!(f, "a server for the test does not start on {HOST}: {error}"),
         }
     }
 }
 
 impl std::error::Error for ConformanceError {}
+
+impl From<config::ConfigError> for ConformanceError {
+    fn from(error: config::ConfigError) -> Self {
+        Self::Parameters(error)
+    }
+}
 
 impl From<io::Error> for ConformanceError {
     fn from(error: io::Error) -> Self {
@@ -87,70 +101,28 @@ enum Must {
     End(Outcome),
 }
 
+/// A run, and what it must come to.
+type Case = (Job, Must);
+
 /// Runs every case.
 pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError> {
     let mut peers = Peers::default();
-    let source = match &subject.against {
-        Some(server) => server.clone(),
-        None => (HOST.to_string(), peers.start(Peer::Talker(b"220 ready\r\n".to_vec()))?),
+    let conversation = if let Some((host, port)) = subject.against.clone() {
+        let reached = TcpStream::connect((host.as_str(), port)).await;
+        reached.map_err(|error| ConformanceError::Server(host.clone(), port, error))?;
+        Conversation::new((host, port), "the server")
+    } else {
+        let port = peers.start(Peer::Talker(READY.to_vec()))?;
+        Conversation::new((HOST.to_string(), port), "a server that says yes to everything")
     };
-    let said = if subject.against.is_some() { "the server" } else { "a server that says yes to everything" };
+    let mut verdicts = round(subject, vec![conversation.undisturbed(subject, &mut peers)?]).await;
+    let report = verdicts.first().and_then(|verdict| verdict.report.as_ref());
+    let undisturbed = report.map_or(Outcome::CheckError, Report::outcome);
 
-    let relay = |manner| Peer::Relay(source.clone(), manner);
-    let port = peers.start(relay(Manner::AsItIs))?;
-    let plain =
-        job(subject, &format!("{said}, as it is"), port, &[]).map_err(ConformanceError::Parameters)?;
-    let mut verdicts = round(subject, vec![(plain, Must::Report)]).await;
-    let undisturbed = verdicts
-        .first()
-        .and_then(|verdict| verdict.report.as_ref())
-        .map_or(Outcome::CheckError, Report::outcome);
-
-    let mut cases = Vec::new();
-    for (name, peer, must) in [
-        ("nobody listens", Peer::Absent, Must::Fail),
-        ("silent", Peer::Silent, Must::Report),
-        ("closes at once", Peer::Closing, Must::Report),
-        ("resets at once", Peer::Resetting, Must::Report),
-        ("garbage", Peer::Talker(peer::garbage()), Must::Report),
-        ("not UTF-8", Peer::Talker(b"\xff\xfe\xc3(\xed\xa0\x80\r\n".to_vec()), Must::Report),
-        ("lines of 64 KiB", Peer::Talker([&vec![b'x'; 64 << 10][..], b"\r\n"].concat()), Must::Report),
-        ("lines without end", Peer::Endless(b"250-and so on\r\n"), Must::Report),
-        ("a line without end", Peer::Endless(b"0123456789abcdef"), Must::Report),
-    ] {
-        let port = peers.start(peer)?;
-        cases.push((job(subject, name, port, &[]).map_err(ConformanceError::Parameters)?, must));
-    }
-    let places = peers.replies().min(PLACES);
-    let mut disturb = vec![(format!("{said}, a byte at a time"), Manner::ByteByByte, Must::End(undisturbed))];
-    for place in 0..places {
-        disturb.push((format!("{said}, stalls at read {}", place + 1), Manner::Stalls(place), Must::Report));
-        disturb.push((format!("{said}, closes at read {}", place + 1), Manner::Closes(place), Must::Report));
-        disturb.push((format!("{said}, resets at read {}", place + 1), Manner::Resets(place), Must::Report));
-    }
-    for (name, manner, must) in disturb {
-        let port = peers.start(relay(manner))?;
-        cases.push((job(subject, &name, port, &[]).map_err(ConformanceError::Parameters)?, must));
-    }
-
-    let port = peers.start(Peer::Talker(b"220 ready\r\n".to_vec()))?;
-    for parameter in subject.description.parameters.iter().filter(|own| own.kind != ParameterKind::Port) {
-        for (what, value) in odd_values(parameter) {
-            let name = format!("`{}` {what}", parameter.name);
-            // What the description rules out, or the host, never reaches the check.
-            if let Ok(job) = job(subject, &name, port, &[(&parameter.name, &value)]) {
-                cases.push((job, Must::Report));
-            }
-        }
-        for value in wrong_values(parameter) {
-            let accepted = job(subject, "", port, &[(&parameter.name, value)]).is_ok();
-            verdicts.push(Verdict {
-                case: format!("`{}` of another kind is refused", parameter.name),
-                report: None,
-                miss: accepted.then(|| format!("{value} was accepted")),
-            });
-        }
-    }
+    verdicts.extend(wrong_values(subject));
+    let mut cases = misbehaving(subject, &mut peers)?;
+    cases.extend(conversation.disturbed(subject, &mut peers, undisturbed)?);
+    cases.extend(odd_values(subject, &mut peers)?);
     verdicts.extend(round(subject, cases).await);
     Ok(verdicts)
 }
@@ -186,7 +158,7 @@ fn job(
     )
 }
 
-async fn round(subject: &Subject<'_>, cases: Vec<(Job, Must)>) -> Vec<Verdict> {
+async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
     let (jobs, musts): (Vec<Job>, Vec<Must>) = cases.into_iter().unzip();
     let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
     let mut came = BTreeMap::new();
@@ -220,93 +192,4 @@ fn miss(report: &Report, must: &Must) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// What the description allows and nobody means.
-fn odd_values(parameter: &Parameter) -> Vec<(&'static str, String)> {
-    match parameter.kind {
-        ParameterKind::Text | ParameterKind::Secret | ParameterKind::TextList => vec![
-            ("empty", String::new()),
-            ("with special characters", "é\u{202e}\t'\"\\%s{}$(x)<&>;|\u{10ffff}".to_owned()),
-            ("with line breaks", "a\r\n.\r\nb\0c".to_owned()),
-            ("very long", "x".repeat(LONG_TEXT_BYTES)),
-            ("very many", "x,".repeat(LONG_TEXT_BYTES / 2)),
-        ],
-        ParameterKind::Integer => {
-            vec![
-                ("least", i64::MIN.to_string()),
-                ("zero", "0".to_owned()),
-                ("greatest", i64::MAX.to_string()),
-            ]
-        }
-        ParameterKind::Number => {
-            vec![
-                ("least", "-1e308".to_owned()),
-                ("tiny", "5e-324".to_owned()),
-                ("greatest", "1e308".to_owned()),
-            ]
-        }
-        ParameterKind::Boolean => vec![("false", "false".to_owned()), ("true", "true".to_owned())],
-        ParameterKind::Port => Vec::new(),
-    }
-}
-
-/// What the description does not allow, as far as text can say it.
-fn wrong_values(parameter: &Parameter) -> Vec<&'static str> {
-    match parameter.kind {
-        ParameterKind::Integer | ParameterKind::Number | ParameterKind::Boolean => vec!["\"text\""],
-        ParameterKind::Text if !parameter.choices.is_empty() => vec!["no such choice"],
-        _ => Vec::new(),
-    }
-}
-
-/// A table of the verdicts, and of what the runs used up.
-#[must_use]
-pub fn table(verdicts: &[Verdict], limits: &Limits) -> String {
-    let width = verdicts.iter().map(|verdict| verdict.case.chars().count()).max().unwrap_or_default();
-    let mut text = format!("{:width$}  {:18}{:>10}{:>10}{:>10}\n", "case", "result", "time", "CPU", "memory");
-    let (mut cpu, mut memory) = (Duration::ZERO, 0);
-    for verdict in verdicts {
-        let _infallible = match &verdict.report {
-            Some(report) => {
-                cpu = cpu.max(report.used.cpu);
-                memory = memory.max(report.used.memory_bytes);
-                write!(
-                    text,
-                    "{:width$}  {:18}{:>7} ms{:>7.1} ms{:>6.1} MiB",
-                    verdict.case,
-                    report.outcome().name(),
-                    report.measured.total.unwrap_or_default().as_millis(),
-                    milliseconds(report.used.cpu),
-                    mebibytes(report.used.memory_bytes),
-                )
-            }
-            None => write!(text, "{:width$}  {:18}", verdict.case, "refused"),
-        };
-        if let Some(miss) = &verdict.miss {
-            let _infallible = write!(text, "  MISS {}", text::clean(miss));
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    let misses = verdicts.iter().filter(|verdict| verdict.miss.is_some()).count();
-    let _infallible = writeln!(
-        text,
-        "{} cases, {misses} missed; at most {:.1} ms of CPU (of {}) and {:.1} MiB (of {:.0})",
-        verdicts.len(),
-        milliseconds(cpu),
-        limits.cpu_time.as_millis(),
-        mebibytes(memory),
-        mebibytes(limits.memory_bytes),
-    );
-    text
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn mebibytes(bytes: usize) -> f64 {
-    bytes as f64 / 1_048_576.0
 }

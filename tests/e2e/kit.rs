@@ -194,6 +194,10 @@ fn what_cannot_be_tested_says_why() {
             "E! parameters.too: unknown key; did you mean `to`? (parameters are given with -p KEY=VALUE)\n",
         ),
         (&["test", "smtp", "--against", "localhost"], "E! --against: expected HOST:PORT\n"),
+        (
+            &["test", "smtp", "--against", "127.0.0.1:1"],
+            "E! --against 127.0.0.1:1: Connection refused (os error 111)\n",
+        ),
         (&["test", "smtp", "--timeout", "1"], "E! --timeout: a time such as "),
         (&["test", "./none.wasm"], "E! cannot read ./none.wasm: No such file or directory (os error 2)\n"),
     ] {

@@ -3,8 +3,8 @@
 wit_bindgen::generate!({ path: "wit", world: "checker" });
 
 use exports::sonde::check::check::{
-    Cause, Description, ErrorDescription, Failure, FailureKind, Field, FieldDescription, FieldKind, Guest, Job,
-    OwnFailure, Parameter, ParameterKind, Report, Value,
+    Cause, Description, ErrorDescription, Failure, FailureKind, Field, FieldDescription, FieldKind,
+    Guest, Job, OwnFailure, Parameter, ParameterKind, Report, Value,
 };
 use sonde::check::network::{Connection, Endpoint, Error, Instant};
 
@@ -29,7 +29,13 @@ fn parameter(name: &str, kind: ParameterKind, default: Option<&str>, doc: &str) 
 }
 
 fn field(name: &str, kind: FieldKind, unit: &str, doc: &str) -> FieldDescription {
-    FieldDescription { name: name.into(), kind, unit: unit.into(), doc: doc.into(), when_unreported: None }
+    FieldDescription {
+        name: name.into(),
+        kind,
+        unit: unit.into(),
+        doc: doc.into(),
+        when_unreported: None,
+    }
 }
 
 impl Guest for Check {
@@ -41,10 +47,20 @@ impl Guest for Check {
             doc: "Reads the first line that a server says.".into(),
             parameters: vec![
                 parameter("port", ParameterKind::Port, None, "TCP port."),
-                parameter("expect", ParameterKind::Text, Some("\"\""), "Text that the line must contain."),
+                parameter(
+                    "expect",
+                    ParameterKind::Text,
+                    Some("\"\""),
+                    "Text that the line must contain.",
+                ),
             ],
             fields: vec![
-                field("greeting_time_ms", FieldKind::Float, "ms", "From connected to the line's end."),
+                field(
+                    "greeting_time_ms",
+                    FieldKind::Float,
+                    "ms",
+                    "From connected to the line's end.",
+                ),
                 field("greeting", FieldKind::Text, "", "The line."),
             ],
             tags: Vec::new(),
@@ -57,25 +73,38 @@ impl Guest for Check {
     }
 
     fn run(job: Job) -> Report {
-        let parameters: serde_json::Value = serde_json::from_str(&job.parameters).unwrap_or_default();
+        let parameters: serde_json::Value =
+            serde_json::from_str(&job.parameters).unwrap_or_default();
         let expect = parameters["expect"].as_str().unwrap_or_default();
         let (line, elapsed_ns) = match first_line(&job.target) {
             Ok(read) => read,
             Err(Error { kind, text }) => {
                 return Report {
                     fields: Vec::new(),
-                    failure: Some(Failure { cause: Cause::Network(kind), text }),
+                    failure: Some(Failure {
+                        cause: Cause::Network(kind),
+                        text,
+                    }),
                 };
             }
         };
         let text = String::from_utf8_lossy(&line).trim().to_owned();
         let failure = (text.is_empty() || !text.contains(expect)).then(|| Failure {
-            cause: Cause::Judgement(OwnFailure { kind: FailureKind::StringMismatch, code: UNEXPECTED }),
+            cause: Cause::Judgement(OwnFailure {
+                kind: FailureKind::StringMismatch,
+                code: UNEXPECTED,
+            }),
             text: format!("expected {expect:?} in {text:?}"),
         });
         let fields = vec![
-            Field { name: "greeting_time_ms".into(), value: Value::Float(elapsed_ns as f64 / 1e6) },
-            Field { name: "greeting".into(), value: Value::Text(text) },
+            Field {
+                name: "greeting_time_ms".into(),
+                value: Value::Float(elapsed_ns as f64 / 1e6),
+            },
+            Field {
+                name: "greeting".into(),
+                value: Value::Text(text),
+            },
         ];
         Report { fields, failure }
     }

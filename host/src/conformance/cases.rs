@@ -1,0 +1,157 @@
+//! The cases: a subject in; jobs, each for a peer of its own, and what they must come to out.
+
+use super::{
+    Case, ConformanceError, Must, READY, Subject, Verdict, job,
+    peer::{self, Manner, Peer, Peers},
+};
+use crate::{
+    description::{Parameter, ParameterKind},
+    job::Job,
+    report::Outcome,
+};
+
+/// Places in a conversation at which it is broken off.
+const PLACES: usize = 12;
+/// A text that is longer than anybody means.
+const LONG_TEXT_BYTES: usize = 16 << 10;
+
+/// What a server of the check's own kind says, as far as there is one.
+pub(super) struct Conversation {
+    server: (String, u16),
+    /// By whom, for people.
+    said: &'static str,
+}
+
+impl Conversation {
+    pub(super) fn new(server: (String, u16), said: &'static str) -> Self {
+        Self { server, said }
+    }
+
+    fn relayed(
+        &self,
+        subject: &Subject<'_>,
+        peers: &mut Peers,
+        how: &str,
+        manner: Manner,
+    ) -> Result<Job, ConformanceError> {
+        let port = peers.start(Peer::Relay(self.server.clone(), manner))?;
+        Ok(job(subject, &format!("{}, {how}", self.said), port, &[])?)
+    }
+
+    pub(super) fn undisturbed(
+        &self,
+        subject: &Subject<'_>,
+        peers: &mut Peers,
+    ) -> Result<Case, ConformanceError> {
+        Ok((self.relayed(subject, peers, "as it is", Manner::AsItIs)?, Must::Report))
+    }
+
+    /// After the undisturbed one, which counts the replies.
+    pub(super) fn disturbed(
+        &self,
+        subject: &Subject<'_>,
+        peers: &mut Peers,
+        undisturbed: Outcome,
+    ) -> Result<Vec<Case>, ConformanceError> {
+        let whole = self.relayed(subject, peers, "a byte at a time", Manner::ByteByByte)?;
+        let mut cases = vec![(whole, Must::End(undisturbed))];
+        for place in 0..peers.replies().min(PLACES) {
+            for (what, manner) in [
+                ("stalls", Manner::Stalls(place)),
+                ("closes", Manner::Closes(place)),
+                ("resets", Manner::Resets(place)),
+            ] {
+                let how = format!("{what} at read {}", place + 1);
+                cases.push((self.relayed(subject, peers, &how, manner)?, Must::Report));
+            }
+        }
+        Ok(cases)
+    }
+}
+
+/// Servers of no kind at all.
+pub(super) fn misbehaving(subject: &Subject<'_>, peers: &mut Peers) -> Result<Vec<Case>, ConformanceError> {
+    let mut cases = Vec::new();
+    for (name, peer) in [
+        ("nobody listens", Peer::Absent),
+        ("silent", Peer::Silent),
+        ("closes at once", Peer::Closing),
+        ("resets at once", Peer::Resetting),
+        ("garbage", Peer::Talker(peer::garbage())),
+        ("not UTF-8", Peer::Talker(b"\xff\xfe\xc3(\xed\xa0\x80\r\n".to_vec())),
+        ("lines of 64 KiB", Peer::Talker([&vec![b'x'; 64 << 10][..], b"\r\n"].concat())),
+        ("lines without end", Peer::Endless(b"250-and so on\r\n")),
+        ("a line without end", Peer::Endless(b"0123456789abcdef")),
+    ] {
+        let must = if matches!(peer, Peer::Absent) { Must::Fail } else { Must::Report };
+        let port = peers.start(peer)?;
+        cases.push((job(subject, name, port, &[])?, must));
+    }
+    Ok(cases)
+}
+
+fn own_parameters<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Parameter> {
+    subject.description.parameters.iter().filter(|own| own.kind != ParameterKind::Port)
+}
+
+/// What the description allows and nobody means. What it rules out, or the host does, never reaches the check.
+pub(super) fn odd_values(subject: &Subject<'_>, peers: &mut Peers) -> Result<Vec<Case>, ConformanceError> {
+    let port = peers.start(Peer::Talker(READY.to_vec()))?;
+    let mut cases = Vec::new();
+    for parameter in own_parameters(subject) {
+        for (what, value) in odd(parameter.kind) {
+            let name = format!("`{}` {what}", parameter.name);
+            let job = job(subject, &name, port, &[(&parameter.name, &value)]);
+            cases.extend(job.ok().map(|job| (job, Must::Report)));
+        }
+    }
+    Ok(cases)
+}
+
+/// What the description does not allow, as far as text can say it: refused before it runs.
+pub(super) fn wrong_values(subject: &Subject<'_>) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for parameter in own_parameters(subject) {
+        let value = match parameter.kind {
+            ParameterKind::Integer | ParameterKind::Number | ParameterKind::Boolean => "\"text\"",
+            ParameterKind::Text if !parameter.choices.is_empty() => "no such choice",
+            _ => continue,
+        };
+        let accepted = job(subject, "", 1, &[(&parameter.name, value)]).is_ok();
+        verdicts.push(Verdict {
+            case: format!("`{}` of another kind is refused", parameter.name),
+            report: None,
+            miss: accepted.then(|| format!("{value} was accepted")),
+        });
+    }
+    verdicts
+}
+
+/// Values of a kind that nobody means.
+fn odd(kind: ParameterKind) -> Vec<(&'static str, String)> {
+    match kind {
+        ParameterKind::Text | ParameterKind::Secret | ParameterKind::TextList => vec![
+            ("empty", String::new()),
+            ("with special characters", "é\u{202e}\t'\"\\%s{}$(x)<&>;|\u{10ffff}".to_owned()),
+            ("with line breaks", "a\r\n.\r\nb\0c".to_owned()),
+            ("very long", "x".repeat(LONG_TEXT_BYTES)),
+            ("very many", "x,".repeat(LONG_TEXT_BYTES / 2)),
+        ],
+        ParameterKind::Integer => {
+            vec![
+                ("least", i64::MIN.to_string()),
+                ("zero", "0".to_owned()),
+                ("greatest", i64::MAX.to_string()),
+            ]
+        }
+        ParameterKind::Number => {
+            vec![
+                ("least", "-1e308".to_owned()),
+                ("tiny", "5e-324".to_owned()),
+                ("greatest", "1e308".to_owned()),
+            ]
+        }
+        ParameterKind::Boolean => vec![("false", "false".to_owned()), ("true", "true".to_owned())],
+        ParameterKind::Port => Vec::new(),
+    }
+}
