@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write,
+    os::fd::OwnedFd,
     sync::OnceLock,
 };
 
@@ -43,16 +44,17 @@ pub(crate) fn threads() -> u64 {
 /// One test of this binary at a time: each looks at the process as a whole.
 pub(crate) static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Standard error, from now on into a file.
+/// Standard error, into a file until this is dropped.
 pub(crate) struct Log {
     read_bytes: usize,
+    usual: OwnedFd,
 }
 
 impl Log {
     pub(crate) fn begin() -> Self {
-        let file = Self::file();
+        let (file, usual) = (Self::file(), nix::unistd::dup(std::io::stderr()).unwrap());
         nix::unistd::dup2_stderr(file.as_file()).unwrap();
-        Self { read_bytes: fs::read(file.path()).unwrap().len() }
+        Self { read_bytes: fs::read(file.path()).unwrap().len(), usual }
     }
 
     fn file() -> &'static NamedTempFile {
@@ -70,5 +72,11 @@ impl Log {
             assert!(prefixed && line.len() <= 2048 && !line.contains(char::is_control), "{line:?}");
         }
         new.lines().map(ToOwned::to_owned).collect()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        nix::unistd::dup2_stderr(&self.usual).unwrap();
     }
 }

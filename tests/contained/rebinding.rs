@@ -15,10 +15,10 @@ use crate::{
 
 #[test]
 fn a_name_that_changes_its_address_does_not_lead_past_the_grants() {
+    let _alone = ALONE.blocking_lock();
     if !nix::unistd::Uid::effective().is_root() {
         return skip("only root may give a process an /etc/hosts of its own");
     }
-    let _alone = ALONE.blocking_lock();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
