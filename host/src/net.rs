@@ -36,6 +36,12 @@ impl RunClock {
         Self { start: Instant::now() }
     }
 
+    /// Since then.
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        self.start.elapsed()
+    }
+
     fn at(self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.start)
     }

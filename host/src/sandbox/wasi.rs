@@ -1,25 +1,33 @@
 //! What language runtimes need to start: the interfaces of WASI 0.2, with nothing behind them. No environment, no files,
 //! no sockets, no name look-up; standard output and error go to the log, random bytes come in small portions, the clocks
-//! are coarse. Waiting in `wasi:io/poll` ends with the run's deadline as any other call.
+//! are coarse. A wait in `wasi:io/poll` ends at the run's deadline, as any other call.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use wasmtime::component::Linker;
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::{
+    HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait,
+    p2::{DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
+};
 
 use super::{
     limits::{CLOCK_STEP, RANDOM_BYTES},
     log::{Log, Stream},
-    state::State,
+    state::{HasState, State},
 };
 use crate::output::Level;
 
 /// Defines them all, in every 0.2 version.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    // Whose waits know no deadline.
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<State, HasState>(linker, |state| state)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// The context of one run.
@@ -29,8 +37,7 @@ pub(super) fn context(log: &Arc<Log>) -> WasiCtx {
         .stdout(stream(Level::Information))
         .stderr(stream(Level::Warning))
         .max_random_size(RANDOM_BYTES)
-        .monotonic_clock(Coarse(Instant::now()))
-        .wall_clock(Coarse(Instant::now()))
+        .wall_clock(Coarse)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
@@ -43,23 +50,52 @@ impl WasiView for State {
     }
 }
 
-/// A clock in steps; the monotonic one counts from the run's beginning.
-struct Coarse(Instant);
-
 fn coarse(time: Duration) -> Duration {
     let rest = time.as_nanos() % CLOCK_STEP.as_nanos();
     time.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or_default()))
 }
 
-impl HostMonotonicClock for Coarse {
-    fn resolution(&self) -> u64 {
-        u64::try_from(CLOCK_STEP.as_nanos()).unwrap_or_default()
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Counts from the run's beginning.
+impl monotonic_clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(nanoseconds(coarse(self.clock.elapsed())))
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(coarse(self.0.elapsed()).as_nanos()).unwrap_or(u64::MAX)
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(nanoseconds(CLOCK_STEP))
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let now = monotonic_clock::Host::now(self)?;
+        monotonic_clock::Host::subscribe_duration(self, when.saturating_sub(now))
+    }
+
+    fn subscribe_duration(&mut self, nanoseconds: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let now = Instant::now();
+        let wanted = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(self.deadline);
+        // Until then and no longer, so that the check can still report. One that goes on to wait is stopped soon.
+        let until = if now < self.deadline { wanted.min(self.deadline) } else { wanted };
+        let wake = self.table.push(Wake(until))?;
+        subscribe(&mut self.table, wake)
     }
 }
+
+/// Is ready from this moment on.
+struct Wake(Instant);
+
+#[async_trait]
+impl Pollable for Wake {
+    async fn ready(&mut self) {
+        tokio::time::sleep_until(self.0.into()).await;
+    }
+}
+
+/// The wall clock, in steps.
+struct Coarse;
 
 impl HostWallClock for Coarse {
     fn resolution(&self) -> Duration {

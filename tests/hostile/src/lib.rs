@@ -171,7 +171,16 @@ impl Guest for Component {
                 let silent = connection.read(u32::MAX, Some(u32::MAX)).unwrap_err();
                 report.failure = Some(Failure { cause: Cause::Network(silent.kind), text: silent.text });
             }
-            "wait" => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            "wait" => {
+                std::thread::sleep(std::time::Duration::from_secs(3600));
+                let late = connect(&job.target.host, job.target.port)
+                    .and_then(|silent| silent.read(1, None).map(drop));
+                let late = late.unwrap_err();
+                say(format!("{:?}", late.kind));
+            }
+            "wait-on" => loop {
+                std::thread::sleep(std::time::Duration::from_secs(3600));
+            },
             "exit" => std::process::exit(0),
             "fill" => {
                 let mut all = vec![0_u8; 32 << 20];
