@@ -1,7 +1,18 @@
 //! The only module that prints: metrics and what a person asked for on standard output, the log on standard error in the
 //! form that Telegraf understands, one line each.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::oneshot;
 
 use crate::text;
 
@@ -21,6 +32,11 @@ pub enum Level {
 /// The longest log line, its end not counted: Telegraf stops reading at 64 KiB.
 const LOG_BYTES: usize = 2048;
 
+/// How long a full standard error is waited for, in milliseconds: enough where somebody reads.
+const LOG_PATIENCE_MS: u8 = 50;
+/// Log lines that nobody read, and that are gone.
+static UNREAD: AtomicU32 = AtomicU32::new(0);
+
 /// Writes all of `text` at once and flushes: the agent must see whole lines as soon as they are there.
 pub fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -28,7 +44,35 @@ pub fn write(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Writes one line to the log. That nobody reads it is no reason to stop.
+/// Writes texts on a thread of its own, in their order: where nobody reads, a write waits, and nothing else may.
+pub struct Writer(mpsc::Sender<(String, oneshot::Sender<io::Result<()>>)>);
+
+impl Writer {
+    /// Starts the thread; it ends with this, or with the process.
+    #[must_use]
+    pub fn start() -> Self {
+        let (sender, texts) = mpsc::channel::<(String, oneshot::Sender<_>)>();
+        thread::spawn(move || {
+            for (text, done) in texts {
+                // Nobody may want to know any more.
+                drop(done.send(write(&text)));
+            }
+        });
+        Self(sender)
+    }
+
+    /// Hands over a text; says when and how it was written.
+    #[must_use]
+    pub fn write(&self, text: String) -> oneshot::Receiver<io::Result<()>> {
+        let (done, written) = oneshot::channel();
+        // A thread that is gone has dropped the other end, which says so.
+        drop(self.0.send((text, done)));
+        written
+    }
+}
+
+/// Writes one line to the log. That nobody reads it is no reason to stop: where there is no room for it, it is counted, and
+/// the next that finds room says how many are missing.
 pub fn log(level: Level, text: &str) {
     let prefix = match level {
         Level::Error => "E! ",
@@ -36,6 +80,32 @@ pub fn log(level: Level, text: &str) {
         Level::Information => "I! ",
         Level::Debug => "D! ",
     };
-    let line = format!("{prefix}{}\n", text::clean_to(text, LOG_BYTES - prefix.len()));
-    let _unread: Result<(), io::Error> = io::stderr().lock().write_all(line.as_bytes());
+    let mut line = format!("{prefix}{}\n", text::clean_to(text, LOG_BYTES - prefix.len()));
+    let mut stderr = io::stderr().lock();
+    let unread = UNREAD.load(Ordering::Relaxed);
+    // Who did not read a moment ago is not waited for again.
+    let patience = if unread == 0 { LOG_PATIENCE_MS } else { 0 };
+    let mut writable = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    // A pipe that is writable takes both lines: they are shorter than PIPE_BUF.
+    if poll(&mut writable, PollTimeout::from(patience)) == Ok(0) {
+        UNREAD.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    if unread > 0 {
+        UNREAD.fetch_sub(unread, Ordering::Relaxed);
+        line.insert_str(0, &format!("W! {unread} log lines are missing: nobody read them\n"));
+    }
+    let _unread: Result<(), io::Error> = stderr.write_all(line.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_says_so() {
+        let (sender, texts) = mpsc::channel();
+        drop(texts);
+        assert!(Writer(sender).write("x".to_owned()).await.is_err());
+    }
 }

@@ -5,8 +5,8 @@
 
 mod components;
 mod harms;
+mod names;
 mod process;
-mod rebinding;
 mod soak;
 #[path = "../e2e/support.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]

@@ -3,8 +3,9 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
-    process::{Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -131,7 +132,7 @@ fn a_secret_shows_in_no_output() {
 fn sigterm_ends_a_round_with_what_is_done_and_a_status_of_0() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let job = |name: &str, port| {
         format!(
             "[[job]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\ntimeout = \"60s\"\nparameters.port = {port}\n"
@@ -161,6 +162,73 @@ fn sigterm_ends_a_round_with_what_is_done_and_a_status_of_0() {
     );
 }
 
+/// How a process ends within a while; one that does not is killed.
+fn ended(child: &mut Child) -> Option<ExitStatus> {
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    None
+}
+
+#[test]
+fn every_line_comes_also_where_nobody_reads_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    // Their warnings are more than a pipe holds.
+    let hosts: Vec<_> = (0..2000).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
+    let port = free_port();
+    fs::write(&path, format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {port}\n"))
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut stdout, mut log) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let reading = thread::spawn(move || {
+        let mut lines = String::new();
+        stdout.read_to_string(&mut lines).unwrap();
+        lines
+    });
+    let ended = ended(&mut child);
+    assert_eq!(points(&reading.join().unwrap()).len(), 2000);
+    assert_eq!(ended.expect("it is stuck in its log").code(), Some(0));
+    let mut said = String::new();
+    log.read_to_string(&mut said).unwrap();
+    assert!(said.ends_with('\n') && said.lines().all(|line| line.starts_with("W! job many: ")), "{said}");
+}
+
+#[test]
+fn a_log_that_is_read_late_says_how_much_of_it_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let hosts: Vec<_> = (0..2000).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = format!(
+        "[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {}\n[[job]]\nname = \"silent\"\n\
+         host = \"127.0.0.1\"\ntimeout = \"5s\"\nparameters.port = {}\n",
+        free_port(),
+        silent.local_addr().unwrap().port()
+    );
+    fs::write(&path, config).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // All but the silent one are done.
+    thread::sleep(Duration::from_secs(3));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(ended(&mut child).unwrap().code(), Some(0));
+    let lines: Vec<&str> = said.lines().collect();
+    let [.., missing, last] = lines[..] else { panic!("{said}") };
+    assert!(last.starts_with("W! job silent: "), "{last}");
+    let many = lines.iter().filter(|line| line.starts_with("W! job many: ")).count();
+    assert_eq!(missing, format!("W! {} log lines are missing: nobody read them", 2000 - many));
+}
+
 #[test]
 fn sigterm_ends_a_round_whose_output_nobody_reads() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,15 +247,6 @@ fn sigterm_ends_a_round_whose_output_nobody_reads() {
     thread::sleep(Duration::from_secs(2));
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    let ended = loop {
-        match child.try_wait().unwrap() {
-            None if Instant::now() < until => thread::sleep(Duration::from_millis(50)),
-            ended => break ended,
-        }
-    };
-    if ended.is_none() {
-        child.kill().unwrap();
-    }
+    let ended = ended(&mut child);
     assert_eq!(ended.expect("it is stuck in its output").code(), Some(0));
 }

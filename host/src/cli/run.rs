@@ -1,18 +1,18 @@
 //! `sonde run`: a configuration in, one line for each of its jobs on standard output. SIGTERM ends it with what is done.
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    task, time,
+    time,
 };
 
-use super::{Refusal, described, load, print};
+use super::{Refusal, described, load};
 use crate::{
     alarm,
     job::Job,
     line,
-    output::{self, Level},
+    output::{self, Level, Writer},
     report::{Outcome, Report},
     schedule::{self, RoundTime},
     text,
@@ -31,6 +31,7 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
         signal: signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?,
         came: false,
     };
+    let writer = Writer::start();
     let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, round);
     // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
     let stopped = |done| {
@@ -51,14 +52,13 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
         let description = described(&sandbox, &job.check)?;
         // Of a check that could not be loaded, the log had that once, and not once for each job.
         let said = sandbox.is_broken(&job.check);
-        // On a thread of its own: where nobody reads, a write waits, and neither the other checks nor SIGTERM may.
-        let mut writing = task::spawn_blocking(move || {
-            if !said {
-                log_failure(&job, &report);
-            }
-            let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
-            print(&format!("{}\n", line::line(&job, &description, &report, &alarm, round.unix_ns)))
-        });
+        if !said {
+            log_failure(&job, &report);
+        }
+        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+        let line = line::line(&job, &description, &report, &alarm, round.unix_ns);
+        // Not on one of the runtime's threads, which may all be waiting for a silent name server.
+        let mut writing = writer.write(format!("{line}\n"));
         let written = tokio::select! {
             biased;
             written = &mut writing => written,
@@ -67,7 +67,8 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
                 Err(_unread) => return stopped(done),
             },
         };
-        written.map_err(|error| format!("writing a line: {error}"))??;
+        let written = written.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+        written.map_err(|error| format!("standard output: {error}"))?;
         done += 1;
     }
 }

@@ -1,17 +1,53 @@
-//! A name that leads to a granted address first and to another one then: decided at every connection, on every address.
+//! Names that lead to a granted address first and to another one then, and a name server that says nothing.
 
 use std::{
+    fmt::Write,
     fs,
-    net::TcpListener,
-    process::{Command, Stdio},
+    net::{TcpListener, UdpSocket},
+    path::Path,
+    process::{Command, Output, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
     process::ALONE,
     support::{hostile, points, skip, stderr, stdout},
 };
+
+/// Runs it in a folder, with a file there in the place of that of `/etc`.
+fn sonde_with(file: &str, folder: &Path, arguments: &str) -> Output {
+    let script =
+        format!("mount --bind {file} /etc/{file} && exec {} {arguments}", env!("CARGO_BIN_EXE_sonde"));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).current_dir(folder).stdin(Stdio::null());
+    command.env("XDG_CACHE_HOME", folder.join("cache")).output().unwrap()
+}
+
+/// Look-ups that nobody waits for any more still occupy the system's resolver: half a minute each.
+#[test]
+fn a_silent_name_server_holds_up_no_line() {
+    let _alone = ALONE.blocking_lock();
+    if !nix::unistd::Uid::effective().is_root() {
+        return skip("only root may give a process an /etc/resolv.conf of its own");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let _silent = UdpSocket::bind("127.0.0.53:53").unwrap();
+    let resolver = "nameserver 127.0.0.53\noptions timeout:30 attempts:1\n";
+    fs::write(folder.path().join("resolv.conf"), resolver).unwrap();
+    let mut config = "max_concurrent = 300\n".to_owned();
+    for number in 0..900 {
+        let job = format!("name = \"{number}\"\nhost = \"{number}.example.org\"\ntimeout = \"300ms\"");
+        writeln!(config, "[[job]]\n{job}").unwrap();
+    }
+    fs::write(folder.path().join("sonde.toml"), config).unwrap();
+    let began = Instant::now();
+    let ran = sonde_with("resolv.conf", folder.path(), "run --config sonde.toml");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let points = points(&stdout(&ran));
+    assert_eq!(points.len(), 900, "{}", stderr(&ran));
+    assert!(points.iter().all(|point| point.code("error_code") == 303));
+}
 
 #[test]
 fn a_name_that_changes_its_address_does_not_lead_past_the_grants() {
