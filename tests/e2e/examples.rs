@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant, SystemTime},
@@ -339,6 +339,32 @@ fn through_telegraf(config: &str, database: &Database) {
     for (measurement, count) in [("imap", 8), ("redis", 6), ("http", 6), ("smtp", 2)] {
         assert_eq!(database.read(measurement).1.len(), count, "{measurement} through Telegraf");
     }
+}
+
+/// As an agent does whose patience is shorter than the first compilation.
+#[test]
+fn sigterm_while_a_check_is_compiled_says_what_to_do() {
+    let Some(examples) = examples() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (path, cache) = (folder.path().join("sonde.toml"), folder.path().join("cache"));
+    let head = format!("cache_dir = '{}'\n", cache.display());
+    let job = "\n[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = 1\n";
+    fs::write(&path, head + &pinned(examples, "imap") + job).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !cache.join("key").exists() {
+        assert!(Instant::now() < until);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), String::new()), "{}", stderr(&output));
+    let said = "W! stopped by SIGTERM while checks were loaded: no job has a line; `sonde compile -c FILE` compiles them \
+                beforehand\n";
+    assert_eq!(stderr(&output), said);
 }
 
 /// Each against a server of its kind: it must report whatever happens, also in the middle of a conversation.

@@ -22,15 +22,24 @@ use crate::{
 const LAST_LINE: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
-    let (config, sandbox) = load::leniently(path).await?;
-    let sandbox = Arc::new(sandbox);
-    let round = RoundTime::now();
-    let jobs = config.jobs.len();
-    let mut done = 0;
     let mut stop = Stop {
         signal: signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?,
         came: false,
     };
+    let (config, sandbox) = tokio::select! {
+        biased;
+        loaded = load::leniently(path) => loaded?,
+        () = stop.wait() => {
+            let text = "stopped by SIGTERM while checks were loaded: no job has a line; `sonde compile -c FILE` compiles \
+                        them beforehand";
+            output::log(Level::Warning, text);
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let sandbox = Arc::new(sandbox);
+    let round = RoundTime::now();
+    let jobs = config.jobs.len();
+    let mut done = 0;
     let writer = Writer::start();
     let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, round);
     // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.

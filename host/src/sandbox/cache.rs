@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
+    time::Duration,
 };
 
 use nix::{fcntl::OFlag, unistd::geteuid};
@@ -25,6 +26,10 @@ use crate::output::{self, Level};
 const KEY_BYTES: usize = 32;
 /// Name of the key's file.
 const KEY_FILE: &str = "key";
+/// Beginning and end of the name of a file that is being written.
+const UNFINISHED: (char, &str) = ('.', ".new");
+/// After this time nobody writes it any more: its process was killed.
+const ABANDONED: Duration = Duration::from_hours(1);
 /// Bytes read at once to check a tag.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Bits of a mode that let others write.
@@ -103,7 +108,8 @@ fn write(
     parts: &[&[u8]],
     publish: impl Fn(&Path) -> io::Result<()>,
 ) -> Result<(), CacheError> {
-    let temporary = folder.join(format!(".{}.new", process::id()));
+    let (begin, end) = UNFINISHED;
+    let temporary = folder.join(format!("{begin}{}{end}", process::id()));
     let written = || {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
@@ -190,6 +196,7 @@ impl Cache {
 
     /// Keeps a component's code.
     pub fn store(&self, sha256: &str, code: &[u8]) -> Result<(), CacheError> {
+        self.sweep();
         let name = Self::name(sha256);
         let mut tag = hmac::Context::with_key(&self.key);
         tag.update(name.as_bytes());
@@ -198,11 +205,27 @@ impl Cache {
             fs::rename(temporary, self.folder.join(&name))
         })
     }
+
+    /// Removes what processes left that were killed while they wrote; what cannot be removed is in nobody's way.
+    fn sweep(&self) {
+        let (begin, end) = UNFINISHED;
+        for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let unfinished = |name: &str| name.starts_with(begin) && name.ends_with(end);
+            let age = file
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|at| at.elapsed().ok());
+            if file.file_name().to_str().is_some_and(unfinished) && age.is_some_and(|age| age > ABANDONED) {
+                let _gone: io::Result<()> = fs::remove_file(file.path());
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
 
     use super::*;
     use crate::sandbox::engine;
@@ -256,6 +279,18 @@ mod tests {
         assert!(matches!(cache.read(&engine, &Cache::name("aa")), Err(CacheError::Unsafe(_))));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(Cache::open(Some(folder.path().to_owned())), Err(CacheError::Unsafe(_))));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_another_writes_is_not() {
+        let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
+        let [left, written] = [".1.new", ".2.new"].map(|name| folder.path().join(name));
+        fs::write(&written, "x").unwrap();
+        fs::write(&left, "x").unwrap();
+        let long_ago = SystemTime::now() - ABANDONED - Duration::from_mins(1);
+        File::options().write(true).open(&left).unwrap().set_modified(long_ago).unwrap();
+        let (_, stored) = stored(folder.path(), &engine);
+        assert!(stored.exists() && written.exists() && !left.exists());
     }
 
     #[test]
