@@ -45,7 +45,7 @@ pub fn fields(job: &Job, report: &Report) -> Vec<(String, Value)> {
     }
     for (_, value) in &mut fields {
         if let Value::Text(text) = value {
-            *text = text::clean(&text::mask(text, &job.secrets));
+            *text = text::outgoing(text, &job.secrets, text::TEXT_BYTES);
         }
     }
     // An empty text says nothing.
@@ -237,7 +237,7 @@ mod tests {
             let point = points[0].as_ref().unwrap();
             prop_assert_eq!(point.timestamp, Some(7));
             prop_assert_eq!(point.series.measurement.as_str(), "smtp");
-            let expected = text::clean(&text::mask(&said, &job.secrets));
+            let expected = text::outgoing(&said, &job.secrets, text::TEXT_BYTES);
             let read = point.field_set.iter().find(|(key, _)| key.as_str() == "error");
             match read {
                 Some((_, FieldValue::String(read))) => prop_assert_eq!(read.as_str(), expected),

@@ -40,10 +40,15 @@ pub fn clean(text: &str) -> String {
     clean_to(text, TEXT_BYTES)
 }
 
+/// Without secrets, clean, at most `limit` bytes. In this order: a secret that was cut would not be found any more.
+#[must_use]
+pub fn outgoing(text: &str, secrets: &[Secret], limit: usize) -> String {
+    clean_to(&mask(text, secrets), limit)
+}
+
 /// Replaces every secret, as it is and in base64, by `***`. In base64 also where it stands inside a longer text, as in the
 /// answer of AUTH PLAIN: of the three ways in which it then falls on groups of three bytes, the whole groups.
-#[must_use]
-pub fn mask(text: &str, secrets: &[Secret]) -> String {
+fn mask(text: &str, secrets: &[Secret]) -> String {
     let mut masked = text.to_owned();
     for Secret(secret) in secrets.iter().filter(|secret| !secret.0.is_empty()) {
         let mut forms = vec![secret.clone(), clean(secret), BASE64_STANDARD.encode(secret.as_bytes())];
@@ -74,6 +79,15 @@ mod tests {
     fn a_long_text_is_cut_at_a_character() {
         assert_eq!(clean(&"é".repeat(200)).len(), 256);
         assert_eq!(clean(&format!("a{}", "é".repeat(200))).len(), 255);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_left_where_a_text_is_cut() {
+        let secrets = [Secret("hunter2".into())];
+        for length in 0..20 {
+            let text = outgoing(&format!("{}hunter2", "x".repeat(length)), &secrets, 10);
+            assert!(!text.contains('h') && text.len() <= 10, "{text}");
+        }
     }
 
     #[test]

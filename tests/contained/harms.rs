@@ -223,7 +223,8 @@ async fn alone_in_a_round(yard: &Yard, log: &mut Log, name: &str, check: &str) -
     assert!(grown < MEMORY_KIB, "{name} grew the process by {grown} KiB");
     let lines = log.lines();
     assert!(lines.len() <= LOG_LINES, "{name}: {lines:#?}");
-    assert!(!lines.iter().any(|line| line.contains(SECRET)), "{name}: {lines:#?}");
+    // Nor the beginning of it.
+    assert!(!lines.iter().any(|line| line.contains(&SECRET[..5])), "{name}: {lines:#?}");
     came.pop().unwrap()
 }
 

@@ -19,6 +19,8 @@ use crate::{
     text,
 };
 
+/// Bytes of a line on a stream that are looked at: far more than are shown, so that what is shown has no part of a secret.
+const LINE_BYTES: usize = 16 * LOG_BYTES;
 /// Bytes that a stream takes at once.
 const STREAM_BYTES: usize = 4096;
 
@@ -39,14 +41,18 @@ impl Log {
 
     pub(crate) fn write(&self, level: Level, message: &str) {
         if self.lines.fetch_add(1, Ordering::Relaxed) < self.allowed {
-            let cut: String = message.chars().take(LOG_BYTES).collect();
-            output::log(level, &format!("{}: {}", self.label, text::mask(&text::clean(&cut), &self.secrets)));
+            self.say(level, message);
         }
     }
 
-    /// Says what the host itself has to say about the run: not counted.
+    /// Says what the host itself has to say about the run: not counted. It may be the check's words all the same, such as a
+    /// host that it asked for.
     pub(crate) fn note(&self, message: &str) {
-        output::log(Level::Warning, &format!("{}: {message}", self.label));
+        self.say(Level::Warning, message);
+    }
+
+    fn say(&self, level: Level, message: &str) {
+        output::log(level, &format!("{}: {}", self.label, text::outgoing(message, &self.secrets, LOG_BYTES)));
     }
 
     /// Says at the end how many lines are missing.
@@ -99,7 +105,7 @@ impl StdoutStream for Stream {
 struct Lines {
     log: Arc<Log>,
     level: Level,
-    /// Of a line that has no end yet; no more than a log line shows.
+    /// Of a line that has no end yet.
     begun: Vec<u8>,
 }
 
@@ -129,7 +135,7 @@ impl OutputStream for Lines {
         for byte in bytes {
             if byte == b'\n' {
                 self.end_line();
-            } else if self.begun.len() < LOG_BYTES {
+            } else if self.begun.len() < LINE_BYTES {
                 self.begun.push(byte);
             }
         }

@@ -249,6 +249,13 @@ impl Guest for Component {
                 println!("{secret}");
                 eprintln!("<{secret}>");
                 log::write(log::Level::Error, &format!("it is {secret}"));
+                // Also where a line is cut, and where the host itself speaks of it.
+                for length in [240, 245, 250, 500, 505, 510] {
+                    let padding = "x".repeat(length);
+                    log::write(log::Level::Error, &format!("{padding}{secret}"));
+                    println!("{padding}{secret}");
+                }
+                drop(connect(secret, 25));
                 say(secret.into());
                 let cause = Cause::Judgement(OwnFailure { kind: FailureKind::Rejected, code: 1000 });
                 report.failure = Some(Failure { cause, text: format!("harm: {secret}") });
