@@ -17,6 +17,12 @@ fn is_hidden(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
+/// There are characters in it that [`clean`] would replace.
+#[must_use]
+pub fn has_hidden(text: &str) -> bool {
+    text.contains(is_hidden)
+}
+
 /// Control and format characters become spaces, runs of spaces one, none at the ends; at most `limit` bytes.
 #[must_use]
 pub fn clean_to(text: &str, limit: usize) -> String {

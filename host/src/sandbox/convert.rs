@@ -26,8 +26,10 @@ pub enum Contradiction {
     Duplicate(String),
     /// More of these than a person reads.
     Many(&'static str),
-    /// A default is not JSON.
+    /// A default is not JSON, or would colour a terminal.
     Default(String),
+    /// A default depends on a parameter that is not described.
+    Condition(String),
     /// Not exactly one parameter of kind `port`.
     Port,
     /// A tag shows a parameter that is not described.
@@ -53,7 +55,12 @@ impl fmt::Display for Contradiction {
             }
             Self::Duplicate(name) => write!(f, "`{name}` stands twice or belongs to the host"),
             Self::Many(what) => write!(f, "more than {MOST} {what}"),
-            Self::Default(name) => write!(f, "the default of parameter `{name}` is not JSON"),
+            Self::Default(name) => {
+                write!(f, "the default of parameter `{name}` is not JSON, or has control characters")
+            }
+            Self::Condition(name) => {
+                write!(f, "a default of parameter `{name}` depends on one that does not exist")
+            }
             Self::Port => f.write_str("there must be exactly one parameter of kind port"),
             Self::Tag(name) => write!(f, "tag `{name}` shows a parameter that is a secret or does not exist"),
             Self::Code(code) => {
@@ -116,6 +123,13 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     let mut parameters = Vec::new();
     for parameter in from.parameters {
         parameters.push(self::parameter(&parameter, &mut names)?);
+    }
+    let depends = |parameter: &&Parameter| {
+        let exists = |name: &str| names.iter().any(|known| known == name);
+        parameter.conditional_defaults.iter().any(|default| !exists(&default.parameter))
+    };
+    if let Some(parameter) = parameters.iter().find(depends) {
+        return Err(Contradiction::Condition(parameter.name.clone()));
     }
     if parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Port).count() != 1 {
         return Err(Contradiction::Port);
@@ -183,8 +197,12 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
     if from.choices.len() > MOST || from.conditional_defaults.len() > MOST {
         return Err(Contradiction::Many("choices or defaults of one parameter"));
     }
-    let json =
-        |text: &str| serde_json::from_str::<Json>(text).map_err(|_| Contradiction::Default(name.clone()));
+    let json = |text: &str| {
+        let value = serde_json::from_str::<Json>(text).ok();
+        // As it is shown: JSON escapes some of them and not others.
+        let value = value.filter(|value| !text::has_hidden(&value.to_string()));
+        value.ok_or_else(|| Contradiction::Default(name.clone()))
+    };
     let conditional_defaults = from
         .conditional_defaults
         .iter()

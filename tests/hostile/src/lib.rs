@@ -104,6 +104,14 @@ impl Guest for Component {
                 description.parameters[0].doc = "harm\n[[job]]\nname = \"forged\"".into();
                 description.parameters[0].required = true;
             }
+            "escape-in-a-default" => description.parameters[0].default = Some("\"\u{9b}31mharm\"".into()),
+            "escape-in-a-condition" => {
+                description.parameters[0].conditional_defaults.push(ConditionalDefault {
+                    parameter: "\x1b[31mharm".into(),
+                    equals: "1".into(),
+                    default: "\"x\"".into(),
+                })
+            }
             "measurement-smtp" => description.measurement = "smtp".into(),
             "measurement-sonde" => description.measurement = "sonde".into(),
             "measurement-line" => description.measurement = "a b=1\nsmtp".into(),
