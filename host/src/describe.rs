@@ -123,12 +123,12 @@ pub fn markdown(check: &Description) -> String {
         let choices = if parameter.choices.is_empty() {
             parameter_kind(parameter.kind).to_owned()
         } else {
-            parameter.choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")
+            cell(&parameter.choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", "))
         };
         row(format!(
             "| `{}` | {choices} | {} | {} |",
             parameter.name,
-            default(parameter),
+            cell(&default(parameter)),
             cell(&parameter.doc)
         ));
     }

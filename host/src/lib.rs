@@ -5,7 +5,6 @@
 pub mod alarm;
 pub mod catalogue;
 pub mod cli;
-pub mod component;
 pub mod config;
 pub mod conformance;
 pub mod demo;

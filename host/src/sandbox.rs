@@ -144,6 +144,15 @@ impl Sandbox {
         self.checks.get(name).map(|check| &*check.imports).unwrap_or_default()
     }
 
+    /// The digest of the component of the check `name`; none: it is built in, or there is none.
+    #[must_use]
+    pub fn sha256(&self, name: &str) -> Option<&str> {
+        match &self.checks.get(name)?.origin {
+            Origin::BuiltIn => None,
+            Origin::File(sha256) => Some(sha256),
+        }
+    }
+
     /// What the check `name` tells about itself.
     #[must_use]
     pub fn description(&self, name: &str) -> Option<Arc<Description>> {

@@ -199,7 +199,10 @@ fn what_cannot_be_tested_says_why() {
             "E! --against 127.0.0.1:1: Connection refused (os error 111)\n",
         ),
         (&["test", "smtp", "--timeout", "1"], "E! --timeout: a time such as "),
-        (&["test", "./none.wasm"], "E! cannot read ./none.wasm: No such file or directory (os error 2)\n"),
+        (
+            &["test", "./none.wasm"],
+            "E! ./none.wasm: the component cannot be read: No such file or directory (os error 2)\n",
+        ),
     ] {
         let said = refused(arguments);
         assert!(said.starts_with(expected), "{arguments:?}: {said}");

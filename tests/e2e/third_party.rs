@@ -71,7 +71,10 @@ fn a_file_that_is_no_check_is_refused_by_name() {
         assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
     }
     let output = sonde(&["pin", "/nowhere.wasm"]);
-    assert_eq!(stderr(&output), "E! cannot read /nowhere.wasm: No such file or directory (os error 2)\n");
+    assert_eq!(
+        stderr(&output),
+        "E! /nowhere.wasm: the component cannot be read: No such file or directory (os error 2)\n"
+    );
 }
 
 #[test]
@@ -89,6 +92,29 @@ fn an_authors_words_neither_colour_a_terminal_nor_forge_a_line() {
         // The pinned job's own.
         assert_eq!(lines.count(), usize::from(arguments[0] == "pin"), "{text}");
     }
+}
+
+#[test]
+fn a_pinned_path_is_the_files_own_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a  \"quoted\" name").join("x".repeat(250));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("h.wasm"), hostile("honest")).unwrap();
+    let pinned = stdout(&sonde(&["pin", deep.join("h.wasm").to_str().unwrap(), "--host", "127.0.0.1"]));
+    let config = folder.path().join("sonde.toml");
+    fs::write(&config, pinned).unwrap();
+    let output = sonde(&["config", "check", config.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn a_pipe_in_a_components_place_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.wasm");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let output = sonde(&["describe", pipe.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).ends_with(": the component cannot be read: not a regular file\n"), "{output:?}");
 }
 
 #[test]

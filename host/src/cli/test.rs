@@ -29,8 +29,7 @@ pub(super) struct TestArguments {
 
 pub(super) async fn test(arguments: TestArguments) -> Result<ExitCode, Refusal> {
     let (name, sandbox) = if component::is_file(&arguments.check) {
-        let (name, _, sandbox) = component::load(&PathBuf::from(&arguments.check)).await?;
-        (name, sandbox)
+        component::load(&PathBuf::from(&arguments.check)).await?
     } else {
         (arguments.check.clone(), sandbox().await?)
     };

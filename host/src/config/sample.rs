@@ -113,7 +113,10 @@ pub fn pinned(
                 "0".to_owned()
             }
         };
-        let _infallible = writeln!(text, "# {}\n{} = {value}", parameter.doc, parameter.name);
+        if !parameter.doc.is_empty() {
+            let _infallible = writeln!(text, "# {}", parameter.doc);
+        }
+        let _infallible = writeln!(text, "{} = {value}", parameter.name);
     }
     Ok(text)
 }

@@ -3,8 +3,14 @@
 
 #[cfg(feature = "compiler")]
 use std::io::IsTerminal;
-use std::path::Path;
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
+use ring::digest::{SHA256, digest};
 #[cfg(feature = "compiler")]
 use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Component};
@@ -14,10 +20,7 @@ use super::{
     chain, limits,
     load::LoadError,
 };
-use crate::{
-    component,
-    output::{self, Level},
-};
+use crate::output::{self, Level};
 
 /// Loads code compiled with the binary; where it does not fit this machine, compiles its source.
 #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
@@ -41,6 +44,28 @@ fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler(None))
 }
 
+/// What a file holds: of a larger file than the sandbox takes, enough to see that.
+struct File {
+    wasm: Vec<u8>,
+    /// SHA-256 of it, in lower-case hexadecimal digits.
+    sha256: String,
+}
+
+/// Reads a file once: what is digested is what runs.
+fn read(path: &Path) -> io::Result<File> {
+    // Opening a pipe would wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut wasm = Vec::new();
+    fs::File::open(path)?.take(limits::COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
+    let mut sha256 = String::new();
+    for byte in digest(&SHA256, &wasm).as_ref() {
+        let _infallible = write!(sha256, "{byte:02x}");
+    }
+    Ok(File { wasm, sha256 })
+}
+
 /// Loads a component's file; gives its digest, too.
 pub(super) async fn file(
     engine: &Engine,
@@ -48,7 +73,7 @@ pub(super) async fn file(
     sha256: Option<&str>,
     cache: &Result<Cache, CacheError>,
 ) -> Result<(Component, String), LoadError> {
-    let read = component::read(path).map_err(LoadError::Unreadable)?;
+    let read = read(path).map_err(LoadError::Unreadable)?;
     if read.wasm.len() > limits::COMPONENT_BYTES {
         return Err(LoadError::Size);
     }
@@ -69,7 +94,7 @@ pub(super) async fn file(
 async fn anew(
     _engine: &Engine,
     _path: &Path,
-    _read: component::File,
+    _read: File,
     cache: &Result<Cache, CacheError>,
 ) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler(cache.as_ref().err().map(ToString::to_string)))
@@ -80,13 +105,13 @@ async fn anew(
 async fn anew(
     engine: &Engine,
     path: &Path,
-    read: component::File,
+    read: File,
     cache: &Result<Cache, CacheError>,
 ) -> Result<Component, LoadError> {
     if let Err(error) = cache {
         output::log(Level::Warning, &format!("{error}: {} is compiled at every start", path.display()));
     }
-    if std::io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         let text = format!("compiling {} ({} KiB), once", path.display(), read.wasm.len() >> 10);
         output::log(Level::Information, &text);
     }
