@@ -2,9 +2,11 @@
 //! Redis, nginx and Postfix, into InfluxDB, and through Telegraf where there is one.
 
 use std::{
-    env, fs,
-    io::{Read, Write},
-    net::TcpStream,
+    env,
+    fmt::Write as _,
+    fs,
+    io::{Read, Write as _},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -392,6 +394,89 @@ fn the_examples_pass_the_test_that_authors_run() {
             real.iter().find(|line| line.contains(case)).is_some_and(|line| line.contains(" success "))
         });
         assert!(undisturbed == [true, true] && real.len() >= 5, "{table}");
+    }
+}
+
+/// Says the first at once, each of the others in answer to what it is told, and closes; gives its port.
+fn scripted(replies: Vec<String>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for (place, reply) in replies.iter().enumerate() {
+            if place > 0 && stream.read(&mut [0; 4096]).unwrap_or_default() == 0 {
+                return;
+            }
+            stream.write_all(reply.as_bytes()).unwrap();
+        }
+    });
+    port
+}
+
+/// Servers of their own kind that lie: numbers that are none, parts that are missing, dates that do not exist.
+#[test]
+fn the_examples_report_whatever_a_server_of_their_kind_says() {
+    let Some(examples) = examples() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = format!("cache_dir = '{}'\n", folder.path().join("cache").display());
+    for name in ["imap", "redis", "http"] {
+        config += &pinned(examples, name);
+        config.push('\n');
+    }
+    let mut count = 0;
+    let mut job = |check: &str, parameters: &str, replies: Vec<String>| {
+        count += 1;
+        write!(
+            config,
+            "[[job]]\nname = \"{check}-{count}\"\ncheck = \"{check}\"\nhost = \"127.0.0.1\"\ntimeout = \"3s\"\n\
+             [job.parameters]\nport = {}\n{parameters}\n",
+            scripted(replies)
+        )
+        .unwrap();
+    };
+    for info in [
+        "slave0",
+        "role:master\r\nslave0:\r\nslave1:offset\r\nslave2:offset=x,lag=-1",
+        "role",
+        "role:slave\r\nmaster_last_io_seconds_ago:-1",
+        "used_memory:99999999999999999999\r\nconnected_clients:1e3\r\nmaxmemory:",
+        "\r\n::\r\n:x\r\nslave0:offset=1=2,lag=,,",
+        "",
+    ] {
+        let info = format!("${}\r\n{info}\r\n", info.len());
+        job("redis", "", vec![String::new(), "+PONG\r\n".into(), info]);
+    }
+    for reply in ["$-1\r\n", "$999999999\r\n", "*1\r\n", "$\r\n", "\r\n", "-\r\n", "+\r\n"] {
+        job("redis", "", vec![String::new(), "+PONG\r\n".into(), reply.into()]);
+    }
+    let login = "username = \"u\"\npassword = \"p\"\nallow_plaintext_auth = true";
+    for (exists, fetched) in [
+        ("99999999999999999999999", "* 1 FETCH (INTERNALDATE \"32-Foo-2026 99:99:99 +9999\")"),
+        ("\u{b2}", ""),
+        ("1", "* 1 FETCH (INTERNALDATE \"01-Jan-0001 00:00:00 +0000\")"),
+        ("1", "* 1 FETCH (INTERNALDATE \"31-Dec-9999 23:59:59 -2359\")"),
+        ("1", "* 1 FETCH (INTERNALDATE \""),
+        ("-1", "*"),
+    ] {
+        let ok = |number: u8, untagged: &str| format!("{untagged}\r\na{number} OK\r\n");
+        let exists = format!("* {exists} EXISTS");
+        let untagged = ["* CAPABILITY", "* x", &exists, fetched];
+        let replies = untagged.into_iter().zip(1..).map(|(text, number)| ok(number, text));
+        job("imap", login, std::iter::once("* OK\r\n".to_owned()).chain(replies).collect());
+    }
+    for reply in
+        ["HTTP/1.1 \r\n\r\n", "HTTP/1.1 2\u{e9}0\r\n\r\n", "HTTP/1.1 999999\r\n\r\n", "HTTP/1.", "\r\n\r\n"]
+    {
+        job("http", "", vec![String::new(), reply.into()]);
+    }
+    let path = folder.path().join("sonde.toml");
+    fs::write(&path, &config).unwrap();
+    let output = sonde(&["run", "--config", path.to_str().unwrap()]);
+    let points = points(&stdout(&output));
+    assert_eq!(points.len(), count, "{}", stderr(&output));
+    for point in points {
+        assert_ne!(point.tags["result"], "check_error", "{point:?}\n{}", stderr(&output));
+        assert_ne!(point.tags["result"], "timeout", "{point:?}");
     }
 }
 

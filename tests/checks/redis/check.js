@@ -88,7 +88,7 @@ function look(job, fields) {
     return;
   }
   const replicas = [...info].filter(([name]) => /^slave\d+$/.test(name))
-    .map(([, facts]) => new Map(facts.split(',').map((fact) => fact.split('='))));
+    .map(([, facts]) => new Map((facts ?? '').split(',').map((fact) => fact.split('='))));
   const most = (values) => String(values.reduce((most, value) => (value > most ? value : most), 0));
   if (replicas.length > 0) {
     integer('replication_lag_s', most(replicas.map((replica) => Number(replica.get('lag')))));
