@@ -18,12 +18,10 @@ use std::{
     env,
     fmt::{self, Write as _},
     fs,
-    io::{Read, Write as _},
-    net::TcpListener,
+    io::Read,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -34,7 +32,7 @@ use sonde_host::{
     sandbox::{Limits, Sandbox, Source, cache::Cache},
 };
 
-use support::{authors, succeed, with_path};
+use support::{authors, greeter, succeed, with_path};
 
 const SONDE: &str = env!("CARGO_BIN_EXE_sonde");
 /// Checks at once.
@@ -105,18 +103,6 @@ fn measure(command: &[String]) -> ExitCode {
 fn median(mut costs: Vec<Cost>) -> Cost {
     costs.sort_by_key(|cost| cost.cpu);
     costs[costs.len() / 2]
-}
-
-/// A server that greets; gives its port.
-fn greeter() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            drop(stream.and_then(|mut stream| stream.write_all(b"220 ready\r\n")));
-        }
-    });
-    port
 }
 
 /// Begins a project with `sonde new` and builds it; the component.
@@ -230,7 +216,7 @@ fn main() -> ExitCode {
     let Some(tools) = authors() else { return ExitCode::FAILURE };
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let port = greeter().to_string();
+    let port = greeter("220 ready").to_string();
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench");
     for (language, script) in LANGUAGES {
         let component = build(language, &tools, folder.path());

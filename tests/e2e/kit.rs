@@ -2,8 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
-    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -11,20 +9,7 @@ use std::{
 
 use sonde_host::demo::server::{PASSWORD, RECIPIENT, Server, USERNAME};
 
-use crate::support::{authors, hostile, points, root, sonde, stderr, stdout, with_path};
-
-/// A server that greets; gives its port.
-fn greeter() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            // The other side may have left.
-            drop(stream.and_then(|mut stream| stream.write_all(b"220 mail.test.example ready\r\n")));
-        }
-    });
-    port
-}
+use crate::support::{authors, greeter, hostile, points, root, sonde, stderr, stdout, with_path};
 
 /// The commands of a README, in order.
 fn commands(readme: &str) -> String {
@@ -60,7 +45,7 @@ fn a_new_project_becomes_a_line_by_its_own_readme(language: &str) {
     if authors().is_none() {
         return;
     }
-    let (folder, port) = (tempfile::tempdir().unwrap(), greeter());
+    let (folder, port) = (tempfile::tempdir().unwrap(), greeter("220 mail.test.example ready"));
     follow(&format!("sonde new hello --language {language}"), folder.path(), port);
     let project = folder.path().join("hello");
     let printed = follow(&commands(&fs::read_to_string(project.join("README.md")).unwrap()), &project, port);
@@ -88,7 +73,7 @@ fn the_guide_beside_the_interface_leads_to_a_line() {
     if authors().is_none() {
         return;
     }
-    let (folder, port) = (tempfile::tempdir().unwrap(), greeter());
+    let (folder, port) = (tempfile::tempdir().unwrap(), greeter("220 mail.test.example ready"));
     let guide = fs::read_to_string(root().join("wit/README.md")).unwrap();
     let commands = commands(&guide);
     let (to_the_line, wit) = commands.split_once("sonde wit").unwrap();
@@ -154,9 +139,10 @@ fn the_built_in_probe_passes_the_test_that_authors_run() {
         }
         assert!(table.contains("\nthe server, stalls at read 3 "), "{table}");
     }
-    // Also without a server of its kind.
+    // Also without a server of its kind, and in every mode.
     let output = sonde(&["test", "smtp"]);
     assert!(output.status.success(), "{}", stdout(&output));
+    assert!(stdout(&output).contains("\n`connection` is starttls "), "{}", stdout(&output));
 }
 
 #[test]

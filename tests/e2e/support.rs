@@ -203,6 +203,19 @@ pub(crate) fn say_skipped(reason: &str) {
     std::io::stderr().lock().write_all(format!("skipped: {reason}\n").as_bytes()).unwrap();
 }
 
+/// A server that says a line and closes; gives its port.
+pub(crate) fn greeter(line: &'static str) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // The other side may have left.
+            drop(stream.and_then(|mut stream| stream.write_all(format!("{line}\r\n").as_bytes())));
+        }
+    });
+    port
+}
+
 /// A server that ends with its test.
 pub(crate) struct Server(pub(crate) Child);
 

@@ -1,5 +1,7 @@
 //! The cases: a subject in; jobs, each for a peer of its own, and what they must come to out.
 
+use std::collections::BTreeSet;
+
 use super::{
     Case, ConformanceError, Must, READY, Subject, Verdict, job,
     peer::{self, Manner, Peer, Peers},
@@ -94,12 +96,15 @@ fn own_parameters<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Para
     subject.description.parameters.iter().filter(|own| own.kind != ParameterKind::Port)
 }
 
-/// What the description allows and nobody means. What it rules out, or the host does, never reaches the check.
+/// What the description allows: every choice, and what nobody means. What it rules out, or the host does, never reaches the check.
 pub(super) fn odd_values(subject: &Subject<'_>, peers: &mut Peers) -> Result<Vec<Case>, ConformanceError> {
     let port = peers.start(Peer::Talker(READY.to_vec()))?;
     let mut cases = Vec::new();
     for parameter in own_parameters(subject) {
-        for (what, value) in odd(parameter.kind) {
+        let odd = odd(parameter.kind).into_iter().map(|(what, value)| (what.to_owned(), value));
+        let choices: BTreeSet<&String> = parameter.choices.iter().collect();
+        let choices = choices.into_iter().map(|choice| (format!("is {choice}"), choice.clone()));
+        for (what, value) in odd.chain(choices) {
             let name = format!("`{}` {what}", parameter.name);
             let job = job(subject, &name, port, &[(&parameter.name, &value)]);
             cases.extend(job.ok().map(|job| (job, Must::Report)));
