@@ -113,6 +113,11 @@ pub async fn connect(
             format!("connect to {host}:{port}: the job does not grant it"),
         ));
     }
+    // A look-up cannot be called back: one that nobody waits for would still keep a thread of the resolver's.
+    if deadline <= Instant::now() {
+        let text = format!("connect to {host}:{port}: the job's time is over");
+        return Err(NetError::new(HostError::ConnectTimeout, text));
+    }
     let addresses = resolve(host, port, deadline, measured).await?;
     connect_to(addresses, grant, host, port, clock, deadline, measured).await
 }

@@ -41,6 +41,19 @@ async fn what_is_not_granted_is_denied() {
 }
 
 #[tokio::test]
+async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
+    let listener = listener().await;
+    let port = listener.local_addr().unwrap().port();
+    for host in ["localhost", "127.0.0.1"] {
+        let (grant, mut measured) = (Grant::new(host, port, &[]), Measured::default());
+        let late = connect(&grant, host, port, RunClock::start(), Instant::now(), &mut measured).await;
+        assert_eq!(late.err().unwrap().host_error, HostError::ConnectTimeout);
+        assert_eq!(measured, Measured::default());
+    }
+    assert!(time::timeout(Duration::from_millis(100), listener.accept()).await.is_err());
+}
+
+#[tokio::test]
 async fn a_closed_port_is_refused() {
     let port = listener().await.local_addr().unwrap().port();
     let grant = Grant::new("127.0.0.1", port, &[]);
