@@ -1,12 +1,12 @@
 //! A thousand rounds of the whole mix in one process: nothing is left behind.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sonde_host::{
     report::Outcome,
     sandbox::{Limits, Sandbox},
 };
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{runtime::Handle, task::JoinSet, time::sleep};
 
 use crate::{
     components::{Wat, wat},
@@ -76,17 +76,21 @@ async fn a_thousand_rounds_leave_nothing_behind() {
         ("post-return-loop", Wat { post_return: "(call $loop)", ..Wat::default() }),
         ("recursion", Wat { run: "(drop (call $recurse (i32.const 0)))", ..Wat::default() }),
     ];
-    let mut mix: Vec<(&str, &str)> = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
+    let mut mix: Vec<(&'static str, &'static str)> = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
     for (name, parts) in small {
         load(&mut sandbox, name, &wat(&name.replace('-', "_"), parts), limits.clone()).await.unwrap();
         mix.push((name, name));
     }
-    let yard = Yard::new(sandbox);
+    let yard = Arc::new(Yard::new(sandbox));
     let mut looks = Vec::new();
     for rounds in [FIRST_ROUNDS, ROUNDS - FIRST_ROUNDS] {
         for _ in 0..rounds / AT_ONCE {
-            let batch = (0..AT_ONCE).map(|_| yard.round(&mix, Duration::from_millis(300)));
-            for came in futures_of(batch).await {
+            let mut batch = JoinSet::new();
+            for _ in 0..AT_ONCE {
+                let (yard, mix) = (Arc::clone(&yard), mix.clone());
+                batch.spawn(async move { yard.round(&mix, Duration::from_millis(300)).await });
+            }
+            for came in batch.join_all().await {
                 let failed = came.iter().filter(|(report, _)| report.outcome() != Outcome::Success).count();
                 assert!(failed >= mix.len() - 9, "{came:?}");
             }
@@ -105,25 +109,4 @@ async fn a_thousand_rounds_leave_nothing_behind() {
     assert!(last.2 <= first.2, "tasks");
     assert!(last.3 <= first.3, "threads");
     log.lines();
-}
-
-/// All at once, on this task.
-async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut pending {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        if pending.iter().all(|(_, output)| output.is_some()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, output)| output).collect()
 }
