@@ -188,6 +188,7 @@ fn jobs(
             return Err(At::key("host", Problem::Contradiction("either host or hosts, not both")));
         }
     };
+    let hosts = hosts.iter().map(|text| host(text)).collect::<Result<Vec<String>, At>>()?;
     let timeout = match &shape.timeout {
         None => wall_time.map_or(TIMEOUT, |most| most.min(TIMEOUT)),
         Some(text) => {
@@ -245,6 +246,16 @@ fn jobs(
     Ok(jobs)
 }
 
+/// A name or an address, IPv6 with or without brackets; gives it without.
+fn host(text: &str) -> Result<String, At> {
+    let bare = text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text);
+    let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']');
+    if bare.is_empty() || !bare.chars().all(legal) {
+        return Err(At::key("host", Problem::Expected("a host name or address, without port".into())));
+    }
+    Ok(bare.to_owned())
+}
+
 /// A job of a check that could not be loaded.
 fn broken(name: &str, check: &str, host: String, port: u16) -> Job {
     Job {
@@ -273,10 +284,6 @@ struct Parts {
 
 /// Fills in defaults, and draws from the parameters what the host itself needs.
 fn job(parts: Parts, given: Map<String, Json>, description: &Description, check: &str) -> Result<Job, At> {
-    let host = parts.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&parts.host);
-    if host.is_empty() || !host.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']')) {
-        return Err(At::key("host", Problem::Expected("a host name or address, without port".into())));
-    }
     let parameters = parameters::complete(given, description)?;
     let mut port = 0;
     let mut secrets = Vec::new();
@@ -314,7 +321,7 @@ fn job(parts: Parts, given: Map<String, Json>, description: &Description, check:
         .filter_map(|tag| Some((tag.name.clone(), text(parameters.get(&tag.parameter)?))));
     Ok(Job {
         check: check.to_owned(),
-        host: host.to_owned(),
+        host: parts.host,
         port,
         tags: tags.collect(),
         secrets,
@@ -427,7 +434,7 @@ pub fn ad_hoc(
         let given = parameters::from_texts(parameters, description)?;
         let parts = Parts {
             name: name.to_owned(),
-            host: host.to_owned(),
+            host: self::host(host)?,
             grants: Vec::new(),
             timeout,
             tls,

@@ -215,12 +215,13 @@ fn a_run_takes_no_longer_than_its_check_may() {
 fn a_job_of_a_broken_check_is_kept_whatever_its_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
-    let job =
-        "[[job]]\nname = \"a\"\ncheck = \"b\"\nhosts = [\"h\", \"i\"]\nparameters = { port = 6379, x = 1 }";
+    let job = "[[job]]\nname = \"a\"\ncheck = \"b\"\nhosts = [\"h\", \"[::1]\"]\nparameters = { port = 6379, x = 1 }";
     fs::write(&path, job).unwrap();
     let config = super::read(&path).unwrap().jobs(&|_| Some(Known::Broken), &|_| Ok(())).unwrap();
     let jobs: Vec<_> = config.jobs.iter().map(|job| (&*job.check, &*job.host, job.port)).collect();
-    assert_eq!(jobs, [("b", "h", 6379), ("b", "i", 6379)]);
+    assert_eq!(jobs, [("b", "h", 6379), ("b", "::1", 6379)]);
+    fs::write(&path, job.replace("[::1]", "i:25/")).unwrap();
+    assert!(super::read(&path).unwrap().jobs(&|_| Some(Known::Broken), &|_| Ok(())).is_err());
 }
 
 #[test]
