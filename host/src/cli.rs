@@ -26,7 +26,7 @@ use crate::{
     description::Description,
     job::TlsRules,
     kit::{self, Language},
-    line,
+    line, net,
     output::{self, Level},
     report::Value,
     sandbox::{SMTP, Sandbox},
@@ -124,6 +124,7 @@ type Refusal = String;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    net::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the runtime does not start: {error}")),

@@ -33,6 +33,7 @@ pub fn fields(job: &Job, report: &Report) -> Vec<(String, Value)> {
     add("connect_time_ms", measured.connect.map(milliseconds));
     add("tls_time_ms", measured.tls.map(milliseconds));
     add("total_time_ms", measured.total.map(milliseconds));
+    add("own_time_ms", measured.own.map(milliseconds));
     add("ip", measured.ip.map(|ip| Value::Text(ip.to_string())));
     add("tls_version", said(&facts.version));
     add("tls_cipher", said(&facts.cipher));

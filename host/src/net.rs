@@ -1,9 +1,11 @@
 //! Connections for checks: a grant, an endpoint and a deadline in; a connection, bytes and instants out, and what was
 //! measured on the way. Refuses every endpoint and address that the job does not grant. Knows nothing of wasm.
 
+mod clock;
 mod error;
 mod grant;
 mod resolve;
+mod round_trip;
 mod tcp;
 mod tls;
 
@@ -16,36 +18,17 @@ use std::{
 use tokio::time;
 
 pub use self::{
+    clock::RunClock,
     error::{ErrorKind, NetError},
     grant::{Endpoint, Grant, NoEndpoint},
     tls::check_tls_rules,
 };
-use self::{resolve::resolve, tcp::Tcp, tls::Session};
+use self::{
+    resolve::resolve,
+    tcp::Tcp,
+    tls::{Session, StreamError},
+};
 use crate::{catalogue::HostError, job::TlsRules, report::Measured};
-
-/// A run's beginning, that all its instants count from.
-#[derive(Clone, Copy, Debug)]
-pub struct RunClock {
-    start: Instant,
-}
-
-impl RunClock {
-    /// Starts now.
-    #[must_use]
-    pub fn start() -> Self {
-        Self { start: Instant::now() }
-    }
-
-    /// Since then.
-    #[must_use]
-    pub fn elapsed(self) -> Duration {
-        self.start.elapsed()
-    }
-
-    fn at(self, instant: Instant) -> Duration {
-        instant.saturating_duration_since(self.start)
-    }
-}
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +57,12 @@ pub struct Secured {
     pub version: String,
     /// IANA name.
     pub cipher: String,
-    /// The handshake began.
+    /// Its first bytes were handed to the network.
     pub started_at: Duration,
-    /// The handshake was done.
+    /// It was done: the server's last bytes had arrived, and ours were handed to the network.
     pub secured_at: Duration,
+    /// How long it waited for the server.
+    pub wait: Duration,
     /// What verification found wrong, and the job accepts.
     pub verify_error: Option<String>,
 }
@@ -98,12 +83,17 @@ pub struct Connection {
     clock: RunClock,
 }
 
+/// To be called when the program starts: see there.
+pub fn start() {
+    tcp::stamp_from_now_on();
+}
+
 /// Connects to a granted endpoint; `measured` gets what is known, also when it fails.
 pub async fn connect(
     grant: &Grant,
     host: &str,
     port: u16,
-    clock: RunClock,
+    clock: &RunClock,
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
@@ -118,7 +108,7 @@ pub async fn connect(
         let text = format!("connect to {host}:{port}: the job's time is over");
         return Err(NetError::new(HostError::ConnectTimeout, text));
     }
-    let addresses = resolve(host, port, deadline, measured).await?;
+    let addresses = resolve(host, port, clock, deadline, measured).await?;
     connect_to(addresses, grant, host, port, clock, deadline, measured).await
 }
 
@@ -127,7 +117,7 @@ async fn connect_to(
     grant: &Grant,
     host: &str,
     port: u16,
-    clock: RunClock,
+    clock: &RunClock,
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
@@ -149,18 +139,22 @@ async fn connect_to(
     let count = granted.len();
     for (index, address) in granted.into_iter().enumerate() {
         measured.ip = Some(address.ip());
-        let started = Instant::now();
+        let began = Instant::now();
         // A dead address must leave time for those behind it.
         let share =
-            deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
-        match time::timeout(share, Tcp::connect(address)).await {
+            deadline.saturating_duration_since(began) / u32::try_from(count - index).unwrap_or(u32::MAX);
+        let tried = time::timeout(share, Tcp::connect(address, clock)).await;
+        let ended = tried
+            .as_ref()
+            .map_or(began + share, |tried| tried.as_ref().map_or_else(|_| Instant::now(), Tcp::connected));
+        clock.count_wait(began, ended);
+        match tried {
             Ok(Ok(tcp)) => {
-                let connected = tcp.last_arrival();
-                measured.connect = Some(connected - started);
+                measured.connect = Some(tcp.connected() - tcp.started());
                 let opened = Opened {
                     address: address.ip(),
-                    started_at: clock.at(started),
-                    connected_at: clock.at(connected),
+                    started_at: clock.at(tcp.started()),
+                    connected_at: clock.at(tcp.connected()),
                 };
                 return Ok(Connection {
                     tcp,
@@ -171,7 +165,7 @@ async fn connect_to(
                     host: host.to_owned(),
                     peer: address,
                     opened,
-                    clock,
+                    clock: clock.clone(),
                 });
             }
             Ok(Err(error)) => last = NetError::connect(address, &error),
@@ -205,37 +199,37 @@ impl Connection {
             return Err(NetError::new(HostError::CheckState, format!("TLS with {}: {state}", self.peer)));
         }
         let mut byte = [0; 1];
-        let injected = self.spoke_plain && matches!(self.tcp.try_peek(&mut byte), Ok(1..));
+        let injected = self.spoke_plain && matches!(self.tcp.peek(&mut byte), Ok(1..));
         if !self.plain.is_empty() || injected {
             let text = format!("TLS with {}: plaintext was left over before the handshake", self.peer);
             return Err(NetError::new(HostError::PlaintextBeforeTls, text));
         }
-        // Reading the system's roots takes milliseconds that are not the server's.
         let mut session =
             Session::new(rules, &self.host).map_err(|text| NetError::new(HostError::TlsFailed, text))?;
         self.spoilt = true;
-        let started = Instant::now();
         let done = time::timeout_at(deadline.into(), session.handshake(&mut self.tcp)).await;
-        let ended = Instant::now();
         session.facts(&mut measured.tls_facts);
         let failed =
             |error, text: String| Err(NetError::new(error, format!("TLS with {}: {text}", self.peer)));
         match done {
-            Err(_late) => failed(HostError::TlsTimeout, "silence inside the handshake".to_owned()),
+            Err(_late) => {
+                let text = format!("silence inside the handshake for {}", self.silence(deadline));
+                failed(HostError::TlsTimeout, text)
+            }
             Ok(Err((error, text))) => {
                 if error.outcome() == crate::report::Outcome::CertInvalid {
-                    measured.tls = Some(ended - started);
+                    measured.tls = Some(session.wait());
                 }
                 failed(error, text)
             }
-            Ok(Ok(arrived)) => {
-                let ended = arrived.max(started);
-                measured.tls = Some(ended - started);
+            Ok(Ok(started)) => {
+                measured.tls = Some(session.wait());
                 let secured = Secured {
                     version: measured.tls_facts.version.clone().unwrap_or_default(),
                     cipher: measured.tls_facts.cipher.clone().unwrap_or_default(),
                     started_at: self.clock.at(started),
-                    secured_at: self.clock.at(ended),
+                    secured_at: self.clock.at(self.tcp.last_arrival()),
+                    wait: session.wait(),
                     verify_error: measured.tls_facts.verify_error.clone(),
                 };
                 self.tls = Some(Box::new(session));
@@ -248,68 +242,115 @@ impl Connection {
     /// Waits for at most `max` bytes. Before TLS a read ends behind the first line feed, so that what stands behind the
     /// answer to STARTTLS stays here, where [`Self::start_tls`] sees it.
     pub async fn read(&mut self, max: usize, deadline: Instant) -> Result<Received, NetError> {
-        let peer = self.peer;
         match time::timeout_at(deadline.into(), self.receive(max)).await {
-            Err(_late) => Err(NetError::new(HostError::ReadTimeout, format!("{peer}: silence"))),
-            Ok(received) => received.map_err(|error| NetError::stream(peer, &error)),
+            Err(_late) => Err(self.silent(deadline)),
+            Ok(received) => received.map_err(|error| NetError::stream(self.peer, error)),
         }
     }
 
-    async fn receive(&mut self, max: usize) -> io::Result<Received> {
+    /// Gives at most `max` of the bytes that are there already, as [`Self::read`] does, or the error that nothing is.
+    pub async fn look(&mut self, max: usize, deadline: Instant) -> Result<Received, NetError> {
+        let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await;
+        match looked.unwrap_or(Ok(None)) {
+            Ok(Some(received)) => Ok(received),
+            Ok(None) => {
+                let text = format!("{}: nothing has arrived", self.peer);
+                Err(NetError::new(HostError::ReadTimeout, text))
+            }
+            Err(error) => Err(NetError::stream(self.peer, error)),
+        }
+    }
+
+    fn silent(&self, deadline: Instant) -> NetError {
+        let text = format!("{}: silence for {}", self.peer, self.silence(deadline));
+        NetError::new(HostError::ReadTimeout, text)
+    }
+
+    /// How long the peer has been waited for when `deadline` came.
+    fn silence(&self, deadline: Instant) -> String {
+        self.tcp.given_up(deadline);
+        let silent = deadline.saturating_duration_since(self.tcp.last_arrival());
+        format!("{:.1} s", silent.as_secs_f64())
+    }
+
+    async fn receive(&mut self, max: usize) -> Result<Received, StreamError> {
         self.usable()?;
-        // None is the mark of the end.
-        let max = max.max(1);
-        let Some(tls) = &mut self.tls else {
+        let max = at_least_one(max);
+        let bytes = if let Some(tls) = &mut self.tls {
+            tls.read(max, &mut self.tcp).await?
+        } else {
             self.spoke_plain = true;
-            let mut arrived = self.tcp.last_arrival();
             if self.plain.is_empty() {
                 let mut buffer = vec![0; max];
-                let (count, at) = self.tcp.read(&mut buffer).await?;
+                let count = self.tcp.read(&mut buffer).await?;
                 buffer.truncate(count);
                 self.plain = buffer;
-                arrived = at;
             }
-            let line =
-                self.plain.iter().position(|byte| *byte == b'\n').map_or(self.plain.len(), |at| at + 1);
-            let rest = self.plain.split_off(line.min(max));
-            let bytes = std::mem::replace(&mut self.plain, rest);
-            return Ok(Received { bytes, received_at: self.clock.at(arrived) });
+            self.line(max)
         };
-        let bytes = tls.read(max, &mut self.tcp).await?;
         Ok(Received { bytes, received_at: self.clock.at(self.tcp.last_arrival()) })
+    }
+
+    async fn receive_now(&mut self, max: usize) -> Result<Option<Received>, StreamError> {
+        self.usable()?;
+        let max = at_least_one(max);
+        let bytes = if let Some(tls) = &mut self.tls {
+            let Some(bytes) = tls.look(max, &mut self.tcp).await? else { return Ok(None) };
+            bytes
+        } else {
+            self.spoke_plain = true;
+            if self.plain.is_empty() {
+                let mut buffer = vec![0; max];
+                let Some(count) = self.tcp.look(&mut buffer)? else { return Ok(None) };
+                buffer.truncate(count);
+                self.plain = buffer;
+            }
+            self.line(max)
+        };
+        Ok(Some(Received { bytes, received_at: self.clock.at(self.tcp.last_arrival()) }))
+    }
+
+    /// Takes what was received before TLS, up to the first line feed.
+    fn line(&mut self, max: usize) -> Vec<u8> {
+        let line = self.plain.iter().position(|byte| *byte == b'\n').map_or(self.plain.len(), |at| at + 1);
+        let rest = self.plain.split_off(line.min(max));
+        std::mem::replace(&mut self.plain, rest)
     }
 
     fn usable(&self) -> io::Result<()> {
         if self.spoilt { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
-    /// Sends all of `bytes`; gives the moment at which the network took them.
+    /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel.
     pub async fn write(&mut self, bytes: &[u8], deadline: Instant) -> Result<Duration, NetError> {
         let peer = self.peer;
         let sending = async {
             self.usable()?;
-            match &mut self.tls {
+            let sent = match &mut self.tls {
                 None => {
                     self.spoke_plain = true;
                     self.tcp.outgoing().extend(bytes);
-                    self.tcp.flush().await
+                    self.tcp.flush().await?
                 }
-                Some(tls) => tls.write_all(bytes, &mut self.tcp).await,
-            }
+                Some(tls) => tls.write_all(bytes, &mut self.tcp).await?,
+            };
+            Ok(sent)
         };
-        // The command goes out when the kernel takes it: the moment before, or a busy machine would shorten the phase.
-        let at = Instant::now();
+        let began = Instant::now();
         match time::timeout_at(deadline.into(), sending).await {
             Err(_late) => {
+                self.clock.count_wait(began, deadline.min(Instant::now()));
                 Err(NetError::new(HostError::ReadTimeout, format!("{peer}: it does not read what is sent")))
             }
-            Ok(Err(error)) => Err(NetError::stream(peer, &error)),
-            Ok(Ok(())) => {
-                self.tcp.not_before(at);
-                Ok(self.clock.at(at))
-            }
+            Ok(Err(error)) => Err(NetError::stream(peer, error)),
+            Ok(Ok(sent)) => Ok(self.clock.at(sent)),
         }
     }
+}
+
+/// None is the mark of the end.
+fn at_least_one(max: usize) -> usize {
+    max.max(1)
 }
 
 #[cfg(test)]

@@ -130,17 +130,19 @@ pub struct Failure {
     pub text: String,
 }
 
-/// What the host measured itself: of the run's first connection, but `total` of the whole run.
+/// What the host measured itself: of the run's first connection, but `total` and `own` of the whole run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
     /// Name resolution; none for an IP literal.
     pub dns: Option<Duration>,
     /// From the first SYN to the established connection.
     pub connect: Option<Duration>,
-    /// The handshake, to its end or to our alert.
+    /// The handshake's waits for the server, to its end or to our alert.
     pub tls: Option<Duration>,
     /// The whole run.
     pub total: Option<Duration>,
+    /// What of it was ours: the whole less all waits for name servers and peers, of whichever connection.
+    pub own: Option<Duration>,
     /// The address connected to, or last tried.
     pub ip: Option<IpAddr>,
     /// What TLS showed.

@@ -221,7 +221,9 @@ impl Sandbox {
             }
         };
         state.end();
-        state.measured.total = Some(start.elapsed());
+        let total = start.elapsed();
+        state.measured.total = Some(total);
+        state.measured.own = Some(total.saturating_sub(state.clock.waited()));
         let fields = fields.unwrap_or_else(|| unreported(&check.description));
         let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
         Report { fields, failure, measured: state.measured, used }

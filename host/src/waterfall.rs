@@ -17,9 +17,11 @@ const BARS: usize = WIDTH - LABEL - 3 - 14;
 const TEXT: usize = WIDTH - LABEL - 3;
 /// Lines of one text.
 const LINES: usize = 6;
-/// Phases in the order in which they happen; TLS moves behind STARTTLS where there is one.
-const PHASES: [&str; 12] = [
+/// Phases in the order in which they happen; TLS moves behind STARTTLS where there is one. What was ours, at any time, comes
+/// last, so that all of them make up the total.
+const PHASES: [&str; 13] = [
     "dns", "connect", "tls", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "message", "quit",
+    "own",
 ];
 
 const RED: &str = "31";

@@ -182,7 +182,7 @@ impl Transport for Host {
 
     fn start_tls(&mut self) -> Result<Secured, Fault> {
         let secured = self.connection()?.start_tls().map_err(from_wit)?;
-        Ok(Secured { at: secured.secured_at, verify_error: secured.verify_error })
+        Ok(Secured { at: secured.secured_at, wait: secured.wait_ns, verify_error: secured.verify_error })
     }
 
     fn read(&mut self, max: u32, wait_ms: Option<u32>) -> Result<(Vec<u8>, Instant), Fault> {

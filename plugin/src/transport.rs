@@ -47,6 +47,8 @@ pub struct Fault {
 pub struct Secured {
     /// When it was done.
     pub at: Instant,
+    /// How long it waited for the server, in nanoseconds.
+    pub wait: u64,
     /// What verification found wrong, and the job accepts.
     pub verify_error: Option<String>,
 }

@@ -3,6 +3,7 @@
 
 use std::{fmt, io, net::SocketAddr};
 
+use super::tls::StreamError;
 use crate::catalogue::HostError;
 
 /// What a check decides on; mirrors `error-kind` in `wit/network.wit`.
@@ -110,15 +111,22 @@ impl NetError {
         Self::new(host_error, format!("resolve {host}: {text}"))
     }
 
-    pub(super) fn stream(peer: SocketAddr, error: &io::Error) -> Self {
-        let host_error = match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => HostError::ConnectionReset,
-            io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => HostError::ConnectionClosed,
-            io::ErrorKind::TimedOut => HostError::ReadTimeout,
-            io::ErrorKind::InvalidData => HostError::TlsFailed,
-            _ => HostError::NetworkOther,
+    pub(super) fn stream(peer: SocketAddr, error: StreamError) -> Self {
+        let (host_error, text) = match error {
+            StreamError::Tls(host_error, text) => (host_error, text),
+            StreamError::Io(error) => {
+                let host_error = match error.kind() {
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+                        HostError::ConnectionReset
+                    }
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => HostError::ConnectionClosed,
+                    io::ErrorKind::TimedOut => HostError::ReadTimeout,
+                    _ => HostError::NetworkOther,
+                };
+                (host_error, plain(&error))
+            }
         };
-        Self::new(host_error, format!("{peer}: {}", plain(error)))
+        Self::new(host_error, format!("{peer}: {text}"))
     }
 }
 
@@ -159,7 +167,7 @@ mod tests {
         ] {
             assert_eq!(NetError::connect(to, &kind.into()).host_error, expected);
         }
-        let reset = NetError::stream(to, &io::Error::from_raw_os_error(nix::libc::ECONNRESET));
+        let reset = NetError::stream(to, io::Error::from_raw_os_error(nix::libc::ECONNRESET).into());
         assert_eq!(
             (reset.kind, reset.text.as_str()),
             (ErrorKind::ConnectionReset, "[::1]:25: connection reset by peer")

@@ -8,12 +8,13 @@ use std::{
 
 use tokio::time;
 
-use super::error::NetError;
+use super::{clock::RunClock, error::NetError};
 use crate::{catalogue::HostError, report::Measured};
 
 pub(super) async fn resolve(
     host: &str,
     port: u16,
+    clock: &RunClock,
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Vec<SocketAddr>, NetError> {
@@ -22,6 +23,7 @@ pub(super) async fn resolve(
     }
     let started = Instant::now();
     let looked_up = time::timeout_at(deadline.into(), tokio::net::lookup_host((host, port))).await;
+    clock.count_wait(started, deadline.min(Instant::now()));
     match looked_up {
         Err(_late) => Err(NetError::new(HostError::ResolverTimeout, format!("resolve {host}: no answer"))),
         Ok(Err(error)) => {
@@ -62,7 +64,7 @@ mod tests {
     async fn an_address_is_not_looked_up() {
         for host in ["192.0.2.25", "2001:db8::25"] {
             let mut measured = Measured::default();
-            let found = resolve(host, 25, soon(), &mut measured).await.unwrap();
+            let found = resolve(host, 25, &RunClock::start(), soon(), &mut measured).await.unwrap();
             assert_eq!(found, [SocketAddr::new(host.parse().unwrap(), 25)]);
             assert_eq!(measured.dns, None);
         }
@@ -71,14 +73,15 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_looked_up_once_and_timed() {
         let mut measured = Measured::default();
-        let found = resolve("localhost", 25, soon(), &mut measured).await.unwrap();
+        let found = resolve("localhost", 25, &RunClock::start(), soon(), &mut measured).await.unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 25));
         assert!(measured.dns.is_some());
     }
 
     #[tokio::test]
     async fn an_impossible_name_is_not_found() {
-        let failed = resolve("a\0b", 25, soon(), &mut Measured::default()).await.unwrap_err();
+        let failed =
+            resolve("a\0b", 25, &RunClock::start(), soon(), &mut Measured::default()).await.unwrap_err();
         assert_eq!(failed.host_error, HostError::NameNotFound);
     }
 }

@@ -6,6 +6,7 @@ use std::{
     io::{self, IoSliceMut},
     net::SocketAddr,
     os::fd::AsRawFd,
+    sync::OnceLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,12 +14,21 @@ use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
+use super::{clock::RunClock, round_trip};
+
 /// A time stamp further back than this is a clock that was set, not a late reader.
 const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
+/// Two clocks read within this time were read at one moment: a tenth of what times may be wrong by.
+const CLOSE_READINGS: Duration = Duration::from_micros(20);
+/// Attempts at that; a machine on which all fail is one whose clocks are slow to read.
+const READINGS: u32 = 5;
 
 /// The stream.
 pub(super) struct Tcp {
     stream: TcpStream,
+    clock: RunClock,
+    started: Instant,
+    connected: Instant,
     last_arrival: Instant,
     /// The peer accepted the connection and reset it before anybody looked.
     reset: Option<io::Error>,
@@ -27,14 +37,12 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) async fn connect(to: SocketAddr) -> io::Result<Self> {
+    pub(super) async fn connect(to: SocketAddr, clock: &RunClock) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        // Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
-        #[cfg(target_os = "linux")]
-        let _supported: nix::Result<()> =
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true);
+        stamp_arrivals(&socket);
+        let started = Instant::now();
         match socket.connect(&to.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => return Err(error),
             _ => {}
@@ -47,32 +55,70 @@ impl Tcp {
             Some(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
             reset => reset,
         };
-        Ok(Self { stream, last_arrival: Instant::now(), reset, outgoing: VecDeque::new() })
+        // However late we look, the connection was there when the kernel had the answer to its SYN.
+        let seen = Instant::now();
+        let connected = round_trip::of_handshake(&stream).map_or(seen, |time| seen.min(started + time));
+        let outgoing = VecDeque::new();
+        Ok(Self {
+            stream,
+            clock: clock.clone(),
+            started,
+            connected,
+            last_arrival: connected,
+            reset,
+            outgoing,
+        })
     }
 
-    /// When the bytes read last arrived; before the first, when the connection was established.
+    /// When the SYN was sent.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When the connection was established.
+    pub(super) fn connected(&self) -> Instant {
+        self.connected
+    }
+
+    /// When the bytes read last arrived, or the bytes sent last were sent if that was later: since then the peer is waited
+    /// for. Before the first, when the connection was established.
     pub(super) fn last_arrival(&self) -> Instant {
         self.last_arrival
     }
 
-    /// What is read from now on counts as arrived no earlier: the time stamp comes from another clock, and nothing that a
-    /// check is told may lie before what it was told already.
-    pub(super) fn not_before(&mut self, instant: Instant) {
-        self.last_arrival = self.last_arrival.max(instant);
-    }
-
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Instant)> {
+    /// Waits for bytes; none: the end of the stream.
+    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        acknowledge_at_once(&self.stream);
         let stream = &self.stream;
         let received = stream.async_io(Interest::READABLE, || receive(stream, buffer)).await;
-        let (count, stamp) = received?;
-        if count == 0
-            && let Some(reset) = self.reset.take()
-        {
-            return Err(reset);
+        self.arrived(received)
+    }
+
+    /// Takes the bytes that are there already, if any; `Some(0)`: the end of the stream.
+    pub(super) fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match receive(&self.stream, buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            received => self.arrived(received).map(Some),
         }
-        // Of a stream, one time stamp stands for all bytes of a read, and time does not run backwards.
-        self.last_arrival = arrival(Instant::now(), SystemTime::now(), stamp).max(self.last_arrival);
-        Ok((count, self.last_arrival))
+    }
+
+    fn arrived(&mut self, received: io::Result<(usize, Option<Duration>)>) -> io::Result<usize> {
+        let received = match received {
+            Ok((0, _)) => self.reset.take().map_or(Ok((0, None)), Err),
+            received => received,
+        };
+        // Of a stream, one time stamp stands for all bytes of a read, and nothing that a check is told may lie before what
+        // it was told already: the time stamp comes from another clock.
+        let stamp = received.as_ref().map_or(None, |(_, stamp)| *stamp);
+        let arrival = arrival(stamp).max(self.last_arrival);
+        self.clock.count_wait(self.last_arrival, arrival);
+        self.last_arrival = arrival;
+        received.map(|(count, _)| count)
+    }
+
+    /// Counts a wait for the peer that was given up at `deadline`.
+    pub(super) fn given_up(&self, deadline: Instant) {
+        self.clock.count_wait(self.last_arrival, deadline.min(Instant::now()));
     }
 
     /// Where bytes wait for [`Self::flush`].
@@ -80,24 +126,35 @@ impl Tcp {
         &mut self.outgoing
     }
 
-    /// Sends what waits. Dropped in between, it leaves the rest to the next call, so that the stream stays whole.
-    pub(super) async fn flush(&mut self) -> io::Result<()> {
+    /// Sends what waits; gives the moment at which the first of it was handed to the kernel. Dropped in between, it leaves
+    /// the rest to the next call, so that the stream stays whole.
+    pub(super) async fn flush(&mut self) -> io::Result<Instant> {
         if let Some(reset) = self.reset.take() {
             return Err(reset);
         }
+        let mut sent = None;
         while !self.outgoing.is_empty() {
-            self.stream.writable().await?;
+            // The moment before: a busy machine may let us go on long after the peer has answered.
+            let before = Instant::now();
             match self.stream.try_write(self.outgoing.as_slices().0) {
-                Ok(count) => drop(self.outgoing.drain(..count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(count) => {
+                    drop(self.outgoing.drain(..count));
+                    sent = sent.or(Some(before));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stream.writable().await?;
+                    self.clock.count_wait(before, Instant::now());
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        let sent = sent.unwrap_or(self.last_arrival);
+        self.last_arrival = self.last_arrival.max(sent);
+        Ok(sent)
     }
 
     /// Looks whether bytes wait, without taking them.
-    pub(super) fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = nix::sys::socket::recv(
             self.stream.as_raw_fd(),
             buffer,
@@ -128,13 +185,64 @@ fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Option<D
     stream.try_read(buffer).map(|count| (count, None))
 }
 
-/// The kernel stamps in wall-clock time; how long ago that was is the same on every clock.
-fn arrival(now: Instant, wall: SystemTime, stamp: Option<Duration>) -> Instant {
-    let ago = stamp.and_then(|stamp| wall.duration_since(UNIX_EPOCH + stamp).ok());
-    match ago {
-        Some(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(now),
+/// Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
+fn stamp_arrivals(socket: &Socket) {
+    #[cfg(target_os = "linux")]
+    let _supported: nix::Result<()> =
+        nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
+/// The kernel stamps from a moment after the first socket asks for it, and as long as there is one: this one is there from
+/// the program's start, so that a first reply that comes at once is stamped as well.
+pub(super) fn stamp_from_now_on() {
+    static ASKS: OnceLock<Option<Socket>> = OnceLock::new();
+    ASKS.get_or_init(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).ok()?;
+        stamp_arrivals(&socket);
+        Some(socket)
+    });
+}
+
+/// A server that holds back small segments until the last one is acknowledged (Nagle) must not wait for us: while a reply
+/// is awaited, what arrives is acknowledged at once. The kernel forgets that with everything that is sent.
+fn acknowledge_at_once(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _supported: io::Result<()> = socket2::SockRef::from(stream).set_tcp_quickack(true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
+/// When bytes with this time stamp arrived: the kernel stamps in wall-clock time, and how long ago that was is the same on
+/// every clock.
+fn arrival(stamp: Option<Duration>) -> Instant {
+    let Some(stamp) = stamp else { return Instant::now() };
+    let (now, wall) = both_clocks();
+    match wall.duration_since(UNIX_EPOCH + stamp) {
+        Ok(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(now),
         _ => now,
     }
+}
+
+/// One moment on both clocks. Where the scheduler let others run between the readings, they are read again.
+fn both_clocks() -> (Instant, SystemTime) {
+    let read = || {
+        let (before, wall) = (Instant::now(), SystemTime::now());
+        let apart = before.elapsed();
+        (apart, before + apart / 2, wall)
+    };
+    let mut best = read();
+    for _ in 1..READINGS {
+        if best.0 <= CLOSE_READINGS {
+            break;
+        }
+        let again = read();
+        if again.0 < best.0 {
+            best = again;
+        }
+    }
+    (best.1, best.2)
 }
 
 #[cfg(test)]
@@ -145,14 +253,57 @@ mod tests {
 
     #[test]
     fn without_a_usable_time_stamp_the_time_of_reading_counts() {
-        let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_millis(1_000_500));
-        assert_eq!(arrival(now, wall, None), now);
-        assert_eq!(arrival(now, wall, Some(Duration::from_secs(1_001))), now);
-        assert_eq!(arrival(now, wall, Some(Duration::from_mins(15))), now);
-        assert_eq!(
-            arrival(now, wall, Some(Duration::from_millis(999_500))),
-            now.checked_sub(Duration::from_secs(1)).unwrap()
-        );
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let (second, before) = (Duration::from_secs(1), Instant::now());
+        for unusable in [None, Some(since + Duration::from_mins(1)), Some(since - Duration::from_mins(2))] {
+            assert!(arrival(unusable) >= before, "{unusable:?}");
+        }
+        assert!(arrival(Some(since - second)) < before);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn however_late_we_look_the_connection_was_there_after_its_round_trip() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, clock) = (listener.local_addr().unwrap(), RunClock::start());
+        // On one thread: the connection waits to be looked at.
+        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock), async {
+            std::thread::sleep(Duration::from_millis(300));
+        });
+        let tcp = tcp.unwrap();
+        let took = tcp.connected() - tcp.started();
+        assert!(!took.is_zero() && took < Duration::from_millis(150), "{took:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_holds_its_bytes_back_until_they_are_acknowledged_gets_that_at_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let clock = RunClock::start();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        peer.set_nodelay(false).unwrap();
+        let mut buffer = [0; 16];
+        // After a while of this the kernel takes the exchange for a dialogue and delays what it acknowledges.
+        for _ in 0..40 {
+            tcp.outgoing().extend(b"a");
+            tcp.flush().await.unwrap();
+            tokio::io::AsyncReadExt::read_exact(&mut peer, &mut [0]).await.unwrap();
+            let serving = async {
+                peer.write_all(b"1").await.unwrap();
+                // Nagle: the second goes out when the first is acknowledged.
+                peer.write_all(b"2").await.unwrap();
+            };
+            let reading = async {
+                let mut count = 0;
+                while count < 2 {
+                    count += tcp.read(&mut buffer).await.unwrap();
+                }
+            };
+            tokio::join!(reading, serving);
+        }
+        // Each delay is 40 ms.
+        assert!(clock.waited() < Duration::from_millis(800), "{:?}", clock.waited());
     }
 
     #[cfg(target_os = "linux")]
@@ -161,7 +312,8 @@ mod tests {
         // On one thread the peer resets while the connection waits to be looked at.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (tcp, ()) = tokio::join!(Tcp::connect(address), async {
+        let clock = RunClock::start();
+        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock), async {
             let listener = listener.into_std().unwrap();
             listener.set_nonblocking(false).unwrap();
             let (peer, _) = listener.accept().unwrap();
@@ -175,15 +327,16 @@ mod tests {
     #[tokio::test]
     async fn a_late_reader_still_learns_when_the_bytes_arrived() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut tcp = Tcp::connect(listener.local_addr().unwrap()).await.unwrap();
+        let clock = RunClock::start();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         // The kernel stamps for a first socket only after it has switched that on.
         tokio::time::sleep(Duration::from_millis(100)).await;
         peer.write_all(b"220\r\n").await.unwrap();
         let sent = Instant::now();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let (count, arrived) = tcp.read(&mut [0; 16]).await.unwrap();
-        assert_eq!(count, 5);
+        assert_eq!(tcp.read(&mut [0; 16]).await.unwrap(), 5);
+        let arrived = tcp.last_arrival();
         assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
     }
 }

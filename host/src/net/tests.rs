@@ -23,7 +23,8 @@ async fn opened(listener: &TcpListener) -> (Connection, tokio::net::TcpStream) {
     let port = listener.local_addr().unwrap().port();
     let grant = Grant::new("localhost", port, &[]);
     let mut measured = Measured::default();
-    let connecting = connect(&grant, "localhost", port, RunClock::start(), soon(), &mut measured);
+    let clock = RunClock::start();
+    let connecting = connect(&grant, "localhost", port, &clock, soon(), &mut measured);
     let (connection, accepted) = tokio::join!(connecting, listener.accept());
     (connection.unwrap(), accepted.unwrap().0)
 }
@@ -36,7 +37,7 @@ async fn listener() -> TcpListener {
 async fn what_is_not_granted_is_denied() {
     let grant = Grant::new("127.0.0.1", 25, &[]);
     let mut measured = Measured::default();
-    let denied = connect(&grant, "127.0.0.1", 26, RunClock::start(), soon(), &mut measured).await;
+    let denied = connect(&grant, "127.0.0.1", 26, &RunClock::start(), soon(), &mut measured).await;
     assert_eq!(denied.err().unwrap().kind, ErrorKind::Denied);
 }
 
@@ -46,7 +47,7 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
     let port = listener.local_addr().unwrap().port();
     for host in ["localhost", "127.0.0.1"] {
         let (grant, mut measured) = (Grant::new(host, port, &[]), Measured::default());
-        let late = connect(&grant, host, port, RunClock::start(), Instant::now(), &mut measured).await;
+        let late = connect(&grant, host, port, &RunClock::start(), Instant::now(), &mut measured).await;
         assert_eq!(late.err().unwrap().host_error, HostError::ConnectTimeout);
         assert_eq!(measured, Measured::default());
     }
@@ -59,7 +60,7 @@ async fn a_closed_port_is_refused() {
     let grant = Grant::new("127.0.0.1", port, &[]);
     let mut measured = Measured::default();
     let refused =
-        connect(&grant, "127.0.0.1", port, RunClock::start(), soon(), &mut measured).await.err().unwrap();
+        connect(&grant, "127.0.0.1", port, &RunClock::start(), soon(), &mut measured).await.err().unwrap();
     assert_eq!(refused.host_error, HostError::ConnectionRefused);
     assert_eq!(refused.text, format!("connect to 127.0.0.1:{port}: connection refused"));
     assert_eq!(measured.ip, Some("127.0.0.1".parse().unwrap()));
@@ -83,7 +84,8 @@ async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connectio
     let port = listener.local_addr().unwrap().port();
     let (grant, mut measured) = (Grant::new("127.0.0.1", port, &[]), Measured::default());
     // On one thread the peer greets while the connection waits to be looked at.
-    let connecting = connect(&grant, "127.0.0.1", port, RunClock::start(), soon(), &mut measured);
+    let clock = RunClock::start();
+    let connecting = connect(&grant, "127.0.0.1", port, &clock, soon(), &mut measured);
     let (connection, _peer) = tokio::join!(connecting, async {
         let listener = listener.into_std().unwrap();
         listener.set_nonblocking(false).unwrap();
@@ -97,7 +99,7 @@ async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connectio
     assert!(greeted_at >= connected_at, "{greeted_at:?} {connected_at:?}");
     // Nor does an answer come before what it answers, whatever the clocks say.
     let sent_at = connection.write(b"QUIT\r\n", soon()).await.unwrap();
-    assert!(connection.tcp.last_arrival() >= connection.clock.start + sent_at);
+    assert!(connection.clock.at(connection.tcp.last_arrival()) >= sent_at);
 }
 
 #[tokio::test]
@@ -299,6 +301,107 @@ async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
     }
 }
 
+/// More than rustls buffers of what it does not take any more.
+const BEHIND_THE_END: usize = 100_000;
+
+#[tokio::test]
+async fn what_stands_behind_a_close_notify_is_nobodys() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        stream.write_all(b"221 bye\r\n").await.unwrap();
+        stream.get_mut().1.send_close_notify();
+        stream.flush().await.unwrap();
+        stream.get_mut().0.write_all(&[0x17; BEHIND_THE_END]).await.unwrap();
+        stream
+    });
+    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    let _open = serving.await.unwrap();
+    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"221 bye\r\n");
+    assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", 2100);
+    let listener = listener().await;
+    for encrypted in [false, true] {
+        let (mut connection, mut peer) = opened(&listener).await;
+        let mut serving = None;
+        if encrypted {
+            let server = Arc::clone(&server);
+            let accepting = tokio_rustls::TlsAcceptor::from(server).accept(peer);
+            let mut measured = Measured::default();
+            let rules = trusting(&authority);
+            let (secured, accepted) =
+                tokio::join!(connection.start_tls(&rules, soon(), &mut measured), accepting);
+            secured.unwrap();
+            serving = Some(accepted.unwrap());
+            peer = opened(&listener).await.1;
+        }
+        let mut say = async |text: &'static [u8]| {
+            match &mut serving {
+                Some(stream) => stream.write_all(text).await.unwrap(),
+                None => peer.write_all(text).await.unwrap(),
+            }
+            // Not the runtime's: it is to know of nothing that the kernel has.
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        let nothing = connection.look(512, soon()).await.err().unwrap();
+        assert_eq!(nothing.kind, ErrorKind::Timeout, "{nothing}");
+        say(b"421 bye\r\n").await;
+        assert_eq!(connection.look(512, soon()).await.unwrap().bytes, b"421 bye\r\n");
+        let nothing = connection.look(512, soon()).await.err().unwrap();
+        assert_eq!(nothing.kind, ErrorKind::Timeout, "{nothing}");
+        drop((serving, peer));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(connection.look(512, soon()).await.unwrap().bytes.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn our_own_time_is_in_no_wait() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    let ours = Duration::from_millis(300);
+    let before = connection.clock.waited();
+    connection.write(b"EHLO a\r\n", soon()).await.unwrap();
+    peer.write_all(b"250 b\r\n").await.unwrap();
+    // On one thread: late to look, and then busy.
+    std::thread::sleep(ours);
+    connection.read(512, Instant::now() + ours).await.unwrap();
+    std::thread::sleep(ours);
+    assert!(connection.look(512, soon()).await.is_err());
+    let waited = connection.clock.waited() - before;
+    assert!(waited < ours / 2, "{waited:?}");
+    let deadline = Instant::now() + Duration::from_millis(100);
+    assert!(connection.read(512, deadline).await.is_err());
+    assert!(connection.clock.waited() - before >= Duration::from_millis(100));
+}
+
+#[tokio::test]
+async fn a_handshake_waits_for_the_server_alone() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", 2100);
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let accepting = async {
+        time::sleep(Duration::from_millis(100)).await;
+        tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap()
+    };
+    let (rules, mut measured) = (trusting(&authority), Measured::default());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (secured, _open) = tokio::join!(connection.start_tls(&rules, deadline, &mut measured), accepting);
+    let secured = secured.unwrap();
+    assert_eq!(measured.tls, Some(secured.wait));
+    assert!(secured.wait >= Duration::from_millis(95), "{secured:?}");
+    assert!(secured.wait <= secured.secured_at - secured.started_at, "{secured:?}");
+}
+
 #[tokio::test]
 async fn ipv6_loopback_is_reached() {
     let listener = match TcpListener::bind("[::1]:0").await {
@@ -312,7 +415,7 @@ async fn ipv6_loopback_is_reached() {
     let port = listener.local_addr().unwrap().port();
     let mut measured = Measured::default();
     let connection =
-        connect(&Grant::new("::1", port, &[]), "::1", port, RunClock::start(), soon(), &mut measured).await;
+        connect(&Grant::new("::1", port, &[]), "::1", port, &RunClock::start(), soon(), &mut measured).await;
     assert_eq!(connection.unwrap().opened().address.to_string(), "::1");
     assert!(measured.dns.is_none() && measured.connect.is_some());
 }
@@ -328,12 +431,13 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     let grant = Grant::new("localhost", alive.port(), &[]);
     let mut measured = Measured::default();
     let (clock, addresses) = (RunClock::start(), vec![forbidden, dead, alive]);
-    let found =
-        connect_to(addresses, &grant, "localhost", alive.port(), clock, soon(), &mut measured).await.unwrap();
+    let found = connect_to(addresses, &grant, "localhost", alive.port(), &clock, soon(), &mut measured)
+        .await
+        .unwrap();
     assert_eq!(found.opened().address, alive.ip());
     assert_eq!(measured.ip, Some(alive.ip()));
     let refused =
-        connect_to(vec![forbidden], &grant, "localhost", alive.port(), clock, soon(), &mut measured).await;
+        connect_to(vec![forbidden], &grant, "localhost", alive.port(), &clock, soon(), &mut measured).await;
     let refused = refused.err().unwrap();
     assert_eq!(refused.kind, ErrorKind::Denied);
     assert!(refused.text.contains("169.254.169.254"), "{refused}");

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read, Write},
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::{
@@ -193,6 +193,8 @@ pub(super) struct Session {
     received: Vec<u8>,
     /// The server said that nothing follows.
     closed: bool,
+    /// What the handshake waited for the server.
+    wait: Duration,
     seen: Arc<Mutex<Seen>>,
     verify: Verify,
 }
@@ -203,18 +205,29 @@ impl Session {
         let config = client_config(rules, Arc::clone(&seen))?;
         let name = name_of(rules.server_name.as_deref().unwrap_or(host))?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
-        Ok(Self { connection, received: Vec::new(), closed: false, seen, verify: rules.verify })
+        Ok(Self {
+            connection,
+            received: Vec::new(),
+            closed: false,
+            wait: Duration::ZERO,
+            seen,
+            verify: rules.verify,
+        })
     }
 
-    /// Gives the arrival of the server's last bytes.
+    /// Gives the moment at which its first bytes were handed to the kernel.
     pub(super) async fn handshake(&mut self, tcp: &mut Tcp) -> Result<Instant, (HostError, String)> {
         let mut buffer = vec![0; RECORD_BYTES];
+        let mut started = None;
         loop {
-            flush(&mut self.connection, tcp).await.map_err(|error| lost(&error))?;
+            let sent = flush(&mut self.connection, tcp).await.map_err(|error| lost(&error))?;
+            started = started.or(Some(sent));
             if !self.connection.is_handshaking() {
-                return Ok(tcp.last_arrival());
+                return Ok(started.unwrap_or(sent));
             }
-            let (count, _) = tcp.read(&mut buffer).await.map_err(|error| lost(&error))?;
+            let since = tcp.last_arrival();
+            let count = tcp.read(&mut buffer).await.map_err(|error| lost(&error))?;
+            self.wait += tcp.last_arrival() - since;
             if count == 0 {
                 return Err((
                     HostError::TlsClosed,
@@ -224,7 +237,7 @@ impl Session {
             let begun = self.connection.protocol_version().is_some();
             if let Err(error) = self.feed(buffer.get(..count).unwrap_or_default()) {
                 // The server learns why.
-                let _told: io::Result<()> = flush(&mut self.connection, tcp).await;
+                let _told: io::Result<Instant> = flush(&mut self.connection, tcp).await;
                 return Err(match error {
                     // It did speak TLS.
                     Error::InvalidMessage(_) if begun => (HostError::TlsFailed, error.to_string()),
@@ -232,6 +245,11 @@ impl Session {
                 });
             }
         }
+    }
+
+    /// How long the handshake waited for the server: its time without our own computing.
+    pub(super) fn wait(&self) -> Duration {
+        self.wait
     }
 
     /// Writes down what the handshake showed so far.
@@ -257,16 +275,20 @@ impl Session {
         facts.days_left = facts.not_after.map(|end| (end - now).div_euclid(86_400));
     }
 
-    /// Decrypts. What comes out is taken away at once: rustls refuses further records while much of it waits.
+    /// Decrypts. What comes out is taken away at once: rustls refuses further records while much of it waits. What stands
+    /// behind the end of the stream is nobody's: somebody on the way may have sent it.
     fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        while !bytes.is_empty() {
-            self.connection.read_tls(&mut bytes).map_err(|error| Error::General(error.to_string()))?;
+        let general = |error: io::Error| Error::General(error.to_string());
+        while !bytes.is_empty() && !self.closed {
+            if self.connection.read_tls(&mut bytes).map_err(general)? == 0 {
+                return Err(Error::General("TLS takes no more of what was received".to_owned()));
+            }
             let state = self.connection.process_new_packets()?;
             self.closed = state.peer_has_closed();
             let waiting = state.plaintext_bytes_to_read();
             if waiting > 0 {
                 let mut reader = self.connection.reader().take(u64::try_from(waiting).unwrap_or(u64::MAX));
-                reader.read_to_end(&mut self.received).map_err(|error| Error::General(error.to_string()))?;
+                reader.read_to_end(&mut self.received).map_err(general)?;
             }
         }
         Ok(())
@@ -274,33 +296,73 @@ impl Session {
 
     /// Waits for at most `max` bytes; none at the end, with or without `close_notify`: whether that matters is the
     /// dialogue's to judge.
-    pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> io::Result<Vec<u8>> {
+    pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, StreamError> {
         let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
-            let (count, _) = tcp.read(&mut buffer).await?;
+            let count = tcp.read(&mut buffer).await?;
             if count == 0 {
                 break;
             }
-            self.feed(buffer.get(..count).unwrap_or_default())
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, describe(&error)))?;
-            flush(&mut self.connection, tcp).await?;
+            self.take(buffer.get(..count).unwrap_or_default(), tcp).await?;
         }
-        let rest = self.received.split_off(max.min(self.received.len()));
-        Ok(std::mem::replace(&mut self.received, rest))
+        Ok(self.hand_out(max))
     }
 
-    /// Encrypts and sends all of `bytes`.
-    pub(super) async fn write_all(&mut self, mut bytes: &[u8], tcp: &mut Tcp) -> io::Result<()> {
+    /// As [`Self::read`], of what has arrived already; none: nothing has.
+    pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, StreamError> {
+        let mut buffer = vec![0; RECORD_BYTES];
+        while self.received.is_empty() && !self.closed {
+            match tcp.look(&mut buffer)? {
+                None => return Ok(None),
+                Some(0) => break,
+                Some(count) => self.take(buffer.get(..count).unwrap_or_default(), tcp).await?,
+            }
+        }
+        Ok(Some(self.hand_out(max)))
+    }
+
+    /// Takes in what has arrived, and says what TLS itself answers to it.
+    async fn take(&mut self, bytes: &[u8], tcp: &mut Tcp) -> Result<(), StreamError> {
+        let fed = self.feed(bytes).map_err(|error| StreamError::Tls(number(&error), describe(&error)));
+        let told = flush(&mut self.connection, tcp).await;
+        fed?;
+        told?;
+        Ok(())
+    }
+
+    fn hand_out(&mut self, max: usize) -> Vec<u8> {
+        let rest = self.received.split_off(max.min(self.received.len()));
+        std::mem::replace(&mut self.received, rest)
+    }
+
+    /// Encrypts and sends all of `bytes`; gives the moment at which the first of them were handed to the kernel.
+    pub(super) async fn write_all(&mut self, mut bytes: &[u8], tcp: &mut Tcp) -> io::Result<Instant> {
+        let mut first = None;
         while !bytes.is_empty() {
             let taken = self.connection.writer().write(bytes)?;
             bytes = bytes.get(taken..).unwrap_or_default();
-            flush(&mut self.connection, tcp).await?;
+            let sent = flush(&mut self.connection, tcp).await?;
+            first = first.or(Some(sent));
         }
-        Ok(())
+        Ok(first.unwrap_or_else(Instant::now))
     }
 }
 
-async fn flush(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<()> {
+/// Why an encrypted or plain stream came to no good.
+#[derive(Debug)]
+pub(super) enum StreamError {
+    Io(io::Error),
+    /// With its number and its text.
+    Tls(HostError, String),
+}
+
+impl From<io::Error> for StreamError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+async fn flush(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<Instant> {
     while connection.wants_write() {
         connection.write_tls(tcp.outgoing())?;
     }

@@ -36,7 +36,7 @@ impl HostConnection for State {
         let first = self.connections == 1;
         let mut other = Measured::default();
         let measured = if first { &mut self.measured } else { &mut other };
-        match net::connect(&self.grant, &to.host, to.port, self.clock, self.deadline, measured).await {
+        match net::connect(&self.grant, &to.host, to.port, &self.clock, self.deadline, measured).await {
             Ok(connection) => match self.table.push(Handle { connection, first }) {
                 Ok(handle) => Ok(Ok(handle)),
                 Err(_full) => Ok(Err(exceeded("connections"))),
@@ -74,6 +74,7 @@ impl HostConnection for State {
                 cipher: secured.cipher,
                 started_at: instant(secured.started_at),
                 secured_at: instant(secured.secured_at),
+                wait_ns: instant(secured.wait),
                 verify_error: secured.verify_error,
             })),
             Err(error) => Ok(Err(self.remember(error))),
@@ -94,7 +95,12 @@ impl HostConnection for State {
             self.deadline.min(Instant::now() + Duration::from_millis(u64::from(wait)))
         });
         let max = usize::try_from(max.clamp(1, limits::READ_BYTES))?;
-        match self.table.get_mut(&this)?.connection.read(max, deadline).await {
+        let connection = &mut self.table.get_mut(&this)?.connection;
+        let received = match wait_ms {
+            Some(0) => connection.look(max, self.deadline).await,
+            _ => connection.read(max, deadline).await,
+        };
+        match received {
             Ok(received) => {
                 self.received += u64::try_from(received.bytes.len())?;
                 Ok(Ok(Received { bytes: received.bytes, received_at: instant(received.received_at) }))

@@ -34,7 +34,9 @@ impl Transport for Server {
     fn start_tls(&mut self) -> Result<Secured, Fault> {
         self.clock += 1_000_000;
         match self.turns.pop_front() {
-            Some(Tls) => Ok(Secured { at: self.clock, verify_error: self.verify_error.clone() }),
+            Some(Tls) => {
+                Ok(Secured { at: self.clock, wait: 1_000_000, verify_error: self.verify_error.clone() })
+            }
             Some(Fail(kind)) => Err(Fault { kind, text: "scripted".into() }),
             _ => panic!("TLS was not expected"),
         }
