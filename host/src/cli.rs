@@ -142,11 +142,7 @@ pub fn main() -> ExitCode {
                 let (config, _) = load::strictly(&file).await?;
                 print(&format!("{}: {} jobs, no error\n", file.display(), config.jobs.len()))
             }
-            Command::Compile { config } => {
-                let (_, sandbox) = load::strictly(&config).await?;
-                let checks = sandbox.descriptions().len() - 1;
-                print(&format!("{}: {checks} checks compiled\n", config.display()))
-            }
+            Command::Compile { config } => load::compile(&config).await,
             Command::Describe { check, output } if component::is_file(&check) => {
                 component::describe(&PathBuf::from(check), output).await
             }

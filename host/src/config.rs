@@ -8,7 +8,7 @@ mod parameters;
 pub mod sample;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,8 +19,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     alarm::{Limit, Severity},
-    description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
+    description::{Description, FieldKind, HOST_FIELDS, OWN_MEASUREMENT, ParameterKind},
     job::{ClientIdentity, Config, Job, Secret, TlsRules, TlsVersion, Verify},
+    line,
     net::{Endpoint, NoEndpoint},
 };
 
@@ -130,6 +131,7 @@ impl Draft {
     ) -> Result<Config, ConfigError> {
         let mut jobs: Vec<Job> = Vec::new();
         let mut names: Vec<String> = Vec::new();
+        let mut series = HashMap::new();
         for (path, shape) in self.jobs {
             let name = shape.name.clone();
             let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.clone())));
@@ -145,8 +147,17 @@ impl Draft {
                 .iter()
                 .find(|check| check.name == shape.check)
                 .map(|check| check.limits.wall_time);
+            let measurement = match describe(&shape.check) {
+                Some(Known::Usable(description)) => description.measurement.clone(),
+                _ => OWN_MEASUREMENT.to_owned(),
+            };
             let built = self::jobs(shape, folder(&path), describe, wall_time, check_tls);
-            jobs.extend(built.map_err(refuse)?);
+            for job in built.map_err(refuse)? {
+                if let Some(other) = series.insert(line::series(&job, &measurement), name.clone()) {
+                    return Err(refuse(At::key("host", Problem::SameSeries(other))));
+                }
+                jobs.push(job);
+            }
         }
         if jobs.is_empty() {
             return Err(At::whole(Problem::NoJobs).within(Some(&self.path), None));

@@ -81,11 +81,17 @@ fn tags(job: &Job, report: &Report) -> BTreeMap<String, String> {
     tags
 }
 
-/// The line, without its end.
+/// What a job's lines have in common, as line protocol carries it: two jobs with the same would overwrite each other's.
 #[must_use]
-pub fn line(job: &Job, description: &Description, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
-    let mut line = name(&description.measurement, false);
-    for (key, value) in tags(job, report) {
+pub fn series(job: &Job, measurement: &str) -> String {
+    let mut tags = tags(job, &Report::default());
+    tags.remove("result");
+    begin(measurement, tags)
+}
+
+fn begin(measurement: &str, tags: BTreeMap<String, String>) -> String {
+    let mut line = name(measurement, false);
+    for (key, value) in tags {
         let value = name(&value, true);
         // An empty tag is an error to every reader.
         if !value.is_empty() {
@@ -95,6 +101,13 @@ pub fn line(job: &Job, description: &Description, report: &Report, alarm: &Alarm
             line.push_str(&value);
         }
     }
+    line
+}
+
+/// The line, without its end.
+#[must_use]
+pub fn line(job: &Job, description: &Description, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
+    let mut line = begin(&description.measurement, tags(job, report));
     let mut separator = ' ';
     for (key, value) in all_fields(job, report, alarm) {
         let written = match value {

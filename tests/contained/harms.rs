@@ -149,7 +149,7 @@ fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
             "core-module",
             wat::parse_str("(module)").unwrap(),
             HostError::CheckLoad,
-            "not a usable component: ",
+            "a core WebAssembly module, not a component: ",
         ),
         (
             "no-exports",

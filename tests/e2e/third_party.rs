@@ -1,6 +1,6 @@
 //! A check that is not built in, from looking at it to its lines.
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
 
 use crate::support::{free_port, hostile, points, sonde, stderr, stdout};
 
@@ -67,14 +67,48 @@ fn a_file_that_is_no_check_is_refused_by_name() {
     for command in ["describe", "pin"] {
         let output = sonde(&[command, path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(2));
+        let said = format!(
+            "E! {}: a core WebAssembly module, not a component: build it for wasm32-wasip2, or make it one with `wasm-tools \
+             component new`\n",
+            path.display()
+        );
+        assert_eq!(stderr(&output), said);
+        fs::write(&path, "#!/bin/sh").unwrap();
+        let output = sonde(&[command, path.to_str().unwrap()]);
         let begin = format!("E! {}: not a usable component: ", path.display());
         assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
+        fs::write(&path, wat::parse_str("(module)").unwrap()).unwrap();
     }
     let output = sonde(&["pin", "/nowhere.wasm"]);
     assert_eq!(
         stderr(&output),
         "E! /nowhere.wasm: the component cannot be read: No such file or directory (os error 2)\n"
     );
+}
+
+#[test]
+fn compiling_fails_where_nothing_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, cache) = (folder.path().join("hostile.wasm"), folder.path().join("cache"));
+    fs::write(&file, hostile("honest")).unwrap();
+    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap()]));
+    let config = folder.path().join("sonde.toml");
+    fs::write(&config, format!("cache_dir = {cache:?}\n{pinned}")).unwrap();
+    let compile = || sonde(&["compile", "--config", config.to_str().unwrap()]);
+    fs::create_dir(&cache).unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    let output = compile();
+    let said = format!(
+        "E! {}: check `hostile` is not kept: cache {}: it must belong to this user, and nobody else may write to it\n",
+        config.display(),
+        cache.display()
+    );
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{}", stderr(&output));
+    assert!(stderr(&output).ends_with(&said), "{}", stderr(&output));
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).unwrap();
+    let output = compile();
+    let said = format!("{}: 1 check compiled\n", config.display());
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), said), "{}", stderr(&output));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A configuration and its checks: a file in; jobs, and a sandbox with everything that they call, out.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
-use super::{Refusal, sandbox};
+use super::{Refusal, print, sandbox};
 use crate::{
     config::{self, Declared, Known},
     job::Config,
@@ -53,6 +53,25 @@ async fn load(
     };
     let config = draft.jobs(&describe, &net::check_tls_rules).map_err(|error| error.to_string())?;
     Ok((config, sandbox))
+}
+
+/// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
+pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
+    let draft = config::read(path).map_err(|error| error.to_string())?;
+    strictly(path).await?;
+    let cache = Cache::open(draft.cache_dir.or_else(cache::usual_folder));
+    for check in &draft.checks {
+        let kept = cache.as_ref().map_err(ToString::to_string);
+        let kept = kept
+            .and_then(|cache| cache.keeps(&check.sha256.to_lowercase()).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            let text = format!("{}: check `{}` is not kept: {error}", path.display(), check.name);
+            output::log(Level::Error, &text);
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let count = draft.checks.len();
+    print(&format!("{}: {count} check{} compiled\n", path.display(), if count == 1 { "" } else { "s" }))
 }
 
 fn source(check: &Declared) -> Source {

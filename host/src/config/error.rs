@@ -39,6 +39,8 @@ pub enum Problem {
     NoJobs,
     /// The name stands twice.
     DuplicateJob,
+    /// Another job of this name writes the same series.
+    SameSeries(String),
     /// A name that is none.
     Name,
     /// A check's name that is none.
@@ -94,6 +96,11 @@ impl fmt::Display for ConfigError {
             Problem::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             Problem::NoJobs => f.write_str("no [[job]] in it"),
             Problem::DuplicateJob => f.write_str("another job has this name"),
+            Problem::SameSeries(other) => write!(
+                f,
+                "its lines could not be told from those of job `{other}`: the same host is listed twice, or the names \
+                 differ only in what line protocol cannot carry"
+            ),
             Problem::Name => f.write_str("expected a text without line breaks, not empty"),
             Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
             Problem::DuplicateCheck => f.write_str("another check has this name"),

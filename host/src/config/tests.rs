@@ -305,3 +305,26 @@ fn the_limits_of_the_sample_and_of_the_readme_are_the_usual_ones() {
         assert!(readme.contains(&format!("`{key}` | {shown} |")), "{key} = {value}");
     }
 }
+
+#[test]
+fn two_jobs_never_write_the_same_series() {
+    let job = |name: &str, more: &str| format!("[[job]]\nname = '{name}'\n{more}\n");
+    let refusal = |other: &str| {
+        format!(
+            "host: its lines could not be told from those of job `{other}`: the same host is listed twice, or the names \
+             differ only in what line protocol cannot carry"
+        )
+    };
+    for (text, expected) in [
+        (job("a", "hosts = ['h', 'h']"), format!("sonde.toml: job `a`: {}", refusal("a"))),
+        (job("a", "hosts = ['::1', '[::1]']"), format!("sonde.toml: job `a`: {}", refusal("a"))),
+        (
+            job("a", "host = 'h'") + &job("a\\", "host = 'h'"),
+            format!("sonde.toml: job `a\\`: {}", refusal("a")),
+        ),
+    ] {
+        assert_eq!(read(&text).unwrap_err(), expected, "{text}");
+    }
+    let apart = job("a", "hosts = ['h', 'i']") + &job("b", "host = 'h'");
+    assert_eq!(read(&apart).unwrap().jobs.len(), 3);
+}

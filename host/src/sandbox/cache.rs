@@ -166,6 +166,11 @@ impl Cache {
         }
     }
 
+    /// Says why a component's code is not kept here, if it is not.
+    pub fn keeps(&self, sha256: &str) -> Result<(), CacheError> {
+        open(&self.folder.join(Self::name(sha256))).map(drop)
+    }
+
     #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
     fn read(&self, engine: &Engine, name: &str) -> Result<Component, CacheError> {
         let path = self.folder.join(name);

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::output::{self, Level};
 
+/// How a core module begins; a component has another version and layer (Component Model, "Binary").
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
 /// Loads code compiled with the binary; where it does not fit this machine, compiles its source.
 #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
 pub(super) fn builtin(engine: &Engine, compiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
@@ -79,6 +82,9 @@ pub(super) async fn file(
     }
     if sha256.is_some_and(|pinned| !pinned.eq_ignore_ascii_case(&read.sha256)) {
         return Err(LoadError::Digest(read.sha256));
+    }
+    if read.wasm.starts_with(CORE_MODULE) {
+        return Err(LoadError::CoreModule);
     }
     if let Ok(cache) = cache
         && let Some(component) = cache.load(engine, &read.sha256)

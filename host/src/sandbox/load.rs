@@ -62,6 +62,8 @@ pub enum LoadError {
     Size,
     /// Not a component, or of an unknown kind.
     Component(String),
+    /// A core module, which lacks the component around it.
+    CoreModule,
     /// Imports something that no check gets.
     Import(String),
     /// Built for this version of the interface, which is not ours.
@@ -83,7 +85,9 @@ impl LoadError {
     #[must_use]
     pub fn host_error(&self) -> HostError {
         match self {
-            Self::Engine(_) | Self::Unreadable(_) | Self::Size | Self::Component(_) => HostError::CheckLoad,
+            Self::Engine(_) | Self::Unreadable(_) | Self::Size | Self::Component(_) | Self::CoreModule => {
+                HostError::CheckLoad
+            }
             Self::Digest(_) => HostError::CheckDigest,
             Self::Import(_) => HostError::CheckImport,
             Self::Version(_) => HostError::CheckVersion,
@@ -104,6 +108,10 @@ impl fmt::Display for LoadError {
             ),
             Self::Size => write!(f, "the component is larger than {} bytes", limits::COMPONENT_BYTES),
             Self::Component(error) => write!(f, "not a usable component: {error}"),
+            Self::CoreModule => f.write_str(
+                "a core WebAssembly module, not a component: build it for wasm32-wasip2, or make it one with `wasm-tools \
+                 component new`",
+            ),
             Self::Import(name) => write!(f, "the component imports `{name}`, which no check gets"),
             Self::Version(version) => write!(
                 f,
