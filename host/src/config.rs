@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod file;
 mod parameters;
+mod read;
 pub mod sample;
 
 use std::{
@@ -20,9 +21,10 @@ use serde_json::{Map, Value as Json};
 use crate::{
     alarm::{Limit, Severity},
     description::{Description, FieldKind, HOST_FIELDS, OWN_MEASUREMENT, ParameterKind},
-    job::{ClientIdentity, Config, Job, Secret, TlsRules, TlsVersion, Verify},
+    job::{ClientIdentity, Config, Job, TlsRules, TlsVersion, Verify},
     line,
     net::{Endpoint, NoEndpoint},
+    secret::Secrets,
 };
 
 use self::error::At;
@@ -278,7 +280,7 @@ fn broken(name: &str, check: &str, host: String, port: u16) -> Job {
         timeout: TIMEOUT,
         parameters: Map::new(),
         tags: Vec::new(),
-        secrets: Vec::new(),
+        secrets: Secrets::default(),
         tls: TlsRules::default(),
         limits: Vec::new(),
     }
@@ -305,7 +307,10 @@ fn job(parts: Parts, given: Map<String, Json>, description: &Description, check:
                 port = value.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
             }
             (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
-                secrets.push(Secret(secret.clone()));
+                secrets.push(secret.clone());
+                Secrets::new(&secrets).map_err(|error| {
+                    At::key(format!("parameters.{}", parameter.name), Problem::Secret(error))
+                })?;
             }
             _ => {}
         }
@@ -335,7 +340,7 @@ fn job(parts: Parts, given: Map<String, Json>, description: &Description, check:
         host: parts.host,
         port,
         tags: tags.collect(),
-        secrets,
+        secrets: Secrets::new(&secrets).map_err(|error| At::key("parameters", Problem::Secret(error)))?,
         parameters,
         name: parts.name,
         grants: parts.grants,

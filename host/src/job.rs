@@ -4,17 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
-use crate::{alarm::Limit, net::Endpoint};
-
-/// Text that appears in no output.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+use crate::{alarm::Limit, net::Endpoint, secret::Secrets};
 
 /// How certificates are judged.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -88,7 +78,7 @@ pub struct Job {
     /// The check's tags, from its parameters.
     pub tags: Vec<(String, String)>,
     /// Every secret among the parameters, to be masked wherever text leaves us.
-    pub secrets: Vec<Secret>,
+    pub secrets: Secrets,
     /// Trust in the server's TLS.
     pub tls: TlsRules,
     /// Alarm limits.

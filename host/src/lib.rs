@@ -18,5 +18,6 @@ pub mod output;
 pub mod report;
 pub mod sandbox;
 pub mod schedule;
+pub mod secret;
 pub mod text;
 pub mod waterfall;

@@ -46,7 +46,7 @@ pub fn fields(job: &Job, report: &Report) -> Vec<(String, Value)> {
     }
     for (_, value) in &mut fields {
         if let Value::Text(text) = value {
-            *text = text::outgoing(text, &job.secrets, text::TEXT_BYTES);
+            *text = job.secrets.outgoing(text, text::TEXT_BYTES);
         }
     }
     // An empty text says nothing.
@@ -177,8 +177,9 @@ mod tests {
     use super::*;
     use crate::{
         catalogue::HostError,
-        job::{Secret, TlsRules},
+        job::TlsRules,
         report::{Failure, Outcome},
+        secret::Secrets,
     };
 
     fn job(name: &str) -> Job {
@@ -191,7 +192,7 @@ mod tests {
             parameters: Map::new(),
             tags: vec![("connection".into(), "plain".into())],
             grants: Vec::new(),
-            secrets: vec![Secret("hunter2".into())],
+            secrets: Secrets::new(&["hunter2".into()]).unwrap(),
             tls: TlsRules::default(),
             limits: Vec::new(),
         }
@@ -251,7 +252,7 @@ mod tests {
             let point = points[0].as_ref().unwrap();
             prop_assert_eq!(point.timestamp, Some(7));
             prop_assert_eq!(point.series.measurement.as_str(), "smtp");
-            let expected = text::outgoing(&said, &job.secrets, text::TEXT_BYTES);
+            let expected = job.secrets.outgoing(&said, text::TEXT_BYTES);
             let read = point.field_set.iter().find(|(key, _)| key.as_str() == "error");
             match read {
                 Some((_, FieldValue::String(read))) => prop_assert_eq!(read.as_str(), expected),

@@ -1,8 +1,4 @@
-//! Foreign text on its way out: a server's or a check's words in; one clean, short line without secrets out.
-
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-
-use crate::job::Secret;
+//! Foreign text on its way out: a server's or a check's words in; one clean, short line out.
 
 /// The longest text of a field.
 pub const TEXT_BYTES: usize = 256;
@@ -46,32 +42,6 @@ pub fn clean(text: &str) -> String {
     clean_to(text, TEXT_BYTES)
 }
 
-/// Without secrets, clean, at most `limit` bytes. In this order: a secret that was cut would not be found any more.
-#[must_use]
-pub fn outgoing(text: &str, secrets: &[Secret], limit: usize) -> String {
-    clean_to(&mask(text, secrets), limit)
-}
-
-/// Replaces every secret, as it is and in base64, by `***`. In base64 also where it stands inside a longer text, as in the
-/// answer of AUTH PLAIN: of the three ways in which it then falls on groups of three bytes, the whole groups.
-fn mask(text: &str, secrets: &[Secret]) -> String {
-    let mut masked = text.to_owned();
-    for Secret(secret) in secrets.iter().filter(|secret| !secret.0.is_empty()) {
-        let mut forms = vec![secret.clone(), clean(secret), BASE64_STANDARD.encode(secret.as_bytes())];
-        for skipped in 0..3 {
-            let inner = secret.as_bytes().get(skipped..).unwrap_or_default();
-            let whole = inner.len() / 3 * 3;
-            forms.push(BASE64_STANDARD.encode(inner.get(..whole).unwrap_or_default()));
-        }
-        // The longest first, or a part of it would hide the rest.
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        for form in forms.iter().filter(|form| !form.is_empty()) {
-            masked = masked.replace(form, "***");
-        }
-    }
-    masked
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,30 +55,5 @@ mod tests {
     fn a_long_text_is_cut_at_a_character() {
         assert_eq!(clean(&"é".repeat(200)).len(), 256);
         assert_eq!(clean(&format!("a{}", "é".repeat(200))).len(), 255);
-    }
-
-    #[test]
-    fn no_part_of_a_secret_is_left_where_a_text_is_cut() {
-        let secrets = [Secret("hunter2".into())];
-        for length in 0..20 {
-            let text = outgoing(&format!("{}hunter2", "x".repeat(length)), &secrets, 10);
-            assert!(!text.contains('h') && text.len() <= 10, "{text}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_masked_also_in_base64() {
-        let secrets = [Secret("hunter2".into())];
-        assert_eq!(mask("535 hunter2 aHVudGVyMg==", &secrets), "535 *** ***");
-    }
-
-    #[test]
-    fn secrets_are_masked_inside_a_longer_base64_text() {
-        for user in ["", "u", "us", "use"] {
-            let secrets = [Secret("open-sesame".into())];
-            let answer = BASE64_STANDARD.encode(format!("\0{user}\0open-sesame").as_bytes());
-            let masked = mask(&answer, &secrets);
-            assert!(masked.contains("***") && masked.len() < answer.len() - 8, "{answer} became {masked}");
-        }
     }
 }

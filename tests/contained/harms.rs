@@ -208,6 +208,7 @@ fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
         ("tag-of-a-secret", "tag `shown` shows a parameter that is a secret"),
         ("field-of-the-host", "`result_code` stands twice or belongs to the host"),
         ("code-of-the-host", "error code 201 is not announced, stands twice or is below 1000"),
+        ("known-secrets", "parameter `s0` is a secret: its default can only be the empty text"),
         ("two-ports", "exactly one parameter of kind port"),
     ] {
         cases.push((mode, hostile(mode), HostError::CheckDescribe, text));

@@ -449,7 +449,7 @@ fn the_examples_report_whatever_a_server_of_their_kind_says() {
     for reply in ["$-1\r\n", "$999999999\r\n", "*1\r\n", "$\r\n", "\r\n", "-\r\n", "+\r\n"] {
         job("redis", "", vec![String::new(), "+PONG\r\n".into(), reply.into()]);
     }
-    let login = "username = \"u\"\npassword = \"p\"\nallow_plaintext_auth = true";
+    let login = "username = \"u\"\npassword = \"word\"\nallow_plaintext_auth = true";
     for (exists, fetched) in [
         ("99999999999999999999999", "* 1 FETCH (INTERNALDATE \"32-Foo-2026 99:99:99 +9999\")"),
         ("\u{b2}", ""),

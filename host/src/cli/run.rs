@@ -101,7 +101,7 @@ impl Stop {
 pub(super) fn log_failure(job: &Job, report: &Report) {
     if let Some(failure) = &report.failure {
         let level = if failure.outcome == Outcome::CheckError { Level::Error } else { Level::Warning };
-        let said = text::outgoing(&failure.text, &job.secrets, text::TEXT_BYTES);
+        let said = job.secrets.outgoing(&failure.text, text::TEXT_BYTES);
         output::log(
             level,
             &format!("job {}: {}:{}: {}: {said}", job.name, job.host, job.port, failure.outcome.name()),

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::secret::NoSecret;
+
 /// Why a configuration is refused.
 #[derive(Debug, Eq, PartialEq)]
 pub struct ConfigError {
@@ -65,6 +67,8 @@ pub enum Problem {
     Expected(String),
     /// A line break or NUL where there must be none.
     LineBreak,
+    /// A secret that cannot be kept out of texts.
+    Secret(NoSecret),
     /// An environment variable that is not set.
     Environment(String),
     /// A field that the check does not announce, or that is no number.
@@ -114,6 +118,7 @@ impl fmt::Display for ConfigError {
             Problem::Contradiction(text) => f.write_str(text),
             Problem::Expected(expected) => write!(f, "expected {expected}"),
             Problem::LineBreak => f.write_str("a line break or NUL is not allowed"),
+            Problem::Secret(error) => write!(f, "{error}"),
             Problem::Environment(name) => write!(f, "the environment variable {name} is not set"),
             Problem::Field(known) => {
                 f.write_str("the check reports no such number")?;

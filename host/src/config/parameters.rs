@@ -1,12 +1,15 @@
 //! A check's parameters: what a file or the command line gives in, JSON of the described kinds out.
 
-use std::{collections::BTreeMap, env, fs, path::Path};
+use std::{collections::BTreeMap, env, path::Path};
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{At, Problem, file, nearest};
+use super::{At, Problem, file, nearest, read};
 use crate::description::{Description, Parameter, ParameterKind};
+
+/// Bytes of a secret's file; no key or token is longer.
+const SECRET_BYTES: usize = 64 << 10;
 
 fn known<'a>(name: &str, description: &'a Description) -> Result<&'a Parameter, At> {
     description.parameters.iter().find(|parameter| parameter.name == name).ok_or_else(|| {
@@ -73,7 +76,7 @@ fn secret(name: &str, value: toml::Value, folder: &Path) -> Result<String, At> {
     match (source.file, source.env) {
         (Some(file), None) => {
             let path = folder.join(file);
-            let text = fs::read_to_string(&path)
+            let text = read::text(&path, SECRET_BYTES)
                 .map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))?;
             let text =
                 text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));

@@ -75,7 +75,7 @@ fn defaults_are_filled_in_and_465_goes_with_tls() {
 fn a_secret_comes_from_a_file_and_shows_nowhere() {
     let job = job_with("parameters.password = { file = \"secret\" }").unwrap();
     assert_eq!(job.parameters["password"], "hunter2");
-    assert_eq!(job.secrets, [Secret("hunter2".into())]);
+    assert_eq!(job.secrets.outgoing("535 hunter2", 99), "535 ***");
     assert!(!format!("{job:?}{:?}", job.secrets).contains("hunter2"));
 }
 
@@ -239,7 +239,7 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     assert_eq!(read().unwrap(), ["main"]);
     write("conf.d/b.toml", &job("b"));
     write("conf.d/a.toml", &(job("a") + "parameters.password = { file = \"secret\" }"));
-    write("conf.d/secret", "s");
+    write("conf.d/secret", "hunter2");
     write("conf.d/ignored.txt", "?");
     assert_eq!(read().unwrap(), ["main", "a", "b"]);
     let digest = "0".repeat(64);
@@ -327,4 +327,22 @@ fn two_jobs_never_write_the_same_series() {
     }
     let apart = job("a", "hosts = ['h', 'i']") + &job("b", "host = 'h'");
     assert_eq!(read(&apart).unwrap().jobs.len(), 3);
+}
+
+#[test]
+fn a_secrets_file_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let refused = job_with("parameters.password = { file = \"/dev/zero\" }").unwrap_err();
+    assert_eq!(
+        refused,
+        "sonde.toml: job `a`: parameters.password: cannot read /dev/zero: not a regular file"
+    );
+}
+
+#[test]
+fn a_secret_that_cannot_be_kept_out_of_texts_is_refused() {
+    assert_eq!(
+        job_with("parameters.password = 'abc'").unwrap_err(),
+        "sonde.toml: job `a`: parameters.password: shorter than 4 bytes: it would be masked wherever it stands by chance"
+    );
+    assert!(job_with("parameters.password = ''").is_ok());
 }

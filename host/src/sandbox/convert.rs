@@ -28,6 +28,8 @@ pub enum Contradiction {
     Many(&'static str),
     /// A default is not JSON, or would colour a terminal.
     Default(String),
+    /// A secret has a default that is not empty: everybody knows it.
+    Secret(String),
     /// A default depends on a parameter that is not described.
     Condition(String),
     /// Not exactly one parameter of kind `port`.
@@ -57,6 +59,9 @@ impl fmt::Display for Contradiction {
             Self::Many(what) => write!(f, "more than {MOST} {what}"),
             Self::Default(name) => {
                 write!(f, "the default of parameter `{name}` is not JSON, or has control characters")
+            }
+            Self::Secret(name) => {
+                write!(f, "parameter `{name}` is a secret: its default can only be the empty text")
             }
             Self::Condition(name) => {
                 write!(f, "a default of parameter `{name}` depends on one that does not exist")
@@ -213,8 +218,15 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
                 default: json(&default.default)?,
             })
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, Contradiction>>()?;
     let default = from.default.as_deref().map(json).transpose()?;
+    let known = |default: &Json| *default != Json::String(String::new());
+    let conditional = |default: &ConditionalDefault| known(&default.default);
+    if from.kind == wit::ParameterKind::Secret
+        && (default.as_ref().is_some_and(known) || conditional_defaults.iter().any(conditional))
+    {
+        return Err(Contradiction::Secret(name));
+    }
     Ok(Parameter {
         kind: match from.kind {
             wit::ParameterKind::Text => ParameterKind::Text,

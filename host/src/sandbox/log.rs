@@ -14,9 +14,8 @@ use wasmtime_wasi::{
 
 use super::{bindings::sonde::check::log as wit, limits::LOG_BYTES, state::State};
 use crate::{
-    job::Secret,
     output::{self, Level},
-    text,
+    secret::Secrets,
 };
 
 /// Bytes of a line on a stream that are looked at: far more than are shown, so that what is shown has no part of a secret.
@@ -29,13 +28,13 @@ const STREAM_BYTES: usize = 4096;
 pub(crate) struct Log {
     /// Before each line: the job and its check.
     label: String,
-    secrets: Vec<Secret>,
+    secrets: Secrets,
     allowed: u32,
     lines: AtomicU32,
 }
 
 impl Log {
-    pub(crate) fn new(label: String, secrets: Vec<Secret>, allowed: u32) -> Self {
+    pub(crate) fn new(label: String, secrets: Secrets, allowed: u32) -> Self {
         Self { label, secrets, allowed, lines: AtomicU32::new(0) }
     }
 
@@ -52,7 +51,7 @@ impl Log {
     }
 
     fn say(&self, level: Level, message: &str) {
-        output::log(level, &format!("{}: {}", self.label, text::outgoing(message, &self.secrets, LOG_BYTES)));
+        output::log(level, &format!("{}: {}", self.label, self.secrets.outgoing(message, LOG_BYTES)));
     }
 
     /// Says at the end how many lines are missing.

@@ -119,6 +119,9 @@ impl Guest for Component {
             "tag-of-a-secret" => description.tags.push(tag("shown", "password")),
             "field-of-the-host" => description.fields.push(field("result_code", FieldKind::Text, None)),
             "code-of-the-host" => description.errors[0].code = 201,
+            "known-secrets" => description
+                .parameters
+                .extend((0..200).map(|i| parameter(&format!("s{i}"), ParameterKind::Secret, "\"*\""))),
             "two-ports" => description.parameters.push(parameter("other", ParameterKind::Port, "2")),
             other => panic!("no such mode: {other}"),
         }
