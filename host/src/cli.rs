@@ -5,6 +5,7 @@ mod check;
 mod component;
 mod load;
 mod run;
+mod stop;
 mod test;
 
 use std::{

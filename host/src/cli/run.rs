@@ -2,12 +2,9 @@
 
 use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time,
-};
+use tokio::time;
 
-use super::{Refusal, described, load};
+use super::{Refusal, described, load, stop::Stop};
 use crate::{
     alarm,
     job::Job,
@@ -22,10 +19,7 @@ use crate::{
 const LAST_LINE: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
-    let mut stop = Stop {
-        signal: signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?,
-        came: false,
-    };
+    let mut stop = Stop::take()?;
     let (config, sandbox) = tokio::select! {
         biased;
         loaded = load::leniently(path) => loaded?,
@@ -79,21 +73,6 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
         let written = written.unwrap_or_else(|gone| Err(io::Error::other(gone)));
         written.map_err(|error| format!("standard output: {error}"))?;
         done += 1;
-    }
-}
-
-/// SIGTERM, which once it came stays.
-struct Stop {
-    signal: Signal,
-    came: bool,
-}
-
-impl Stop {
-    async fn wait(&mut self) {
-        if !self.came {
-            self.signal.recv().await;
-            self.came = true;
-        }
     }
 }
 

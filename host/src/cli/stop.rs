@@ -1,0 +1,97 @@
+//! How a run ends before its time: SIGTERM, or a runtime that no longer turns, in; the end of the program out, whatever the
+//! runtime's thread does. What is printed by then stands, and a status of 0 lets the agent keep it.
+
+use std::{
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use nix::sys::signal::{SigSet, Signal};
+use tokio::{sync::watch, task, time};
+
+use crate::output::{self, Level};
+
+/// How long a run may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How often the runtime shows that it turns, and is looked at.
+const TURN: Duration = Duration::from_secs(1);
+/// Looks without a turn after which it never will: nothing that the host does takes that long.
+const LOOKS: u32 = 30;
+
+/// SIGTERM, which once it came stays.
+pub(super) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Takes SIGTERM from now on, and watches the runtime that calls this. To be called before there are other threads: they
+    /// inherit that the signal is not theirs.
+    pub(super) fn take() -> Result<Self, String> {
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGTERM);
+        signals.thread_block().map_err(|error| format!("SIGTERM: {error}"))?;
+        let (came, coming) = watch::channel(false);
+        thread::spawn(move || {
+            while signals.wait().is_err() {}
+            // Nobody waits for it any more where the run is over.
+            came.send_replace(true);
+            thread::sleep(LAST_WORDS);
+            end("stopped by SIGTERM, and did not end by itself: jobs without a line are lost");
+        });
+        let turns = Arc::new(AtomicU32::new(0));
+        let turning = Arc::clone(&turns);
+        task::spawn(async move {
+            loop {
+                turning.fetch_add(1, Ordering::Relaxed);
+                time::sleep(TURN).await;
+            }
+        });
+        thread::spawn(move || {
+            watch(&turns, TURN, LOOKS);
+            end("nothing went on for 30 s: this is a fault of sonde; jobs without a line are lost");
+        });
+        Ok(Self(coming))
+    }
+
+    pub(super) async fn wait(&mut self) {
+        // Its other end lives as long as the program.
+        drop(self.0.wait_for(|came| *came).await);
+    }
+}
+
+fn end(why: &str) -> ! {
+    output::log(Level::Error, why);
+    process::exit(0)
+}
+
+/// Comes back when `turns` has been the same at so many looks.
+fn watch(turns: &AtomicU32, pause: Duration, looks: u32) {
+    let (mut last, mut same) = (turns.load(Ordering::Relaxed), 0);
+    while same < looks {
+        thread::sleep(pause);
+        let now = turns.load(Ordering::Relaxed);
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_turns_is_let_be_and_one_that_does_not_is_seen() {
+        let turns = Arc::new(AtomicU32::new(0));
+        let turning = Arc::clone(&turns);
+        let ended = thread::spawn(move || watch(&turns, Duration::from_millis(20), 50));
+        for _ in 0..20 {
+            turning.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(20));
+            assert!(!ended.is_finished());
+        }
+        ended.join().unwrap();
+    }
+}
