@@ -17,7 +17,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
@@ -129,7 +129,7 @@ fn certificates() -> Result<(Arc<ServerConfig>, String), Box<dyn Error + Send + 
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(
@@ -409,7 +409,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn challenge() -> io::Result<String> {
     let mut random = [0; 16];
-    let source = ring::default_provider().secure_random;
+    let source = aws_lc_rs::default_provider().secure_random;
     source.fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
     Ok(format!("<{}@{NAME}>", hex(&random)))
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::{fcntl::OFlag, unistd::geteuid};
-use ring::{
+use aws_lc_rs::{
     hmac::{self, HMAC_SHA256},
     rand::{SecureRandom, SystemRandom},
 };

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 #[cfg(feature = "compiler")]
 use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Component};
