@@ -10,6 +10,7 @@ pub mod describe;
 pub mod mail;
 pub mod message;
 pub mod parameters;
+pub mod queue_id;
 pub mod reply;
 pub mod report;
 pub mod session;

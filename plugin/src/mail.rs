@@ -2,7 +2,7 @@
 
 use crate::{
     describe::code,
-    message,
+    message, queue_id,
     reply::Reply,
     report::{Cause, Kind, Value},
     session::{Refusal, Session, Step, Stop, is_completion},
@@ -94,28 +94,9 @@ impl<T: Transport> Session<'_, T> {
         self.report.set_span("message_time_ms", sent_at, reply.at);
         let refusal = Refusal { step: Step::Message, kind: Kind::Rejected, code: code::MESSAGE_REFUSED };
         let reply = self.judge(reply, "message", is_completion, refusal)?;
-        if let Some(id) = queue_id(&reply.lines.join(" ")) {
+        if let Some(id) = queue_id::find(&reply.lines.join(" ")) {
             self.report.set("queue_id", Value::Text(id.to_owned()));
         }
         Ok(reply)
-    }
-}
-
-/// What Postfix ("queued as X"), Exim ("OK id=X") and their like call the mail in their logs.
-fn queue_id(text: &str) -> Option<&str> {
-    let lower = text.to_ascii_lowercase();
-    let at = ["queued as ", " id="].iter().find_map(|mark| Some(lower.find(mark)? + mark.len()))?;
-    text.get(at..)?.split([' ', ')', ';', ',']).next().filter(|id| !id.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::queue_id;
-
-    #[test]
-    fn queue_ids_are_found() {
-        assert_eq!(queue_id("2.0.0 Ok: queued as 4Xyz"), Some("4Xyz"));
-        assert_eq!(queue_id("OK id=1abc-DEF"), Some("1abc-DEF"));
-        assert_eq!(queue_id("accepted, valid=1"), None);
     }
 }
