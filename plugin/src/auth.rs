@@ -8,9 +8,9 @@ use crate::{
     describe::code,
     parameters::Mechanism,
     reply::Reply,
-    report::{Cause, Kind},
-    session::{Refusal, Session, Step, Stop},
-    transport::{Instant, Transport},
+    report::{Cause, Kind, Value},
+    session::{AUTH, CHALLENGE, Phase, Session, Step, Stop},
+    transport::Transport,
 };
 
 /// Strongest first.
@@ -20,68 +20,67 @@ const MECHANISMS: [(Mechanism, &str); 3] =
 const USERNAME_PROMPT: &str = "VXNlcm5hbWU6";
 const PASSWORD_PROMPT: &str = "UGFzc3dvcmQ6";
 
-const REFUSAL: Refusal = Refusal { step: Step::Login, kind: Kind::AuthFailed, code: code::AUTH_REFUSED };
-
 fn stop(code: u32, text: String) -> Stop {
-    Stop { step: Step::Login, cause: Cause::Own(Kind::AuthFailed, code), text, reply: None, in_step: true }
+    Stop::own(Step::Login, Kind::AuthFailed, code, text)
 }
 
 impl<T: Transport> Session<'_, T> {
-    /// Gives the arrival of the reply that accepted us.
-    pub(crate) fn login(&mut self) -> Result<Instant, Stop> {
+    pub(crate) fn login(&mut self) -> Result<(), Stop> {
+        self.phase("auth");
+        let (mechanism, name) = self.choose()?;
+        self.report.set("auth_mechanism", Value::Text(name.to_owned()));
+        let command = format!("AUTH {name}");
         if let Some(error) = &self.verify_error {
-            return Err(stop(
-                code::CREDENTIALS_HELD_BACK,
-                format!("AUTH: held back from an unverified server: {error}"),
-            ));
+            let text = format!("{command}: held back from an unverified server: {error}");
+            return Err(stop(code::CREDENTIALS_HELD_BACK, text));
         }
-        let mechanism = self.choose()?;
+        self.attempt(mechanism, &command).map(drop)
+    }
+
+    /// Gives the reply that accepted us.
+    fn attempt(&mut self, mechanism: Mechanism, command: &str) -> Result<Reply, Stop> {
         let parameters = self.parameters;
         let credentials = Credentials::new(&*parameters.username, &*parameters.password);
         let encode = |mechanism, challenge: &str| {
             credentials.encode(mechanism, challenge).map_err(|_| {
-                let text = "AUTH: the server's challenge is not base64".to_owned();
-                Stop {
-                    cause: Cause::Own(Kind::ProtocolError, code::UNEXPECTED_REPLY),
-                    in_step: false,
-                    ..stop(0, text)
-                }
+                let text = format!("{command}: the server's challenge is not base64");
+                let cause = Cause::Own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+                Stop { cause, in_step: false, ..stop(0, text) }
             })
         };
-        let (sent_at, reply) = match mechanism {
+        match mechanism {
             Mechanism::CramMd5 => {
-                let (sent_at, challenge) = self.ask("AUTH CRAM-MD5", "AUTH CRAM-MD5")?;
-                let answer = encode(AUTH_CRAM_MD5, challenge.lines.first().map_or("", |line| line.trim()))?;
-                (sent_at, self.exchange(Step::Login, "AUTH CRAM-MD5", &answer)?.reply)
+                let challenge = self.ask(&CHALLENGE, command, command)?;
+                let challenge = challenge.lines.first().map_or("", |line| line.trim());
+                let answer =
+                    encode(AUTH_CRAM_MD5, challenge).inspect_err(|_| self.report.remove("auth_time_ms"))?;
+                self.ask(&AUTH, command, &answer)
             }
             Mechanism::Login => {
-                let (sent_at, _) = self.ask("AUTH LOGIN", "AUTH LOGIN")?;
-                self.ask("AUTH LOGIN, user name", &encode(AUTH_LOGIN, USERNAME_PROMPT)?)?;
-                let answer = encode(AUTH_LOGIN, PASSWORD_PROMPT)?;
-                (sent_at, self.exchange(Step::Login, "AUTH LOGIN, password", &answer)?.reply)
+                self.ask(&CHALLENGE, command, command)?;
+                let username = encode(AUTH_LOGIN, USERNAME_PROMPT)?;
+                self.ask(&CHALLENGE, &format!("{command}, user name"), &username)?;
+                let password = encode(AUTH_LOGIN, PASSWORD_PROMPT)?;
+                self.ask(&AUTH, &format!("{command}, password"), &password)
             }
             Mechanism::Plain | Mechanism::Auto => {
-                let command = format!("AUTH PLAIN {}", encode(AUTH_PLAIN, "")?);
-                let exchange = self.exchange(Step::Login, "AUTH PLAIN", &command)?;
-                (exchange.sent_at, exchange.reply)
+                self.ask(&AUTH, command, &format!("{command} {}", encode(AUTH_PLAIN, "")?))
             }
-        };
-        self.report.set_span("auth_time_ms", sent_at, reply.at);
-        let at = reply.at;
-        self.judge(reply, "AUTH", |code| code == 235, REFUSAL)?;
-        Ok(at)
-    }
-
-    fn ask(&mut self, name: &str, command: &str) -> Result<(Instant, Reply), Stop> {
-        let exchange = self.exchange(Step::Login, name, command)?;
-        if exchange.reply.code != 334 {
-            self.report.set_span("auth_time_ms", exchange.sent_at, exchange.reply.at);
         }
-        let reply = self.judge(exchange.reply, name, |code| code == 334, REFUSAL)?;
-        Ok((exchange.sent_at, reply))
     }
 
-    fn choose(&self) -> Result<Mechanism, Stop> {
+    /// A refusal for now – a rate limit, a directory that is down – is not a refused password.
+    fn ask(&mut self, phase: &Phase, name: &str, line: &str) -> Result<Reply, Stop> {
+        self.exchange(phase, name, line).map_err(|stop| {
+            let for_now = stop.reply.as_ref().is_some_and(|reply| reply.code < 500);
+            if for_now && stop.cause == Cause::Own(Kind::AuthFailed, code::AUTH_REFUSED) {
+                return Stop { cause: Cause::Own(Kind::AuthFailed, code::AUTH_DEFERRED), ..stop };
+            }
+            stop
+        })
+    }
+
+    fn choose(&self) -> Result<(Mechanism, &'static str), Stop> {
         // Some servers still write AUTH=; the union of all such lines counts.
         let offered: Vec<&str> = self
             .extensions
@@ -89,29 +88,25 @@ impl<T: Transport> Session<'_, T> {
             .filter_map(|line| line.strip_prefix("AUTH ").or_else(|| line.strip_prefix("AUTH=")))
             .flat_map(str::split_whitespace)
             .collect();
-        let wanted = |mechanism: Mechanism| {
-            matches!(self.parameters.auth, Mechanism::Auto) || self.parameters.auth == mechanism
-        };
-        let usable: Vec<_> = MECHANISMS
-            .iter()
-            .filter(|(mechanism, name)| wanted(*mechanism) && offered.contains(name))
+        let any = self.parameters.auth == Mechanism::Auto;
+        let wanted: Vec<_> = MECHANISMS
+            .into_iter()
+            .filter(|(mechanism, _)| any || self.parameters.auth == *mechanism)
             .collect();
-        if usable.is_empty() {
+        let usable: Vec<_> = wanted.iter().filter(|(_, name)| offered.contains(name)).collect();
+        let Some((_, strongest)) = usable.first() else {
+            let wanted: Vec<&str> = wanted.iter().map(|(_, name)| *name).collect();
             let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(" ") };
-            return Err(stop(
-                code::AUTH_NOT_OFFERED,
-                format!("AUTH: no usable mechanism, the server offers {offered}"),
-            ));
-        }
+            let text = format!("AUTH: wanted is {}, the server offers {offered}", wanted.join(" or "));
+            return Err(stop(code::AUTH_NOT_OFFERED, text));
+        };
         let readable = self.secured || self.parameters.allow_plaintext_auth;
-        usable
-            .iter()
-            .find(|(mechanism, _)| readable || *mechanism == Mechanism::CramMd5)
-            .map(|(mechanism, _)| *mechanism)
-            .ok_or_else(|| {
-                let text =
-                    "AUTH: without TLS the password would be readable (allow_plaintext_auth permits it)";
-                stop(code::PLAINTEXT_AUTH_NOT_ALLOWED, text.to_owned())
-            })
+        let allowed = usable.iter().find(|(mechanism, _)| readable || *mechanism == Mechanism::CramMd5);
+        allowed.map(|chosen| **chosen).ok_or_else(|| {
+            let text = format!(
+                "AUTH {strongest}: without TLS the password would be readable (allow_plaintext_auth permits it)"
+            );
+            stop(code::PLAINTEXT_AUTH_NOT_ALLOWED, text)
+        })
     }
 }

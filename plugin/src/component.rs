@@ -113,7 +113,7 @@ fn field(name: &str, kind: FieldKind, doc: &str) -> wit::FieldDescription {
 fn convert(report: Report) -> wit::Report {
     let value = |value| match value {
         Value::Integer(value) => wit::Value::Integer(value),
-        Value::Float(value) => wit::Value::Float(value),
+        Value::Time(microseconds) => wit::Value::Float(milliseconds(microseconds)),
         Value::Text(value) => wit::Value::Text(value),
     };
     wit::Report {
@@ -140,6 +140,10 @@ fn convert(report: Report) -> wit::Report {
             text: failure.text,
         }),
     }
+}
+
+fn milliseconds(microseconds: u64) -> f64 {
+    microseconds as f64 / 1_000.0
 }
 
 macro_rules! kinds {

@@ -7,6 +7,8 @@ pub mod code {
     pub const UNEXPECTED_REPLY: u32 = 1002;
     pub const REPLY_TOO_LONG: u32 = 1003;
     pub const SPEAKS_TLS: u32 = 1004;
+    pub const UNEXPECTED_DATA: u32 = 1005;
+    pub const SPEAKS_LMTP: u32 = 1006;
     pub const GREETING_REFUSED: u32 = 1010;
     pub const EHLO_REFUSED: u32 = 1011;
     pub const STARTTLS_NOT_OFFERED: u32 = 1012;
@@ -21,6 +23,7 @@ pub mod code {
     pub const MESSAGE_REFUSED: u32 = 1021;
     pub const DELIVERY_AMBIGUOUS: u32 = 1022;
     pub const SERVICE_CLOSING: u32 = 1023;
+    pub const AUTH_DEFERRED: u32 = 1024;
     pub const PARAMETER_INVALID: u32 = 1030;
     pub const MESSAGE_TOO_LARGE: u32 = 1031;
 }
@@ -38,6 +41,16 @@ pub const ERRORS: &[(u32, &str, &str)] = &[
         code::SPEAKS_TLS,
         "speaks-tls",
         "A TLS record where a plain reply was due: the port wants TLS from the first byte.",
+    ),
+    (
+        code::UNEXPECTED_DATA,
+        "unexpected-data",
+        "Something behind a reply that nobody asked for: what follows cannot be told apart.",
+    ),
+    (
+        code::SPEAKS_LMTP,
+        "speaks-lmtp",
+        "EHLO and HELO are refused and LHLO is accepted: the port speaks LMTP, not SMTP.",
     ),
     (
         code::GREETING_REFUSED,
@@ -69,6 +82,11 @@ pub const ERRORS: &[(u32, &str, &str)] = &[
         "No answer to the end of the mail: it may have been delivered, and is not sent again.",
     ),
     (code::SERVICE_CLOSING, "service-closing", "The server closes the session with 421."),
+    (
+        code::AUTH_DEFERRED,
+        "auth-deferred",
+        "The server refuses the login for now (4xx): a rate limit, or its directory is down.",
+    ),
     (code::PARAMETER_INVALID, "parameter-invalid", "A parameter cannot be used."),
     (code::MESSAGE_TOO_LARGE, "message-too-large", "The mail is larger than the server's SIZE."),
 ];
@@ -185,12 +203,20 @@ pub const FIELDS: &[(&str, FieldKind, &str)] = &[
         FieldKind::CodeAlways,
         "0, or the 4xx or 5xx that decided; −1: nobody refused, it failed otherwise.",
     ),
-    ("login_time_ms", FieldKind::Time, "From connected to ready for a mail: greeting, EHLO, TLS, AUTH."),
-    ("transfer_time_ms", FieldKind::Time, "The mail transaction: MAIL to the reply to the final dot."),
+    (
+        "login_time_ms",
+        FieldKind::Time,
+        "Greeting, EHLO, STARTTLS, TLS and AUTH together; only if all were accepted.",
+    ),
+    (
+        "transfer_time_ms",
+        FieldKind::Time,
+        "MAIL, RCPT, DATA and message together; only if all were accepted.",
+    ),
     ("banner_time_ms", FieldKind::Time, "From connected (or TLS) to the end of the greeting."),
     ("ehlo_time_ms", FieldKind::Time, "All EHLO and HELO exchanges."),
     ("starttls_time_ms", FieldKind::Time, "STARTTLS to its reply."),
-    ("auth_time_ms", FieldKind::Time, "AUTH to its last reply."),
+    ("auth_time_ms", FieldKind::Time, "AUTH, all its exchanges."),
     ("mail_time_ms", FieldKind::Time, "MAIL to its reply."),
     ("rcpt_time_ms", FieldKind::Time, "RCPT to its reply, summed over the recipients."),
     ("data_time_ms", FieldKind::Time, "DATA to its reply."),
@@ -204,6 +230,7 @@ pub const FIELDS: &[(&str, FieldKind, &str)] = &[
     ("enhanced_status", FieldKind::Text, "That reply's enhanced status code, such as 5.7.1."),
     ("phase", FieldKind::Text, "Last phase attempted."),
     ("banner", FieldKind::Text, "Text of the greeting: host, and software and version where given."),
+    ("auth_mechanism", FieldKind::Text, "AUTH mechanism that was chosen."),
     ("queue_id", FieldKind::Text, "What the server calls the accepted mail."),
 ];
 

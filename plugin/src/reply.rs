@@ -1,6 +1,7 @@
-//! Replies (RFC 5321 section 4.2): lines in, a reply out. Refuses over-long ones, and what is no reply at all.
+//! Replies (RFC 5321 section 4.2): lines in, a reply out. Refuses over-long ones, and what is no reply at all; loses no
+//! refusal, also where it was cut off.
 
-use crate::transport::{Fault, Instant, Transport};
+use crate::transport::{ErrorKind, Fault, Instant, Transport};
 
 /// Bytes of a line without its end; the RFC's 512 are exceeded in practice.
 const LINE_BYTES: usize = 8192;
@@ -9,15 +10,17 @@ const LINES: usize = 100;
 /// Bytes asked of the network at once.
 const READ_BYTES: u32 = 4096;
 
-/// A complete reply.
+/// A reply.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Reply {
-    /// 200 to 599.
+    /// 200 to 599; of lines that differ, the last one's.
     pub code: u16,
     /// The text of each line, without code and separator.
     pub lines: Vec<String>,
     /// When its last byte arrived.
     pub at: Instant,
+    /// Its last line came. A refusal counts without: the server said no, and left or fell silent.
+    pub whole: bool,
 }
 
 /// Why there is no reply.
@@ -27,12 +30,22 @@ pub enum NoReply {
     Fault(Fault),
     /// The stream ended.
     Closed,
-    /// Not a reply; the line.
-    Garbage(String),
+    /// Not a reply.
+    Garbage,
     /// A line or the whole is too long.
     TooLong,
     /// A TLS record.
     Tls,
+}
+
+impl NoReply {
+    fn is_loss(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Fault(fault) => fault.kind.is_loss(),
+            Self::Garbage | Self::TooLong | Self::Tls => false,
+        }
+    }
 }
 
 impl Reply {
@@ -63,6 +76,11 @@ impl Reply {
     pub fn is_refusal(&self) -> bool {
         self.code >= 400
     }
+
+    fn push(&mut self, code: u16, line: &[u8]) {
+        self.code = code;
+        self.lines.push(lossy(line.get(4..).unwrap_or_default()));
+    }
 }
 
 /// Takes replies from a stream, byte by byte if need be.
@@ -70,33 +88,72 @@ impl Reply {
 pub struct Reader {
     buffer: Vec<u8>,
     at: Instant,
-    heard: bool,
+    said: String,
 }
 
 impl Reader {
-    /// The server has said anything at all.
+    /// All that came in answer to the last call, also where it is no reply.
     #[must_use]
-    pub fn has_heard(&self) -> bool {
-        self.heard
+    pub fn said(&self) -> &str {
+        &self.said
     }
 
-    /// Waits for a complete reply.
+    /// Waits for a reply.
     pub fn reply(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Reply, NoReply> {
+        self.said.clear();
         let mut reply = Reply::default();
+        match self.complete(&mut reply, transport, wait_ms) {
+            Ok(()) => Ok(reply),
+            Err(why) => {
+                let rest = std::mem::take(&mut self.buffer);
+                self.say(&rest);
+                if why.is_loss() && self.cut_off(&mut reply, &rest) { Ok(reply) } else { Err(why) }
+            }
+        }
+    }
+
+    /// Looks for a reply that nobody asked for, and waits for nothing. None: nothing has come.
+    pub fn unasked(&mut self, transport: &mut impl Transport) -> Option<Result<Reply, NoReply>> {
+        let silent = |found: &Result<_, _>| matches!(found, Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout);
+        Some(self.reply(transport, Some(0))).filter(|found| !silent(found) || !self.said.is_empty())
+    }
+
+    fn complete(
+        &mut self,
+        reply: &mut Reply,
+        transport: &mut impl Transport,
+        wait_ms: Option<u32>,
+    ) -> Result<(), NoReply> {
+        let mut differ = false;
         for _ in 0..LINES {
             let line = self.line(transport, wait_ms)?;
-            let (code, last) = parse(&line).ok_or_else(|| NoReply::Garbage(lossy(&line)))?;
-            if !reply.lines.is_empty() && code != reply.code {
-                return Err(NoReply::Garbage(lossy(&line)));
-            }
-            reply.code = code;
-            reply.lines.push(lossy(line.get(4..).unwrap_or_default()));
+            self.say(&line);
+            let (code, last) = parse(&line).ok_or(NoReply::Garbage)?;
+            differ |= !reply.lines.is_empty() && code != reply.code;
+            reply.push(code, &line);
             if last {
-                reply.at = self.at;
-                return Ok(reply);
+                (reply.at, reply.whole) = (self.at, true);
+                return if differ && !reply.is_refusal() { Err(NoReply::Garbage) } else { Ok(()) };
             }
         }
         Err(NoReply::TooLong)
+    }
+
+    /// Whether what came before the loss is a refusal; its last line may lack its end.
+    fn cut_off(&self, reply: &mut Reply, rest: &[u8]) -> bool {
+        let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+        if let Some((code, _)) = parse(rest) {
+            reply.push(code, rest);
+        }
+        reply.at = self.at;
+        reply.is_refusal()
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        if !self.said.is_empty() && !bytes.is_empty() {
+            self.said.push(' ');
+        }
+        self.said.push_str(&String::from_utf8_lossy(bytes));
     }
 
     fn line(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Vec<u8>, NoReply> {
@@ -124,7 +181,6 @@ impl Reader {
             }
             self.buffer.extend_from_slice(&bytes);
             self.at = at;
-            self.heard = true;
         }
     }
 }

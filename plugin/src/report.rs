@@ -7,8 +7,8 @@ use crate::transport::{ErrorKind, Instant};
 pub enum Value {
     /// A code.
     Integer(i64),
-    /// Milliseconds.
-    Float(f64),
+    /// A time, in whole microseconds: what is summed is what stands on the line.
+    Time(u64),
     /// Words.
     Text(String),
 }
@@ -55,7 +55,7 @@ pub struct Report {
 impl Report {
     /// Sets a field, once or anew.
     pub fn set(&mut self, name: &'static str, value: Value) {
-        self.fields.retain(|(known, _)| *known != name);
+        self.remove(name);
         self.fields.push((name, value));
     }
 
@@ -65,18 +65,23 @@ impl Report {
         self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// Sets a time, in milliseconds with microsecond resolution.
-    pub fn set_time(&mut self, name: &'static str, nanoseconds: u64) {
-        self.set(name, Value::Float(milliseconds(nanoseconds)));
+    /// Leaves a field out again.
+    pub fn remove(&mut self, name: &str) {
+        self.fields.retain(|(known, _)| *known != name);
     }
 
-    /// Sets a time between two instants.
-    pub fn set_span(&mut self, name: &'static str, from: Instant, to: Instant) {
-        self.set_time(name, to.saturating_sub(from));
+    /// A time, in microseconds; 0: there is none.
+    #[must_use]
+    pub fn time(&self, name: &str) -> u64 {
+        match self.get(name) {
+            Some(Value::Time(microseconds)) => *microseconds,
+            _ => 0,
+        }
     }
-}
 
-#[expect(clippy::cast_precision_loss, reason = "2^53 µs are 285 years")]
-fn milliseconds(nanoseconds: u64) -> f64 {
-    (nanoseconds / 1_000) as f64 / 1_000.0
+    /// Adds what was waited between two instants to a time.
+    pub fn add_wait(&mut self, name: &'static str, from: Instant, to: Instant) {
+        let waited = to.saturating_sub(from) / 1_000;
+        self.set(name, Value::Time(self.time(name) + waited));
+    }
 }

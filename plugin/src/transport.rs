@@ -33,6 +33,23 @@ pub enum ErrorKind {
     Other,
 }
 
+impl ErrorKind {
+    /// The peer is gone or silent. Where the host stops us it may well be there.
+    #[must_use]
+    pub fn is_loss(self) -> bool {
+        !matches!(self, Self::LimitExceeded | Self::InvalidState)
+    }
+
+    /// The peer's TLS is at fault.
+    #[must_use]
+    pub fn is_tls(self) -> bool {
+        matches!(
+            self,
+            Self::TlsAlert | Self::TlsNotTls | Self::TlsClosed | Self::TlsUnsupported | Self::TlsFailed
+        )
+    }
+}
+
 /// A failed call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
@@ -47,7 +64,7 @@ pub struct Fault {
 pub struct Secured {
     /// When it was done.
     pub at: Instant,
-    /// How long it waited for the server, in nanoseconds.
+    /// Nanoseconds that the peer took meanwhile.
     pub wait: u64,
     /// What verification found wrong, and the job accepts.
     pub verify_error: Option<String>,
@@ -59,7 +76,7 @@ pub trait Transport {
     fn connect(&mut self, host: &str, port: u16) -> Result<Instant, Fault>;
     /// Does a handshake by the job's rules.
     fn start_tls(&mut self) -> Result<Secured, Fault>;
-    /// Waits for bytes; none: the end of the stream.
+    /// Waits for bytes; none: the end of the stream. A wait of 0 only looks.
     fn read(&mut self, max: u32, wait_ms: Option<u32>) -> Result<(Vec<u8>, Instant), Fault>;
     /// Sends all bytes; gives the moment of sending.
     fn write(&mut self, bytes: &[u8]) -> Result<Instant, Fault>;

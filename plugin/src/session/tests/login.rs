@@ -1,0 +1,138 @@
+//! AUTH: what is chosen, said and held back.
+
+use super::server::{
+    EHLO, HELLO, QUIT, Server,
+    Turn::{Ask, Close, Tls},
+    assert_outcome, drive, drive_server, login, outcome, own,
+};
+use crate::{
+    describe::code,
+    parameters::{Mechanism, Parameters, Security},
+    report::{Kind, Value},
+};
+
+#[test]
+fn a_challenge_that_is_not_base64_breaks_the_protocol() {
+    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_outcome(
+        &login(Mechanism::CramMd5),
+        [HELLO, EHLO, Ask("AUTH CRAM-MD5", "334 ***\r\n")],
+        (2, -1, wrong),
+    );
+}
+
+#[test]
+fn each_mechanism_speaks_its_own_words() {
+    let open = |auth| Parameters { allow_plaintext_auth: true, ..login(auth) };
+    let good = "235 2.7.0 ok\r\n";
+    let (report, _) = drive(
+        &open(Mechanism::Plain),
+        [HELLO, EHLO, Ask("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "235 2.7.0 ok\r\n"), QUIT],
+    );
+    assert_eq!(outcome(&report), (0, 0, None));
+    let (report, _) = drive(
+        &open(Mechanism::Login),
+        [
+            HELLO,
+            EHLO,
+            Ask("AUTH LOGIN\r\n", "334 d2hvPw==\r\n"),
+            Ask("dXNlcg==\r\n", "334 cGFzcz8=\r\n"),
+            Ask("c2VjcmV0\r\n", good),
+            QUIT,
+        ],
+    );
+    assert_eq!(outcome(&report), (0, 0, None));
+    // "user " in base64: the digest follows, and the password is not in it.
+    let (report, server) = drive(
+        &login(Mechanism::Auto),
+        [HELLO, EHLO, Ask("AUTH CRAM-MD5\r\n", "334 PDEyMz4=\r\n"), Ask("dXNlci", good), QUIT],
+    );
+    assert_eq!(outcome(&report), (0, 0, None));
+    assert!(!server.sent.contains("c2VjcmV0"));
+    assert_eq!(report.get("auth_time_ms"), Some(&Value::Time(2_000)));
+}
+
+#[test]
+fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
+    let (report, server) = drive(&login(Mechanism::Plain), [HELLO, EHLO, QUIT]);
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::PLAINTEXT_AUTH_NOT_ALLOWED))));
+    assert!(!server.sent.contains("AUTH"));
+    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Auto) };
+    let verify_error = Some("it expired".to_owned());
+    let server = Server { turns: [Tls, HELLO, EHLO, QUIT].into(), verify_error, ..Server::default() };
+    let (report, server) = drive_server(&parameters, server);
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::CREDENTIALS_HELD_BACK))));
+    assert!(!server.sent.contains("AUTH") && report.failure.unwrap().text.contains("it expired"));
+}
+
+#[test]
+fn a_refused_login_has_the_mailers_code() {
+    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
+    let refuse = |answer| [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
+    let refused = own(Kind::AuthFailed, code::AUTH_REFUSED);
+    let report = assert_outcome(&parameters, refuse("535 5.7.8 wrong\r\n"), (2, 535, refused));
+    assert_eq!(report.get("enhanced_status"), Some(&Value::Text("5.7.8".into())));
+    assert_eq!(report.get("login_time_ms"), None);
+    assert!(report.get("auth_time_ms").is_some());
+    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_outcome(&parameters, [Tls, HELLO, EHLO, Ask("AUTH PLAIN", "250 ok\r\n")], (2, -1, wrong));
+}
+
+#[test]
+fn a_refusal_for_now_is_not_a_refused_password() {
+    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
+    let deferred = own(Kind::AuthFailed, code::AUTH_DEFERRED);
+    for answer in ["454 4.7.0 later\r\n", "450 4.7.1 too many\r\n"] {
+        let turns = [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
+        let report = assert_outcome(&parameters, turns, (2, answer[..3].parse().unwrap(), deferred));
+        assert!(report.failure.unwrap().text.starts_with("AUTH PLAIN: 45"));
+    }
+    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    assert_outcome(&parameters, [Tls, HELLO, EHLO, Ask("AUTH PLAIN", "421 bye\r\n")], (2, 421, closing));
+    // Also in the middle.
+    let cram = login(Mechanism::CramMd5);
+    let later = Ask("dXNlci", "454 4.7.0 later\r\n");
+    assert_outcome(
+        &cram,
+        [HELLO, EHLO, Ask("AUTH CRAM-MD5", "334 PDEyMz4=\r\n"), later, QUIT],
+        (2, 454, deferred),
+    );
+}
+
+#[test]
+fn every_text_names_the_mechanism() {
+    let open = |auth| Parameters { allow_plaintext_auth: true, ..login(auth) };
+    for (auth, name) in
+        [(Mechanism::Plain, "PLAIN"), (Mechanism::Login, "LOGIN"), (Mechanism::CramMd5, "CRAM-MD5")]
+    {
+        for answer in
+            ["535 no\r\n", "454 later\r\n", "250 ok\r\n", "421 bye\r\n", "HTTP\r\n", "", "535-no\r\n"]
+        {
+            let turns = [HELLO, EHLO, Ask("AUTH", answer), Close].into();
+            let (report, _) = drive_server(&open(auth), Server { turns, ..Server::default() });
+            assert_eq!(report.get("auth_mechanism"), Some(&Value::Text(name.into())));
+            let text = report.failure.unwrap().text;
+            assert!(text.starts_with(&format!("AUTH {name}: ")), "{text}");
+        }
+    }
+    let (report, _) = drive(&login(Mechanism::Login), [HELLO, EHLO, QUIT]);
+    assert!(report.get("auth_mechanism").is_none(), "none was chosen");
+    assert!(report.failure.unwrap().text.starts_with("AUTH LOGIN: without TLS"));
+}
+
+#[test]
+fn where_nothing_usable_is_offered_the_text_says_what_was_wanted_and_what_is() {
+    let offering = |auth, offer: &'static str| {
+        let (report, _) = drive(&login(auth), [HELLO, Ask("EHLO", offer), QUIT]);
+        assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::AUTH_NOT_OFFERED))));
+        report.failure.unwrap().text
+    };
+    assert_eq!(
+        offering(Mechanism::CramMd5, "250-mx1\r\n250 AUTH PLAIN LOGIN\r\n"),
+        "AUTH: wanted is CRAM-MD5, the server offers PLAIN LOGIN"
+    );
+    assert_eq!(
+        offering(Mechanism::Auto, "250 mx1\r\n"),
+        "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers nothing"
+    );
+}

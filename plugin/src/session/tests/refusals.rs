@@ -1,0 +1,156 @@
+//! A refusal is never lost: at no step, and however the connection goes on.
+
+use super::server::{
+    EHLO, HELLO, MAIL, RCPT, STEPS, Server,
+    Turn::{Ask, Broken, Close, Cut, Fail, Mail},
+    answering, assert_outcome, drive, drive_server, mailing, outcome, own, plain, until,
+};
+use crate::{
+    describe::code,
+    parameters::Parameters,
+    report::{Cause, Kind, Report, Value},
+    transport::ErrorKind,
+};
+
+/// What a refusal is at each of `STEPS`.
+const REFUSED: [(Kind, u32); 9] = [
+    (Kind::Rejected, code::GREETING_REFUSED),
+    (Kind::Rejected, code::EHLO_REFUSED),
+    (Kind::TlsError, code::STARTTLS_REFUSED),
+    (Kind::Rejected, code::EHLO_REFUSED),
+    (Kind::AuthFailed, code::AUTH_REFUSED),
+    (Kind::Rejected, code::MAIL_REFUSED),
+    (Kind::Rejected, code::RECIPIENT_REFUSED),
+    (Kind::Rejected, code::DATA_REFUSED),
+    (Kind::Rejected, code::MESSAGE_REFUSED),
+];
+
+fn assert_refused(report: &Report, at: usize, code: i64, what: &str) {
+    let (kind, number) = REFUSED[at];
+    assert_eq!(outcome(report), (STEPS[at].1, code, Some(own(kind, number))), "{what}: {report:?}");
+    assert_eq!(report.get("reply_code"), Some(&Value::Integer(code)), "{what}");
+}
+
+#[test]
+fn a_refusal_that_ends_the_connection_decides_at_its_step() {
+    for (at, (turn, _)) in STEPS.into_iter().enumerate() {
+        for answer in ["554 5.7.1 go away\r\n", "554-go away\r\n", "554 go aw", "554-5.7.1 no\r\n554-", "554"]
+        {
+            for after in [Close, Broken(ErrorKind::ConnectionReset), Broken(ErrorKind::Timeout)] {
+                let (report, server) = until(turn, [answering(turn, answer), after]);
+                assert_refused(&report, at, 554, answer);
+                // A server that is silent behind a whole reply is not known to be gone.
+                let gone = !answer.ends_with("go away\r\n") || !matches!(after, Broken(ErrorKind::Timeout));
+                assert!(!gone || !server.sent.contains("QUIT"), "{answer}: {}", server.sent);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_has_its_time() {
+    let times = ["banner", "ehlo", "starttls", "ehlo", "auth", "mail", "rcpt", "data", "message"];
+    for ((turn, _), time) in STEPS.into_iter().zip(times) {
+        for answer in ["421 bye\r\n", "554-go away\r\n"] {
+            let (report, _) = until(turn, [answering(turn, answer)]);
+            assert!(report.time(&format!("{time}_time_ms")) > 0, "{time}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_write_that_fails_under_a_refusal_gives_the_refusal() {
+    for (at, (turn, step)) in STEPS.into_iter().enumerate().skip(1) {
+        let (report, _) = until(turn, [Cut("552 too big\r\n")]);
+        assert_refused(&report, at, 552, "write");
+        let (report, _) = until(turn, [Cut("421 bye\r\n")]);
+        assert_eq!(outcome(&report), (step, 421, Some(own(Kind::Rejected, code::SERVICE_CLOSING))));
+        // Without one, the fault is what is known; before the final dot nothing is ambiguous.
+        let reset = Cause::Network(ErrorKind::ConnectionReset);
+        for said in ["", "250 ok\r\n", "what?"] {
+            let (report, _) = until(turn, [Cut(said)]);
+            assert_eq!(outcome(&report), (step, -1, Some(reset)), "{said}");
+        }
+    }
+}
+
+#[test]
+fn of_codes_that_differ_a_refusal_at_the_end_counts() {
+    for (at, (turn, step)) in STEPS.into_iter().enumerate() {
+        for answer in ["220-hello\r\n521 5.7.1 blocked\r\n", "220-hello\r\n521-5.7.1 blocked\r\n"] {
+            let (report, _) = until(turn, [answering(turn, answer)]);
+            assert_refused(&report, at, 521, answer);
+        }
+        let garbage = own(Kind::ProtocolError, code::NOT_SMTP);
+        for answer in ["250-a\r\n220 b\r\n", "554-a\r\n250 b\r\n", "250-a\r\n354 b\r\n"] {
+            let (report, _) = until(turn, [answering(turn, answer)]);
+            assert_eq!(outcome(&report), (step, -1, Some(garbage)), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn what_is_half_a_reply_and_no_refusal_is_a_loss() {
+    for (turn, step) in STEPS {
+        for answer in ["250-a\r\n", "250 ok", "5", "25", "554-a\r\n250-b\r\n"] {
+            let (report, _) = until(turn, [answering(turn, answer)]);
+            let (at, response, cause) = outcome(&report);
+            assert_eq!((at, response), (step, -1), "{answer}");
+            let lost = Cause::Network(ErrorKind::ConnectionClosed);
+            let ambiguous = own(Kind::ReadFailed, code::DELIVERY_AMBIGUOUS);
+            assert_eq!(cause, Some(if step == 8 { ambiguous } else { lost }), "{answer}");
+            assert!(report.failure.unwrap().text.contains(answer.trim_end().split('\r').next().unwrap()));
+        }
+    }
+}
+
+#[test]
+fn a_refused_ehlo_decides_where_helo_is_not_answered() {
+    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    let ehlo = Ask("EHLO", "501 5.7.1 your name does not fit\r\n");
+    let helo = Ask("HELO", "");
+    for last in [
+        vec![ehlo],
+        vec![ehlo, Broken(ErrorKind::ConnectionReset)],
+        vec![ehlo, Fail(ErrorKind::ConnectionReset)],
+        vec![ehlo, helo],
+        vec![ehlo, helo, Fail(ErrorKind::Timeout)],
+        vec![ehlo, helo, Fail(ErrorKind::ConnectionReset)],
+    ] {
+        let turns = [HELLO].into_iter().chain(last).collect();
+        let (report, server) = drive_server(&plain(), Server { turns, ..Server::default() });
+        assert_eq!(outcome(&report), (3, 501, Some(refused)));
+        assert_eq!(report.failure.as_ref().unwrap().text, "EHLO: 501 5.7.1 your name does not fit");
+        assert_eq!(report.get("enhanced_status"), Some(&Value::Text("5.7.1".into())));
+        assert_eq!(report.get("ehlo_time_ms"), Some(&Value::Time(1_000)));
+        assert!(!server.sent.contains("QUIT"));
+    }
+    // Stopped by the host, we do not know.
+    let stopped = ErrorKind::LimitExceeded;
+    assert_outcome(&plain(), [HELLO, ehlo, helo, Fail(stopped)], (3, -1, Cause::Network(stopped)));
+}
+
+#[test]
+fn a_refused_helo_that_is_cut_off_is_not_followed_by_lhlo() {
+    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    assert_outcome(
+        &plain(),
+        [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO", "554-go away\r\n")],
+        (3, 554, refused),
+    );
+}
+
+#[test]
+fn a_recipient_refused_by_half_a_reply_ends_the_session() {
+    let refused = own(Kind::Rejected, code::RECIPIENT_REFUSED);
+    let parameters = Parameters { to: vec!["c@d".into(), "x@y".into()], ..mailing() };
+    let (report, _) = drive(&parameters, [HELLO, EHLO, MAIL, RCPT, Ask("RCPT TO:<x@y>", "550-who?\r\n")]);
+    assert_eq!(outcome(&report), (6, 550, Some(refused)));
+}
+
+#[test]
+fn a_mail_refused_by_half_a_reply_is_not_ambiguous() {
+    let refused = own(Kind::Rejected, code::MESSAGE_REFUSED);
+    let (report, _) = until(9, [Mail("554-5.7.1 spam\r\n"), Fail(ErrorKind::Timeout)]);
+    assert_eq!(outcome(&report), (8, 554, Some(refused)));
+}

@@ -1,0 +1,82 @@
+//! Times are the server's: waits, in whole microseconds, and sums of what stands on the line.
+
+use super::server::{
+    AUTH_LOGIN, EHLO, FULL, HELLO, QUIT, Server,
+    Turn::{Ask, Fail},
+    WAIT, answering, drive, drive_server, full, login, outcome, until,
+};
+use crate::{
+    parameters::{Mechanism, Parameters},
+    report::Report,
+    transport::ErrorKind,
+};
+
+/// A full session of ours, who think for long.
+fn slow() -> Report {
+    let server = Server { turns: FULL.into(), thinking: 77_000_000, ..Server::default() };
+    drive_server(&full(), server).0
+}
+
+#[test]
+fn our_own_computing_is_in_no_time() {
+    let report = slow();
+    assert_eq!(outcome(&report), (0, 0, None));
+    for (time, waited) in [
+        ("banner_time_ms", 1_000),
+        ("ehlo_time_ms", 2_000),
+        ("starttls_time_ms", 1_000),
+        ("auth_time_ms", 1_000),
+        ("mail_time_ms", 1_000),
+        ("rcpt_time_ms", 1_000),
+        ("data_time_ms", 1_000),
+        ("message_time_ms", 1_000),
+        ("quit_time_ms", 1_000),
+    ] {
+        assert_eq!(report.time(time), waited, "{time}");
+    }
+}
+
+#[test]
+fn login_and_transfer_are_the_sums_of_their_phases() {
+    let report = slow();
+    let sum = |times: &[&str]| times.iter().map(|time| report.time(&format!("{time}_time_ms"))).sum::<u64>();
+    let handshake = WAIT / 1_000;
+    assert_eq!(report.time("login_time_ms"), handshake + sum(&["banner", "ehlo", "starttls", "auth"]));
+    assert_eq!(report.time("transfer_time_ms"), sum(&["mail", "rcpt", "data", "message"]));
+}
+
+#[test]
+fn a_login_takes_its_exchanges_and_not_what_we_do_between_them() {
+    let open = Parameters { allow_plaintext_auth: true, ..login(Mechanism::Login) };
+    let turns = [
+        HELLO,
+        EHLO,
+        AUTH_LOGIN,
+        Ask("dXNlcg==\r\n", "334 UGFzcw==\r\n"),
+        Ask("c2VjcmV0\r\n", "235 ok\r\n"),
+        QUIT,
+    ];
+    let server = Server { turns: turns.into(), thinking: 77_000_000, ..Server::default() };
+    let (report, _) = drive_server(&open, server);
+    assert_eq!(report.time("auth_time_ms"), 3_000);
+    assert_eq!(report.time("login_time_ms"), 5_000);
+}
+
+#[test]
+fn a_phase_that_was_not_completed_has_no_time() {
+    let open = Parameters { allow_plaintext_auth: true, ..login(Mechanism::Login) };
+    let (report, _) = drive(&open, [HELLO, EHLO, AUTH_LOGIN, Ask("dXNlcg==\r\n", "")]);
+    assert_eq!(report.get("auth_time_ms"), None);
+    let (report, _) = until(4, [answering(4, ""), Fail(ErrorKind::Timeout)]);
+    assert_eq!(report.get("ehlo_time_ms"), None);
+    let (report, _) = until(0, [answering(0, "HTTP/1.1 400\r\n")]);
+    assert_eq!(report.get("banner_time_ms"), None);
+}
+
+#[test]
+fn no_sum_is_told_of_what_was_not_accepted() {
+    let (report, _) = until(5, [answering(5, "535 no\r\n"), QUIT]);
+    assert_eq!(report.get("login_time_ms"), None);
+    let (report, _) = until(9, [answering(9, "554 no\r\n"), QUIT]);
+    assert!(report.get("login_time_ms").is_some() && report.get("transfer_time_ms").is_none());
+}
