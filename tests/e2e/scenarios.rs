@@ -1,9 +1,12 @@
 //! Runs every file of `tests/scenarios`: a scripted server, a job, the line that it must come to.
 //!
 //! `server` is a script, a step a line: `S text` sends a line, `s text` without its end, `C begin` reads a line that
-//! must begin so, `M` reads a mail to its dot, `TLS` does a handshake, `SILENCE` waits for the client to give up,
-//! `RESET` resets, `FLOOD` sends without end. At its end the server closes. `certificate` is `good` (the default),
-//! `expired`, `elsewhere` or `unknown`. `{b:N}` in a text stands for N letters b.
+//! must begin so, `M` reads a mail to its dot, `R bytes` reads so many, `TLS` does a handshake, `WAIT ms` pauses, `SILENCE`
+//! waits for the client to give up, `RESET` resets, `FLOOD` sends without end. At its end the server closes. `certificate` is
+//! `good` (the default), `expired`, `elsewhere` or `unknown`; `wants_client_certificate` refuses whoever has none. `{b:N}` in
+//! a text stands for N letters b.
+
+mod at_each_step;
 
 use std::{
     collections::BTreeMap,
@@ -19,17 +22,20 @@ use std::{
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 use serde::Deserialize;
 
 use crate::support::{self, Certificates};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
     server: String,
     #[serde(default)]
     certificate: Certificate,
+    #[serde(default)]
+    wants_client_certificate: bool,
     #[serde(default)]
     parameters: toml::Table,
     #[serde(default)]
@@ -54,7 +60,16 @@ struct Scenario {
     /// What integer fields must be.
     #[serde(default)]
     codes: BTreeMap<String, i64>,
+    /// What times must at least be.
+    #[serde(default)]
+    least: BTreeMap<String, f64>,
 }
+
+/// Times that are sums of others.
+const SUMS: [(&str, &[&str]); 2] = [
+    ("login_time_ms", &["banner_time_ms", "ehlo_time_ms", "starttls_time_ms", "tls_time_ms", "auth_time_ms"]),
+    ("transfer_time_ms", &["mail_time_ms", "rcpt_time_ms", "data_time_ms", "message_time_ms"]),
+];
 
 fn host() -> String {
     "127.0.0.1".to_owned()
@@ -80,17 +95,18 @@ enum Stream {
 }
 
 impl Stream {
+    fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.read_exact(bytes),
+            Self::Tls(stream) => stream.read_exact(bytes),
+        }
+    }
+
     fn read_line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         let mut byte = [0];
         while !line.ends_with(b"\n") {
-            let count = match self {
-                Self::Plain(stream) => stream.read(&mut byte)?,
-                Self::Tls(stream) => stream.read(&mut byte)?,
-            };
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            self.read_exact(&mut byte)?;
             line.extend_from_slice(&byte);
         }
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
@@ -125,12 +141,17 @@ fn play(listener: &TcpListener, script: &str, config: &Arc<ServerConfig>) -> Res
                     Err(error) => break Err(error),
                 }
             },
+            "R" => stream.read_exact(&mut vec![0; text.parse().unwrap()]),
+            "WAIT" => {
+                thread::sleep(Duration::from_millis(text.parse().unwrap()));
+                Ok(())
+            }
             "TLS" => {
                 let Stream::Plain(plain) = stream else { return Err("TLS twice".to_owned()) };
                 let connection =
                     ServerConnection::new(Arc::clone(config)).map_err(|error| error.to_string())?;
                 let mut tls = StreamOwned::new(connection, plain);
-                // A client that refuses the certificate ends the script, and that is as it should be.
+                // Whoever refuses the other's certificate ends the script, and that is as it should be.
                 if tls.flush().is_err() {
                     return Ok(());
                 }
@@ -158,10 +179,15 @@ fn play(listener: &TcpListener, script: &str, config: &Arc<ServerConfig>) -> Res
         done.map_err(|error| format!("{step}: {error}"))?;
     }
     // A polite end: what the client still says is read, so that closing does not reset.
-    if let Stream::Plain(plain) = &stream {
-        drop(plain.shutdown(std::net::Shutdown::Write));
-        while stream.read_line().is_ok() {}
+    match &mut stream {
+        Stream::Plain(plain) => drop(plain.shutdown(std::net::Shutdown::Write)),
+        Stream::Tls(tls) => {
+            tls.conn.send_close_notify();
+            drop(tls.flush());
+            drop(tls.sock.shutdown(std::net::Shutdown::Write));
+        }
     }
+    while stream.read_line().is_ok() {}
     Ok(())
 }
 
@@ -173,30 +199,37 @@ fn expand(text: &str) -> String {
     format!("{before}{}{}", letter.repeat(count.parse().unwrap()), expand(after))
 }
 
-fn server_config(certificates: &Certificates) -> Arc<ServerConfig> {
+fn server_config(certificates: &Certificates, wants_client_certificate: bool) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = if wants_client_certificate {
+        let mut roots = rustls::RootCertStore::empty();
+        let authority = CertificateDer::from_pem_slice(certificates.authority.as_bytes()).unwrap();
+        roots.add(authority).unwrap();
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap()
+    } else {
+        WebPkiClientVerifier::no_client_auth()
+    };
     let chain = CertificateDer::pem_slice_iter(certificates.certificate.as_bytes())
         .collect::<Result<_, _>>()
         .unwrap();
     let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key);
     Arc::new(config.unwrap())
 }
 
 /// Says what is wrong; empty: nothing.
-fn check(path: &Path) -> String {
-    let scenario: Scenario =
-        toml::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{error}"));
+fn check(title: &str, scenario: &Scenario) -> String {
     let (name, year) = match scenario.certificate {
         Certificate::Expired => ("127.0.0.1", 2001),
         Certificate::Elsewhere => ("elsewhere.example", 2100),
         Certificate::Good | Certificate::Unknown => ("127.0.0.1", 2100),
     };
     let certificates = support::certificates(name, year);
-    let config = server_config(&certificates);
+    let config = server_config(&certificates, scenario.wants_client_certificate);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let script = scenario.server.clone();
@@ -205,6 +238,9 @@ fn check(path: &Path) -> String {
 
     let folder = tempfile::tempdir().unwrap();
     let mut parameters = scenario.parameters.clone();
+    if let Some(toml::Value::String(body)) = parameters.get_mut("body") {
+        *body = expand(body);
+    }
     parameters.insert("port".into(), i64::from(port).into());
     let mut tls = scenario.tls.clone();
     if scenario.certificate != Certificate::Unknown {
@@ -253,11 +289,24 @@ fn check(path: &Path) -> String {
             .filter(|(field, code)| point.code(field) != **code)
             .map(|(field, _)| field.clone()),
     );
+    wrong.extend(
+        scenario
+            .least
+            .iter()
+            .filter(|(field, least)| point.time(field).is_none_or(|time| time < **least))
+            .map(|(field, _)| field.clone()),
+    );
+    for (sum, parts) in SUMS {
+        let parts: f64 = parts.iter().filter_map(|part| point.time(part)).sum();
+        if point.time(sum).is_some_and(|sum| (sum - parts).abs() > 1e-6) {
+            wrong.push(format!("{sum} is not the sum of its phases, {parts}"));
+        }
+    }
     // The hard deadline is half a second behind the soft one; the rest is a busy machine's.
     if took > Duration::from_secs(15) {
         wrong.push(format!("took {took:?}"));
     }
-    if wrong.is_empty() { String::new() } else { format!("{}: {wrong:?}\n{point:#?}\n", path.display()) }
+    if wrong.is_empty() { String::new() } else { format!("{title}: {wrong:?}\n{point:#?}\n") }
 }
 
 #[test]
@@ -266,7 +315,8 @@ fn every_scenario_comes_to_its_line() {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() > 20, "the scenarios are not where they should be");
-    let wrong: String = files.iter().map(|path| check(path)).collect();
+    let read = |path: &PathBuf| toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let wrong: String = files.iter().map(|path| check(&path.display().to_string(), &read(path))).collect();
     assert!(wrong.is_empty(), "{wrong}");
 }
 

@@ -63,6 +63,11 @@ impl Point {
         value.parse().unwrap()
     }
 
+    /// A time; none: it was not measured.
+    pub(crate) fn time(&self, name: &str) -> Option<f64> {
+        self.fields.get(name).map(|(_, value)| value.parse().unwrap())
+    }
+
     /// A text field; empty: there is none.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", |(_, value)| value)
