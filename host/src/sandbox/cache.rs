@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-use nix::{fcntl::OFlag, unistd::geteuid};
 use aws_lc_rs::{
     hmac::{self, HMAC_SHA256},
     rand::{SecureRandom, SystemRandom},
 };
+use nix::{fcntl::OFlag, unistd::geteuid};
 use wasmtime::{Engine, component::Component};
 
 use super::chain;
