@@ -1,6 +1,6 @@
 //! Whether the times on a line are true: `sonde run` against a server that knows, in the kernel's own clock, when each
-//! command reached it and when each reply left. Prints the errors of every field, beside those of `blackbox_exporter`.
-//! Judges nothing.
+//! command reached it and when each reply left. Prints the errors of every field, beside those of `blackbox_exporter`, and
+//! how long Postfix takes to greet behind TLS. Judges nothing.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod blackbox;
 mod clock;
 mod compare;
 mod packets;
+mod postfix;
 mod server;
 #[path = "../../e2e/support.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
@@ -187,5 +188,6 @@ fn main() -> ExitCode {
         }
     }
     drop(blackbox);
+    postfix::print();
     ExitCode::SUCCESS
 }
