@@ -69,7 +69,7 @@ impl<T: Transport> Session<'_, T> {
         }
     }
 
-    /// A refusal for now – a rate limit, a directory that is down – is not a refused password.
+    /// Exchanges a line of the login. A refusal for now – a rate limit, a directory that is down – refuses no password.
     fn ask(&mut self, phase: &Phase, name: &str, line: &str) -> Result<Reply, Stop> {
         self.exchange(phase, name, line).map_err(|stop| {
             let for_now = stop.reply.as_ref().is_some_and(|reply| reply.code < 500);

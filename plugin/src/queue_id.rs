@@ -47,8 +47,8 @@ pub fn find(text: &str) -> Option<&str> {
     let words: Vec<&str> = text.split_whitespace().collect();
     ROWS.iter().find_map(|(row, looks_right)| {
         let pattern: Vec<&str> = row.split(' ').collect();
-        let found = words.windows(pattern.len()).find_map(|words| id_in(words, &pattern));
-        found.filter(|id| looks_right(id))
+        let mut places = words.windows(pattern.len());
+        places.find_map(|words| id_in(words, &pattern).filter(|id| looks_right(id)))
     })
 }
 
@@ -100,6 +100,7 @@ mod tests {
                 "Ok 0100018c2f3a4b5c-6d7e8f90-1234-4567-89ab-cdef01234567-000000",
                 "0100018c2f3a4b5c-6d7e8f90-1234-4567-89ab-cdef01234567-000000",
             ),
+            ("Amazon SES, behind a status", "2.0.0 Ok Ok 0100018c-6d7e-000000", "0100018c-6d7e-000000"),
             ("Gmail", "2.0.0 OK  1700000000 abc123def-45.67 - gsmtp", "abc123def-45.67"),
             (
                 "Haraka",

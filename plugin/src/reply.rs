@@ -114,8 +114,10 @@ impl Reader {
 
     /// Looks for a reply that nobody asked for, and waits for nothing. None: nothing has come.
     pub fn unasked(&mut self, transport: &mut impl Transport) -> Option<Result<Reply, NoReply>> {
-        let silent = |found: &Result<_, _>| matches!(found, Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout);
-        Some(self.reply(transport, Some(0))).filter(|found| !silent(found) || !self.said.is_empty())
+        match self.reply(transport, Some(0)) {
+            Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout && self.said.is_empty() => None,
+            found => Some(found),
+        }
     }
 
     fn complete(
