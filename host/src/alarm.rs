@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::report::Value;
+use crate::report::{TlsFacts, Value};
 
 /// How bad a broken limit is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,9 +147,9 @@ impl Limit {
     }
 }
 
-/// Judges a line's fields.
+/// Judges a line's fields; a broken limit on a certificate's end says which certificate it is.
 #[must_use]
-pub fn judge(limits: &[Limit], fields: &[(String, Value)]) -> Alarm {
+pub fn judge(limits: &[Limit], fields: &[(String, Value)], facts: &TlsFacts) -> Alarm {
     let mut alarm = Alarm::default();
     let mut said: Vec<String> = Vec::new();
     for limit in limits {
@@ -162,7 +162,8 @@ pub fn judge(limits: &[Limit], fields: &[(String, Value)]) -> Alarm {
                     Severity::Warning => State::Warning,
                     Severity::Critical => State::Critical,
                 };
-                (state, format!("{} {value} {} {}", limit.field, limit.sign(), limit.bound))
+                let whose = facts.ending(&limit.field).map_or_else(String::new, |it| format!(" ({it})"));
+                (state, format!("{} {value} {} {}{whose}", limit.field, limit.sign(), limit.bound))
             }
             Some(_) => continue,
         };
@@ -180,6 +181,7 @@ pub fn judge(limits: &[Limit], fields: &[(String, Value)]) -> Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Ending, Place};
 
     fn limit(severity: Severity, text: &str) -> Limit {
         Limit::parse("x", severity, text).unwrap()
@@ -187,7 +189,7 @@ mod tests {
 
     fn state(limits: &[Limit], value: Option<f64>) -> State {
         let fields: Vec<_> = value.map(|value| ("x".to_owned(), Value::Float(value))).into_iter().collect();
-        judge(limits, &fields).state
+        judge(limits, &fields, &TlsFacts::default()).state
     }
 
     #[test]
@@ -218,8 +220,20 @@ mod tests {
         assert_eq!(state(&[limit(Severity::Warning, "1")], None), State::Unknown);
         let other = Limit { field: "y".into(), ..limit(Severity::Critical, "1") };
         let fields = [("y".to_owned(), Value::Integer(2))];
-        let alarm = judge(&[limit(Severity::Warning, "1"), other], &fields);
+        let alarm = judge(&[limit(Severity::Warning, "1"), other], &fields, &TlsFacts::default());
         assert_eq!(alarm, Alarm { state: State::Critical, text: "x not measured, y 2 > 1".into() });
+    }
+
+    #[test]
+    fn the_certificate_that_ends_first_is_named() {
+        let ending = Ending { place: Place::Intermediate, subject: "CN=R3".into(), at: 0 };
+        let facts = TlsFacts { ends_first: Some(ending), ..TlsFacts::default() };
+        let limit = Limit::parse("cert_days_left", Severity::Critical, "< 30").unwrap();
+        let fields = [("cert_days_left".to_owned(), Value::Integer(5))];
+        assert_eq!(
+            judge(&[limit], &fields, &facts).text,
+            "cert_days_left 5 < 30 (ends first: the intermediate certificate CN=R3)"
+        );
     }
 
     #[test]

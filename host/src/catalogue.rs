@@ -104,7 +104,7 @@ host_errors! {
     CertificateNameMismatch = 503 "certificate-name-mismatch" CertInvalid;
     /// The chain does not end at a trusted root.
     CertificateUnknownIssuer = 504 "certificate-unknown-issuer" CertInvalid;
-    /// A certificate in the chain was revoked.
+    /// A certificate in the chain is revoked, by a list in `crl_file`.
     CertificateRevoked = 505 "certificate-revoked" CertInvalid;
     /// The certificate is unusable for another reason.
     CertificateInvalid = 506 "certificate-invalid" CertInvalid;
@@ -114,7 +114,7 @@ host_errors! {
     TlsNotTls = 512 "tls-not-tls" TlsError;
     /// The server closed or reset the connection inside the handshake.
     TlsClosed = 513 "tls-closed" TlsError;
-    /// No TLS version or cipher suite in common.
+    /// The server lacks another part of TLS that is needed.
     TlsUnsupported = 514 "tls-unsupported" TlsError;
     /// The handshake, or the encrypted stream behind it, failed for another reason.
     TlsFailed = 515 "tls-failed" TlsError;
@@ -122,4 +122,10 @@ host_errors! {
     TlsTimeout = 516 "tls-timeout" Timeout;
     /// Plaintext was left over when TLS was to start: possibly injected.
     PlaintextBeforeTls = 517 "plaintext-before-tls" ProtocolError;
+    /// The server knows only TLS versions before 1.2, or before `min_version`.
+    TlsVersion = 518 "tls-version" TlsError;
+    /// No cipher suite in common: the server may know only RSA key exchange.
+    TlsNoCipher = 519 "tls-no-cipher" TlsError;
+    /// The server wants a client certificate: see `client_cert`.
+    TlsClientCertificate = 520 "tls-client-certificate" TlsError;
 }

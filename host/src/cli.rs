@@ -230,14 +230,14 @@ async fn demo() -> Result<ExitCode, Refusal> {
             "127.0.0.1",
             Duration::from_secs(10),
             &parameters,
-            tls,
+            &tls,
             &[],
             &description,
         )
         .map_err(|error| error.to_string())?;
         let time = RoundTime::now();
         let report = run_once(&sandbox, job.clone(), time).await?;
-        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
         let line = line::line(&job, &description, &report, &alarm, time.unix_ns);
         print(&format!("\n{}\n{}{line}\n", case.title, picture(&job, &report, terminal)))?;
         let sequence =

@@ -7,6 +7,7 @@ mod file;
 mod parameters;
 mod read;
 pub mod sample;
+mod tls;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,17 +22,17 @@ use serde_json::{Map, Value as Json};
 use crate::{
     alarm::{Limit, Severity},
     description::{Description, FieldKind, HOST_FIELDS, OWN_MEASUREMENT, ParameterKind},
-    job::{ClientIdentity, Config, Job, TlsRules, TlsVersion, Verify},
+    job::{Config, Job, TlsRules},
     line,
-    net::{Endpoint, NoEndpoint},
+    net::{Endpoint, NoEndpoint, Tls},
     secret::Secrets,
 };
 
-use self::error::At;
 pub use self::{
     check::Declared,
     error::{ConfigError, Problem, Subject},
 };
+use self::{error::At, tls::Trusts};
 
 /// The longest time-out: a run that takes longer is not a check.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
@@ -125,12 +126,9 @@ fn included(path: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, ConfigErro
 }
 
 impl Draft {
-    /// Its jobs, now that `describe` knows its checks. `check_tls` says whether TLS rules can work.
-    pub fn jobs(
-        self,
-        describe: Describe<'_>,
-        check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
-    ) -> Result<Config, ConfigError> {
+    /// Its jobs, now that `describe` knows its checks.
+    pub fn jobs(self, describe: Describe<'_>) -> Result<Config, ConfigError> {
+        let mut trusts = Trusts::default();
         let mut jobs: Vec<Job> = Vec::new();
         let mut names: Vec<String> = Vec::new();
         let mut series = HashMap::new();
@@ -153,7 +151,7 @@ impl Draft {
                 Some(Known::Usable(description)) => description.measurement.clone(),
                 _ => OWN_MEASUREMENT.to_owned(),
             };
-            let built = self::jobs(shape, folder(&path), describe, wall_time, check_tls);
+            let built = self::jobs(shape, folder(&path), describe, wall_time, &mut trusts);
             for job in built.map_err(refuse)? {
                 if let Some(other) = series.insert(line::series(&job, &measurement), name.clone()) {
                     return Err(refuse(At::key("host", Problem::SameSeries(other))));
@@ -188,7 +186,7 @@ fn jobs(
     folder: &Path,
     describe: Describe<'_>,
     wall_time: Option<Duration>,
-    check_tls: &dyn Fn(&TlsRules) -> Result<(), String>,
+    trusts: &mut Trusts,
 ) -> Result<Vec<Job>, At> {
     let known = describe(&shape.check)
         .ok_or_else(|| At::key("check", Problem::Expected("the name of a check, such as \"smtp\"".into())))?;
@@ -219,8 +217,7 @@ fn jobs(
         .map(|text| text.parse())
         .collect::<Result<Vec<Endpoint>, NoEndpoint>>()
         .map_err(|expected| At::key("grants", Problem::Expected(expected.to_string())))?;
-    let tls = tls(shape.tls, folder)?;
-    check_tls(&tls).map_err(|error| At::key("tls", Problem::Tls(error)))?;
+    let tls = trusts.tls(shape.tls, folder)?;
     let Known::Usable(description) = known else {
         let port = shape.parameters.get("port").and_then(toml::Value::as_integer);
         let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
@@ -251,7 +248,7 @@ fn jobs(
             host,
             grants: grants.clone(),
             timeout,
-            tls: tls.clone(),
+            tls: Arc::clone(&tls),
             limits: limits.clone(),
         };
         jobs.push(job(parts, given.clone(), &description, &shape.check)?);
@@ -281,7 +278,7 @@ fn broken(name: &str, check: &str, host: String, port: u16) -> Job {
         parameters: Map::new(),
         tags: Vec::new(),
         secrets: Secrets::default(),
-        tls: TlsRules::default(),
+        tls: Arc::default(),
         limits: Vec::new(),
     }
 }
@@ -291,7 +288,7 @@ struct Parts {
     host: String,
     grants: Vec<Endpoint>,
     timeout: Duration,
-    tls: TlsRules,
+    tls: Arc<Tls>,
     limits: Vec<Limit>,
 }
 
@@ -372,41 +369,6 @@ fn limit(
     Limit::parse(field, severity, text).map_err(|error| At::key(key, Problem::Limit(error.to_string())))
 }
 
-fn tls(shape: file::Tls, folder: &Path) -> Result<TlsRules, At> {
-    let read = |key: &str, name: Option<PathBuf>| {
-        let Some(name) = name else { return Ok(None) };
-        let path = folder.join(name);
-        let bytes = fs::read(&path);
-        bytes
-            .map(Some)
-            .map_err(|error| At::key(format!("tls.{key}"), Problem::Unreadable(path, error.to_string())))
-    };
-    let client = match (read("client_cert", shape.client_cert)?, read("client_key", shape.client_key)?) {
-        (None, None) => None,
-        (Some(chain_pem), Some(key_pem)) => Some(ClientIdentity { chain_pem, key_pem }),
-        _ => {
-            return Err(At::key(
-                "tls",
-                Problem::Contradiction("client_cert and client_key: both or neither"),
-            ));
-        }
-    };
-    Ok(TlsRules {
-        verify: match shape.verify {
-            file::Verify::Full => Verify::Full,
-            file::Verify::Report => Verify::Report,
-            file::Verify::Off => Verify::Off,
-        },
-        server_name: shape.server_name,
-        min_version: match shape.min_version {
-            file::Version::V12 => TlsVersion::V12,
-            file::Version::V13 => TlsVersion::V13,
-        },
-        ca_pem: read("ca_file", shape.ca_file)?,
-        client,
-    })
-}
-
 /// Reads `10s`, `500ms`, `2m`; says what is expected otherwise.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -430,7 +392,7 @@ pub fn ad_hoc(
     host: &str,
     timeout: Duration,
     parameters: &BTreeMap<String, String>,
-    tls: TlsRules,
+    tls: &TlsRules,
     limits: &[String],
     description: &Description,
 ) -> Result<Job, ConfigError> {
@@ -453,7 +415,7 @@ pub fn ad_hoc(
             host: self::host(host)?,
             grants: Vec::new(),
             timeout,
-            tls,
+            tls: tls::alone(tls)?,
             limits: judged,
         };
         job(parts, given, description, check)

@@ -152,7 +152,7 @@ fn job(
         &HOST.to_string(),
         subject.timeout,
         &parameters,
-        tls,
+        &tls,
         &[],
         subject.description,
     )

@@ -176,13 +176,26 @@ pub const HOST_FIELDS: &[(&str, FieldKind, &str, &str)] = &[
     ("ip", FieldKind::Text, "", "The address connected to, or last tried."),
     ("tls_version", FieldKind::Text, "", "Negotiated TLS version."),
     ("tls_cipher", FieldKind::Text, "", "Negotiated cipher suite."),
+    ("tls_group", FieldKind::Text, "", "Negotiated key exchange group."),
     (
         "cert_days_left",
         FieldKind::Integer,
         "d",
-        "Whole days to the earliest end in the presented chain; negative when past.",
+        "Whole days to the earliest end on the verified path, else of the server's own certificate; negative when past.",
     ),
     ("cert_not_after", FieldKind::Integer, "s", "That end, in Unix seconds."),
+    (
+        "cert_chain_days_left",
+        FieldKind::Integer,
+        "d",
+        "Whole days to the earliest end in all that was presented, used or not.",
+    ),
+    (
+        "cert_life_left_percent",
+        FieldKind::Integer,
+        "%",
+        "What is left of the lifetime of the server's own certificate; negative when past.",
+    ),
     ("cert_issuer", FieldKind::Text, "", "Issuer of the server's certificate."),
     ("verify_error", FieldKind::Text, "", "What verification of the certificate found wrong."),
 ];

@@ -1,13 +1,17 @@
 //! A job, as it runs: already valid, with every default filled in and every secret read. Pure data.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
-use crate::{alarm::Limit, net::Endpoint, secret::Secrets};
+use crate::{
+    alarm::Limit,
+    net::{Endpoint, Tls},
+    secret::Secrets,
+};
 
 /// How certificates are judged.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Verify {
     /// Fail closed.
     #[default]
@@ -19,7 +23,7 @@ pub enum Verify {
 }
 
 /// The least TLS version accepted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TlsVersion {
     /// TLS 1.2
     #[default]
@@ -28,7 +32,7 @@ pub enum TlsVersion {
     V13,
 }
 
-/// A job's trust in its server's TLS; a check can neither see nor change it. Files are read when the configuration is.
+/// A job's trust in its server's TLS, as the operator gave it: files read, and not yet understood.
 #[derive(Clone, Debug, Default)]
 pub struct TlsRules {
     /// How certificates are judged.
@@ -39,6 +43,8 @@ pub struct TlsRules {
     pub min_version: TlsVersion,
     /// PEM text of further trusted roots, beside the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// PEM text of lists of revoked certificates.
+    pub crl_pem: Option<Vec<u8>>,
     /// PEM text of a client certificate's chain and its key.
     pub client: Option<ClientIdentity>,
 }
@@ -79,8 +85,8 @@ pub struct Job {
     pub tags: Vec<(String, String)>,
     /// Every secret among the parameters, to be masked wherever text leaves us.
     pub secrets: Secrets,
-    /// Trust in the server's TLS.
-    pub tls: TlsRules,
+    /// Trust in the server's TLS, shared with the jobs that have the same; a check can neither see nor change it.
+    pub tls: Arc<Tls>,
     /// Alarm limits.
     pub limits: Vec<Limit>,
 }

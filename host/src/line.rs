@@ -37,8 +37,11 @@ pub fn fields(job: &Job, report: &Report) -> Vec<(String, Value)> {
     add("ip", measured.ip.map(|ip| Value::Text(ip.to_string())));
     add("tls_version", said(&facts.version));
     add("tls_cipher", said(&facts.cipher));
+    add("tls_group", said(&facts.group));
     add("cert_days_left", facts.days_left.map(Value::Integer));
     add("cert_not_after", facts.not_after.map(Value::Integer));
+    add("cert_chain_days_left", facts.chain_days_left.map(Value::Integer));
+    add("cert_life_left_percent", facts.life_left_percent.map(Value::Integer));
     add("cert_issuer", said(&facts.issuer));
     add("verify_error", said(&facts.verify_error));
     for (name, value) in &report.fields {
@@ -64,7 +67,7 @@ fn all_fields(job: &Job, report: &Report, alarm: &Alarm) -> Vec<(String, Value)>
     let mut fields = fields(job, report);
     fields.push(("alarm_state".to_owned(), Value::Integer(alarm.state.code())));
     if !alarm.text.is_empty() {
-        fields.push(("alarm".to_owned(), Value::Text(text::clean(&alarm.text))));
+        fields.push(("alarm".to_owned(), Value::Text(job.secrets.outgoing(&alarm.text, text::TEXT_BYTES))));
     }
     fields
 }
@@ -171,13 +174,15 @@ pub fn json(job: &Job, description: &Description, report: &Report, alarm: &Alarm
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use influxdb_line_protocol::{FieldValue, parse_lines};
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
         catalogue::HostError,
-        job::TlsRules,
+        net::Tls,
         report::{Failure, Outcome},
         secret::Secrets,
     };
@@ -193,7 +198,7 @@ mod tests {
             tags: vec![("connection".into(), "plain".into())],
             grants: Vec::new(),
             secrets: Secrets::new(&["hunter2".into()]).unwrap(),
-            tls: TlsRules::default(),
+            tls: Arc::new(Tls::default()),
             limits: Vec::new(),
         }
     }

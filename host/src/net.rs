@@ -21,14 +21,14 @@ pub use self::{
     clock::RunClock,
     error::{ErrorKind, NetError},
     grant::{Endpoint, Grant, NoEndpoint},
-    tls::check_tls_rules,
+    tls::{NoTls, Tls, Trust},
 };
 use self::{
     resolve::resolve,
     tcp::Tcp,
     tls::{Session, StreamError},
 };
-use crate::{catalogue::HostError, job::TlsRules, report::Measured};
+use crate::{catalogue::HostError, report::Measured};
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug)]
@@ -187,10 +187,10 @@ impl Connection {
         &self.opened
     }
 
-    /// Does a handshake by the job's rules. Unread plaintext refuses it: someone may have injected it.
+    /// Does a handshake by the job's trust. Unread plaintext refuses it: someone may have injected it.
     pub async fn start_tls(
         &mut self,
-        rules: &TlsRules,
+        tls: &Tls,
         deadline: Instant,
         measured: &mut Measured,
     ) -> Result<Secured, NetError> {
@@ -204,8 +204,8 @@ impl Connection {
             let text = format!("TLS with {}: plaintext was left over before the handshake", self.peer);
             return Err(NetError::new(HostError::PlaintextBeforeTls, text));
         }
-        let mut session =
-            Session::new(rules, &self.host).map_err(|text| NetError::new(HostError::TlsFailed, text))?;
+        let mut session = Session::new(tls, &self.host)
+            .map_err(|fault| NetError::new(fault.number, format!("TLS with {}: {fault}", self.peer)))?;
         self.spoilt = true;
         let done = time::timeout_at(deadline.into(), session.handshake(&mut self.tcp)).await;
         session.facts(&mut measured.tls_facts);

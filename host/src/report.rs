@@ -1,6 +1,6 @@
 //! What a run found, in the host's own terms: no wasm, no sockets, no text format.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use crate::catalogue::ErrorCode;
 
@@ -156,14 +156,70 @@ pub struct TlsFacts {
     pub version: Option<String>,
     /// IANA name of the cipher suite.
     pub cipher: Option<String>,
-    /// Earliest end of validity in the presented chain, Unix seconds.
+    /// IANA name of the key exchange's group.
+    pub group: Option<String>,
+    /// Earliest end of validity on the verified path, Unix seconds; unverified: of the server's own certificate.
     pub not_after: Option<i64>,
     /// Whole days until then, rounded down, at the time of the handshake; negative when past.
     pub days_left: Option<i64>,
-    /// The leaf's issuer.
+    /// The certificate that ends then.
+    pub ends_first: Option<Ending>,
+    /// Whole days to the earliest end in all that was presented.
+    pub chain_days_left: Option<i64>,
+    /// The certificate that ends then.
+    pub chain_ends_first: Option<Ending>,
+    /// Percent of the lifetime of the server's own certificate that are left, rounded down; negative when past.
+    pub life_left_percent: Option<i64>,
+    /// The issuer of the server's own certificate.
     pub issuer: Option<String>,
     /// What verification found wrong.
     pub verify_error: Option<String>,
+}
+
+impl TlsFacts {
+    /// The certificate that a field of the line is about.
+    #[must_use]
+    pub fn ending(&self, field: &str) -> Option<&Ending> {
+        match field {
+            "cert_days_left" | "cert_not_after" => self.ends_first.as_ref(),
+            "cert_chain_days_left" => self.chain_ends_first.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The certificate that ends before the others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ending {
+    /// Where it stands.
+    pub place: Place,
+    /// Its subject, not yet clean.
+    pub subject: String,
+    /// Its end, in Unix seconds.
+    pub at: i64,
+}
+
+/// Where a certificate stands in a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// The server's own.
+    Server,
+    /// Between the server's own and a root.
+    Intermediate,
+    /// A trusted root.
+    Root,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.place {
+            Place::Server => "the server's own certificate",
+            Place::Intermediate => "the intermediate certificate",
+            Place::Root => "the root certificate",
+        };
+        let separator = if self.subject.is_empty() { "" } else { " " };
+        write!(f, "ends first: {place}{separator}{}", self.subject)
+    }
 }
 
 /// The result of one run.

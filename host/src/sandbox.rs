@@ -191,7 +191,7 @@ impl Sandbox {
         let label = format!("job {}: check {}", job.name, job.check);
         let log = Log::new(label, job.secrets.clone(), check.limits.log_lines);
         let grant = Grant::new(&job.host, job.port, &job.grants);
-        let state = State::new(check.limits.clone(), grant, job.tls.clone(), start + job.timeout, log);
+        let state = State::new(check.limits.clone(), grant, Arc::clone(&job.tls), start + job.timeout, log);
         let meter = state.meter.clone();
         let mut store = store(&self.engine, state, &self.crowd);
         let input = wit::Job {

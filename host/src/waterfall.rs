@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    report::{Outcome, Value},
+    report::{Ending, Outcome, Value},
     text,
 };
 
@@ -52,9 +52,15 @@ fn joined(fields: &[(String, Value)], names: &[&str]) -> String {
     names.iter().filter_map(|name| shown(fields, name)).collect::<Vec<_>>().join("  ")
 }
 
-/// Draws it. `colour` only for a terminal that wants it.
+/// Draws it, with the certificate that ends first. `colour` only for a terminal that wants it.
 #[must_use]
-pub fn render(title: &str, fields: &[(String, Value)], outcome: Outcome, colour: bool) -> String {
+pub fn render(
+    title: &str,
+    fields: &[(String, Value)],
+    ends_first: Option<&Ending>,
+    outcome: Outcome,
+    colour: bool,
+) -> String {
     let success = outcome == Outcome::Success;
     let paint =
         |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
@@ -84,8 +90,8 @@ pub fn render(title: &str, fields: &[(String, Value)], outcome: Outcome, colour:
     for (label, code, text) in [
         ("server", None, joined(fields, &["ip", "banner"])),
         ("reply", None, joined(fields, &["reply_code", "enhanced_status", "queue_id"])),
-        ("tls", None, joined(fields, &["tls_version", "tls_cipher"])),
-        ("cert", None, certificate(fields)),
+        ("tls", None, joined(fields, &["tls_version", "tls_cipher", "tls_group"])),
+        ("cert", None, certificate(fields, ends_first)),
         ("verify", Some(RED), joined(fields, &["verify_error"])),
         ("alarm", Some(YELLOW), joined(fields, &["alarm"])),
         ("error", Some(RED), if success { String::new() } else { joined(fields, &["error_code", "error"]) }),
@@ -109,7 +115,7 @@ fn measured(fields: &[(String, Value)]) -> Vec<(&'static str, f64)> {
     phases.into_iter().filter_map(|phase| Some((phase, time(fields, phase)?))).collect()
 }
 
-fn certificate(fields: &[(String, Value)]) -> String {
+fn certificate(fields: &[(String, Value)], ends_first: Option<&Ending>) -> String {
     let days = match field(fields, "cert_days_left") {
         Some(Value::Integer(days)) => {
             let plural = if days.unsigned_abs() == 1 { "" } else { "s" };
@@ -123,7 +129,8 @@ fn certificate(fields: &[(String, Value)]) -> String {
         _ => None,
     };
     let issuer = shown(fields, "cert_issuer").map(|issuer| format!("issued by {issuer}"));
-    days.into_iter().chain(issuer).collect::<Vec<_>>().join(", ")
+    let ends_first = ends_first.map(|ending| text::clean(&ending.to_string()));
+    days.into_iter().chain(ends_first).chain(issuer).collect::<Vec<_>>().join(", ")
 }
 
 /// Always 13 columns.
@@ -203,6 +210,7 @@ fn wrap(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Place;
 
     fn float(name: &str, value: f64) -> (String, Value) {
         (name.to_owned(), Value::Float(value))
@@ -254,7 +262,7 @@ mod tests {
     #[test]
     fn every_line_fits_80_columns_whatever_is_in_it() {
         for said in ["mx ", "é", "邮件", "🦀", "word-without-end", "\u{1b}[31m\r\n\u{202e}"] {
-            let picture = render(&said.repeat(99), &foreign(said), Outcome::ConnectionFailed, false);
+            let picture = render(&said.repeat(99), &foreign(said), None, Outcome::ConnectionFailed, false);
             for line in picture.lines() {
                 assert!(width(&line.replace(['█', '─', '├', '┤'], "-")) <= 80, "{line}");
             }
@@ -263,40 +271,40 @@ mod tests {
 
     #[test]
     fn without_colour_there_is_no_escape_code() {
-        let picture = render("\u{1b}[2J", &foreign("\u{1b}[31m"), Outcome::Timeout, false);
+        let picture = render("\u{1b}[2J", &foreign("\u{1b}[31m"), None, Outcome::Timeout, false);
         assert!(!picture.contains(|c: char| c.is_control() && c != '\n'), "{picture:?}");
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
-        let painted = render("a:25", &good(), Outcome::Success, true);
+        let painted = render("a:25", &good(), None, Outcome::Success, true);
         assert!(painted.contains("\x1b[32msuccess\x1b[0m"), "{painted}");
         let mut bare = painted;
         for code in ["\x1b[0m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"] {
             bare = bare.replace(code, "");
         }
-        assert_eq!(bare, render("a:25", &good(), Outcome::Success, false));
+        assert_eq!(bare, render("a:25", &good(), None, Outcome::Success, false));
     }
 
     #[test]
     fn phases_that_were_not_measured_are_left_out() {
-        let picture = render("a:25", &good(), Outcome::Success, false);
+        let picture = render("a:25", &good(), None, Outcome::Success, false);
         let expected = ["dns", "connect", "tls", "banner", "quit", "total", "server", "reply", "tls", "cert"];
         assert_eq!(rows(&picture), expected, "{picture}");
-        assert_eq!(render("a:25", &[], Outcome::DnsError, false), "a:25  dns_error\n");
+        assert_eq!(render("a:25", &[], None, Outcome::DnsError, false), "a:25  dns_error\n");
     }
 
     #[test]
     fn tls_comes_behind_starttls_where_there_is_one() {
         let mut fields = good();
         fields.push(float("starttls_time_ms", 1.0));
-        let picture = render("a:25", &fields, Outcome::Success, false);
+        let picture = render("a:25", &fields, None, Outcome::Success, false);
         assert_eq!(rows(&picture)[..6], ["dns", "connect", "banner", "starttls", "tls", "quit"], "{picture}");
     }
 
     #[test]
     fn bars_follow_each_other_on_one_axis() {
-        let picture = render("a:25", &good(), Outcome::Success, false);
+        let picture = render("a:25", &good(), None, Outcome::Success, false);
         let bars: Vec<(usize, usize)> = picture
             .lines()
             .filter(|line| line.contains('█'))
@@ -313,15 +321,25 @@ mod tests {
     fn a_long_error_is_broken_between_words_and_not_lost() {
         let error = "connection refused by somebody ".repeat(8);
         let fields = [("error_code".to_owned(), Value::Integer(7)), word("error", &error)];
-        let picture = render("a:25", &fields, Outcome::ConnectionFailed, false);
+        let picture = render("a:25", &fields, None, Outcome::ConnectionFailed, false);
         let words: Vec<&str> = picture.lines().skip(1).flat_map(str::split_whitespace).collect();
         assert_eq!(words.join(" "), format!("error 7 {}", error.trim()));
     }
 
     #[test]
     fn a_certificate_that_ended_is_not_said_to_last() {
-        let days = |days| certificate(&[("cert_days_left".to_owned(), Value::Integer(days))]);
+        let days = |days| certificate(&[("cert_days_left".to_owned(), Value::Integer(days))], None);
         assert_eq!(days(1), "1 day left");
         assert_eq!(days(-3), "ended within the last 3 days");
+    }
+
+    #[test]
+    fn the_certificate_that_ends_first_is_named() {
+        let ending = Ending { place: Place::Root, subject: "CN=CA".into(), at: 0 };
+        let fields = [("cert_days_left".to_owned(), Value::Integer(5)), word("cert_issuer", "CN=R3")];
+        assert_eq!(
+            certificate(&fields, Some(&ending)),
+            "5 days left, ends first: the root certificate CN=CA, issued by CN=R3"
+        );
     }
 }

@@ -148,7 +148,7 @@ async fn in_process(config: &Path, name: &str) -> (Duration, Duration, Duration,
         assert!(sandbox.load(vec![source], &cache).await.iter().all(Result::is_ok));
         load.push(began.elapsed());
         let known = |name: &str| sandbox.description(name).map(Known::Usable);
-        let jobs = draft.jobs(&known, &|_| Ok(())).unwrap().jobs;
+        let jobs = draft.jobs(&known).unwrap().jobs;
         for run in 0..20 {
             let began = Instant::now();
             let report = sandbox.run(&jobs[0], 0, &format!("{run}")).await;

@@ -12,11 +12,12 @@ use serde_json::json;
 use sonde_host::{
     alarm::Alarm,
     demo::server::Server,
-    job::{Job, Secret, TlsRules},
+    job::Job,
     line,
     report::{Outcome, Report},
     sandbox::{Limits, LoadError, SMTP, Sandbox, Source, cache::CacheError},
     schedule::{self, RoundTime},
+    secret::Secrets,
 };
 
 use crate::support::points;
@@ -111,8 +112,8 @@ impl Yard {
             parameters: parameters.as_object().unwrap().clone(),
             tags: Vec::new(),
             grants: Vec::new(),
-            secrets: vec![Secret(SECRET.into())],
-            tls: TlsRules::default(),
+            secrets: Secrets::new(&[SECRET.into()]).unwrap(),
+            tls: Arc::default(),
             limits: Vec::new(),
         }
     }

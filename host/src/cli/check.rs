@@ -9,7 +9,7 @@ use crate::{
     alarm, config,
     description::Description,
     job::{Job, TlsRules, TlsVersion, Verify},
-    line, net,
+    line,
     report::{Report, Value},
     sandbox::{SMTP, Sandbox},
     schedule::{self, RoundTime},
@@ -103,7 +103,7 @@ pub(super) async fn check(arguments: CheckArguments) -> Result<ExitCode, Refusal
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();
     let report = run_once(&sandbox, job.clone(), time).await?;
-    let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+    let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
     let text = match output {
         Output::Influx => format!("{}\n", line::line(&job, &description, &report, &alarm, time.unix_ns)),
         Output::Json => format!("{}\n", line::json(&job, &description, &report, &alarm, time.unix_ns)),
@@ -128,11 +128,13 @@ pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) 
 pub(super) fn picture(job: &Job, report: &Report, terminal: bool) -> String {
     let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut fields = line::fields(job, report);
-    let alarm = alarm::judge(&job.limits, &fields);
+    let facts = &report.measured.tls_facts;
+    let alarm = alarm::judge(&job.limits, &fields, facts);
     if !alarm.text.is_empty() {
         fields.push(("alarm".to_owned(), Value::Text(alarm.text)));
     }
-    waterfall::render(&format!("{}:{}", job.host, job.port), &fields, report.outcome(), colour)
+    let title = format!("{}:{}", job.host, job.port);
+    waterfall::render(&title, &fields, facts.ends_first.as_ref(), report.outcome(), colour)
 }
 
 fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, Refusal> {
@@ -175,9 +177,9 @@ fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, 
             VersionArgument::V13 => TlsVersion::V13,
         },
         ca_pem: arguments.ca_file.as_ref().map(read).transpose()?,
+        crl_pem: None,
         client: None,
     };
-    net::check_tls_rules(&tls)?;
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
     config::ad_hoc(
         &arguments.host,
@@ -185,7 +187,7 @@ fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, 
         &arguments.host,
         timeout,
         &parameters,
-        tls,
+        &tls,
         &arguments.limits,
         description,
     )

@@ -6,7 +6,6 @@ use super::{Refusal, print, sandbox};
 use crate::{
     config::{self, Declared, Known},
     job::Config,
-    net,
     output::{self, Level},
     sandbox::{
         LoadError, Sandbox, Source,
@@ -51,7 +50,7 @@ async fn load(
             sandbox.description(name).map(Known::Usable)
         }
     };
-    let config = draft.jobs(&describe, &net::check_tls_rules).map_err(|error| error.to_string())?;
+    let config = draft.jobs(&describe).map_err(|error| error.to_string())?;
     Ok((config, sandbox))
 }
 

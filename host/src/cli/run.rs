@@ -58,7 +58,7 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
         if !said {
             log_failure(&job, &report);
         }
-        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report));
+        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
         let line = line::line(&job, &description, &report, &alarm, round.unix_ns);
         // Not on one of the runtime's threads, which may all be waiting for a silent name server.
         let mut writing = writer.write(format!("{line}\n"));

@@ -70,6 +70,7 @@ pub(super) struct Tls {
     pub(super) server_name: Option<String>,
     pub(super) min_version: Version,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) crl_file: Option<PathBuf>,
     pub(super) client_cert: Option<PathBuf>,
     pub(super) client_key: Option<PathBuf>,
 }

@@ -46,11 +46,13 @@ host = "mx1.example.org"
 
 const TAIL: &str = r#"
 [job.tls]
-# full: a bad certificate ends the session; report: go on, say so, send no credentials; off.
+# full: a bad certificate ends the session; report: go on, say so, send no credentials, show no client_cert; off.
 # verify = "full"
 # server_name = "mail.example.org"
 # min_version = "1.2"
+# Further trusted roots, or the server's own certificate; lists of revoked certificates.
 # ca_file = "private-ca.pem"
+# crl_file = "revoked.pem"
 # client_cert = "client.pem"
 # client_key = "client.key"
 
@@ -58,6 +60,8 @@ const TAIL: &str = r#"
 # A number means "more than"; or "> x", ">= x", "< x", "<= x", "== x", "!= x".
 connect_time_ms = { warning = 200, critical = 1000 }
 cert_days_left = { warning = "< 30", critical = "< 7" }
+# Of a certificate that lasts only days.
+# cert_life_left_percent = { warning = "< 33", critical = "< 15" }
 "#;
 
 /// Writes it: one job with every parameter of the first check.

@@ -54,7 +54,7 @@ fn read(text: &str) -> Result<Config, String> {
     fs::write(folder.path().join("secret"), "hunter2\r\n").unwrap();
     let describe = |name: &str| (name == "smtp").then(|| Known::Usable(description()));
     super::read(&path)
-        .and_then(|draft| draft.jobs(&describe, &|_| Ok(())))
+        .and_then(|draft| draft.jobs(&describe))
         .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
 
@@ -204,7 +204,7 @@ fn a_run_takes_no_longer_than_its_check_may() {
     let path = folder.path().join("sonde.toml");
     let read = |text: &str| {
         fs::write(&path, text).unwrap();
-        super::read(&path)?.jobs(&|_| Some(Known::Usable(description())), &|_| Ok(()))
+        super::read(&path)?.jobs(&|_| Some(Known::Usable(description())))
     };
     assert_eq!(read(&check).unwrap().jobs[0].timeout, Duration::from_secs(5));
     let refused = read(&format!("{check}timeout = \"6s\"")).unwrap_err().to_string();
@@ -217,11 +217,11 @@ fn a_job_of_a_broken_check_is_kept_whatever_its_parameters() {
     let path = folder.path().join("sonde.toml");
     let job = "[[job]]\nname = \"a\"\ncheck = \"b\"\nhosts = [\"h\", \"[::1]\"]\nparameters = { port = 6379, x = 1 }";
     fs::write(&path, job).unwrap();
-    let config = super::read(&path).unwrap().jobs(&|_| Some(Known::Broken), &|_| Ok(())).unwrap();
+    let config = super::read(&path).unwrap().jobs(&|_| Some(Known::Broken)).unwrap();
     let jobs: Vec<_> = config.jobs.iter().map(|job| (&*job.check, &*job.host, job.port)).collect();
     assert_eq!(jobs, [("b", "h", 6379), ("b", "::1", 6379)]);
     fs::write(&path, job.replace("[::1]", "i:25/")).unwrap();
-    assert!(super::read(&path).unwrap().jobs(&|_| Some(Known::Broken), &|_| Ok(())).is_err());
+    assert!(super::read(&path).unwrap().jobs(&|_| Some(Known::Broken)).is_err());
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     fs::create_dir(folder.path().join("conf.d")).unwrap();
     let job = |name: &str| format!("[[job]]\nname = \"{name}\"\nhost = \"h\"\n");
     let read = || {
-        let config = super::read(&path)?.jobs(&|_| Some(Known::Usable(description())), &|_| Ok(()))?;
+        let config = super::read(&path)?.jobs(&|_| Some(Known::Usable(description())))?;
         Ok::<_, ConfigError>(config.jobs.iter().map(|job| job.name.clone()).collect::<Vec<_>>())
     };
     write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("main")));

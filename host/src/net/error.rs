@@ -72,10 +72,12 @@ impl NetError {
             HostError::CertificateUnknownIssuer => ErrorKind::CertificateUnknownIssuer,
             HostError::CertificateRevoked => ErrorKind::CertificateRevoked,
             HostError::CertificateInvalid => ErrorKind::CertificateInvalid,
-            HostError::TlsAlert => ErrorKind::TlsAlert,
+            HostError::TlsAlert | HostError::TlsClientCertificate => ErrorKind::TlsAlert,
             HostError::TlsNotTls => ErrorKind::TlsNotTls,
             HostError::TlsClosed => ErrorKind::TlsClosed,
-            HostError::TlsUnsupported => ErrorKind::TlsUnsupported,
+            HostError::TlsUnsupported | HostError::TlsVersion | HostError::TlsNoCipher => {
+                ErrorKind::TlsUnsupported
+            }
             HostError::TlsFailed => ErrorKind::TlsFailed,
             HostError::PlaintextBeforeTls => ErrorKind::PlaintextBeforeTls,
             HostError::CheckState => ErrorKind::InvalidState,
@@ -113,7 +115,9 @@ impl NetError {
 
     pub(super) fn stream(peer: SocketAddr, error: StreamError) -> Self {
         let (host_error, text) = match error {
-            StreamError::Tls(host_error, text) => (host_error, text),
+            StreamError::Tls(fault) => {
+                return Self::new(fault.number, format!("TLS with {peer}: {fault}"));
+            }
             StreamError::Io(error) => {
                 let host_error = match error.kind() {
                     io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::job::{ClientIdentity, TlsVersion, Verify};
+use crate::job::{ClientIdentity, TlsRules, TlsVersion, Verify};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_millis(500)
@@ -115,7 +115,7 @@ async fn plaintext_behind_the_answer_to_starttls_refuses_tls() {
     let (mut connection, mut peer) = opened(&listener).await;
     peer.write_all(b"220 go\r\n250 injected\r\n").await.unwrap();
     assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 go\r\n");
-    let refused = connection.start_tls(&TlsRules::default(), soon(), &mut Measured::default()).await;
+    let refused = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
     assert_eq!(refused.err().unwrap().kind, ErrorKind::PlaintextBeforeTls);
 }
 
@@ -168,7 +168,7 @@ async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secur
         }
     });
     let mut measured = Measured::default();
-    let secured = connection.start_tls(rules, soon(), &mut measured).await;
+    let secured = connection.start_tls(&Tls::new(rules).unwrap(), soon(), &mut measured).await;
     if secured.is_ok() {
         assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 hi\r\n");
     }
@@ -188,6 +188,7 @@ async fn a_good_certificate_is_accepted_and_described() {
     let secured = secured.unwrap();
     assert_eq!((&*secured.version, secured.verify_error), ("TLSv1.3", None));
     assert!(secured.cipher.starts_with("TLS_"), "{}", secured.cipher);
+    assert_eq!(measured.tls_facts.group.as_deref(), Some("X25519MLKEM768"));
     assert_eq!(measured.tls_facts.not_after, Some(4_102_444_800));
     assert!(
         measured.tls_facts.days_left > Some(0)
@@ -231,7 +232,7 @@ async fn what_is_not_tls_is_named() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
     peer.write_all(b"220 plain mail server\r\n").await.unwrap();
-    let failed = connection.start_tls(&TlsRules::default(), soon(), &mut Measured::default()).await;
+    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
     assert_eq!(failed.err().unwrap().kind, ErrorKind::TlsNotTls);
 }
 
@@ -240,19 +241,19 @@ async fn a_server_that_closes_or_keeps_silent_inside_the_handshake_is_named() {
     let listener = listener().await;
     let (mut connection, peer) = opened(&listener).await;
     drop(peer);
-    let failed = connection.start_tls(&TlsRules::default(), soon(), &mut Measured::default()).await;
+    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
     assert_eq!(failed.err().unwrap().kind, ErrorKind::TlsClosed);
     let (mut connection, _peer) = opened(&listener).await;
-    let failed = connection.start_tls(&TlsRules::default(), soon(), &mut Measured::default()).await;
+    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
     assert_eq!(failed.err().unwrap().host_error, HostError::TlsTimeout);
 }
 
 #[test]
 fn rules_that_cannot_work_are_refused() {
     let rules = TlsRules { ca_pem: Some(b"nothing".to_vec()), ..TlsRules::default() };
-    assert_eq!(check_tls_rules(&rules).unwrap_err(), "ca_file: no certificate in it");
+    assert_eq!(Tls::new(&rules).unwrap_err().to_string(), "ca_file: no certificate in it");
     let rules = TlsRules { server_name: Some("a b".into()), ..TlsRules::default() };
-    assert_eq!(check_tls_rules(&rules).unwrap_err(), "`a b` is no name that a certificate can have");
+    assert_eq!(Tls::new(&rules).unwrap_err().to_string(), "`a b` is no name that a certificate can have");
 }
 
 #[tokio::test]
@@ -268,7 +269,10 @@ async fn a_burst_of_records_of_any_size_is_read_whole() {
         }
         // The end comes without close_notify.
     });
-    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
     time::sleep(Duration::from_millis(100)).await;
     let mut count = 0;
     loop {
@@ -295,7 +299,10 @@ async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
         stream.flush().await.unwrap();
         stream
     });
-    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
     let _open = serving.await.unwrap();
     for _ in 0..2 {
         assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
@@ -319,7 +326,10 @@ async fn what_stands_behind_a_close_notify_is_nobodys() {
         stream.get_mut().0.write_all(&[0x17; BEHIND_THE_END]).await.unwrap();
         stream
     });
-    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
     let _open = serving.await.unwrap();
     assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"221 bye\r\n");
     assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
@@ -337,7 +347,7 @@ async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
             let server = Arc::clone(&server);
             let accepting = tokio_rustls::TlsAcceptor::from(server).accept(peer);
             let mut measured = Measured::default();
-            let rules = trusting(&authority);
+            let rules = Tls::new(&trusting(&authority)).unwrap();
             let (secured, accepted) =
                 tokio::join!(connection.start_tls(&rules, soon(), &mut measured), accepting);
             secured.unwrap();
@@ -394,7 +404,7 @@ async fn a_handshake_waits_for_the_server_alone() {
         time::sleep(Duration::from_millis(100)).await;
         tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap()
     };
-    let (rules, mut measured) = (trusting(&authority), Measured::default());
+    let (rules, mut measured) = (Tls::new(&trusting(&authority)).unwrap(), Measured::default());
     let deadline = Instant::now() + Duration::from_secs(10);
     let (secured, _open) = tokio::join!(connection.start_tls(&rules, deadline, &mut measured), accepting);
     let secured = secured.unwrap();
@@ -474,7 +484,10 @@ async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
             }
         }
     });
-    connection.start_tls(&trusting(&authority), soon(), &mut Measured::default()).await.unwrap();
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
     let (much, mut stalled) = (vec![b'x'; 65_536], false);
     for _ in 0..1_000 {
         let brief = Instant::now() + Duration::from_millis(50);
@@ -496,11 +509,11 @@ async fn after_a_failed_handshake_nothing_more_is_said() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
     peer.write_all(b"220 plain mail server\r\n").await.unwrap();
-    let rules = TlsRules::default();
-    assert!(connection.start_tls(&rules, soon(), &mut Measured::default()).await.is_err());
+    let tls = Tls::default();
+    assert!(connection.start_tls(&tls, soon(), &mut Measured::default()).await.is_err());
     assert_eq!(connection.write(b"AUTH", soon()).await.err().unwrap().kind, ErrorKind::ConnectionClosed);
     assert_eq!(connection.read(512, soon()).await.err().unwrap().kind, ErrorKind::ConnectionClosed);
-    let again = connection.start_tls(&rules, soon(), &mut Measured::default()).await;
+    let again = connection.start_tls(&tls, soon(), &mut Measured::default()).await;
     assert_eq!(again.err().unwrap().kind, ErrorKind::InvalidState);
 }
 
@@ -531,12 +544,15 @@ async fn the_least_version_is_kept() {
 fn a_client_certificate_needs_its_own_key() {
     let authority = Authority::new();
     let (one, other) = (authority.identity("one.example"), authority.identity("other.example"));
-    let with = |client| TlsRules { client: Some(client), ..TlsRules::default() };
-    assert_eq!(check_tls_rules(&with(one.clone())), Ok(()));
+    let refused = |client| {
+        let rules = TlsRules { client: Some(client), ..TlsRules::default() };
+        Tls::new(&rules).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(refused(one.clone()), "");
     let mixed = ClientIdentity { key_pem: other.key_pem, ..one.clone() };
-    assert!(check_tls_rules(&with(mixed)).unwrap_err().starts_with("client_cert and client_key: "));
+    assert_eq!(refused(mixed), "client_cert and client_key: the key is not the certificate's");
     let none = ClientIdentity { chain_pem: b"nothing".to_vec(), ..one.clone() };
-    assert!(check_tls_rules(&with(none)).is_err());
+    assert_eq!(refused(none), "client_cert: no certificate in it");
     let keyless = ClientIdentity { key_pem: b"nothing".to_vec(), ..one };
-    assert!(check_tls_rules(&with(keyless)).unwrap_err().starts_with("client_key: "));
+    assert_eq!(refused(keyless), "client_key: no key in it that is not encrypted");
 }

@@ -22,9 +22,7 @@ use super::{
     state::{HasState, State},
     store, wasi,
 };
-use crate::{
-    catalogue::HostError, description::Description, job::TlsRules, net::Grant, secret::Secrets, text,
-};
+use crate::{catalogue::HostError, description::Description, net::Grant, secret::Secrets, text};
 
 /// Of the interface in `wit/`.
 const INTERFACE_VERSION: &str = "0.1.0";
@@ -213,7 +211,7 @@ async fn describe(
 ) -> Result<Description, LoadError> {
     let log = Log::new(format!("check {name}"), Secrets::default(), limits.log_lines);
     let limits = Limits { cpu_time: limits.cpu_time.min(limits::DESCRIBE_CPU_TIME), ..limits.clone() };
-    let state = State::new(limits, Grant::none(), TlsRules::default(), Instant::now(), log);
+    let state = State::new(limits, Grant::none(), Arc::default(), Instant::now(), log);
     let meter = state.meter.clone();
     let mut store = store(engine, state, crowd);
     let described = meter.count(timeout(limits::DESCRIBE_TIME, async {

@@ -14,8 +14,7 @@ use super::{
 };
 use crate::{
     catalogue::HostError,
-    job::TlsRules,
-    net::{Grant, RunClock},
+    net::{Grant, RunClock, Tls},
     report::Measured,
 };
 
@@ -27,7 +26,7 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
     pub(crate) grant: Grant,
-    pub(crate) tls: TlsRules,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) clock: RunClock,
     pub(crate) deadline: Instant,
     pub(crate) measured: Measured,
@@ -41,7 +40,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(limits: Limits, grant: Grant, tls: TlsRules, deadline: Instant, log: Log) -> Self {
+    pub(crate) fn new(limits: Limits, grant: Grant, tls: Arc<Tls>, deadline: Instant, log: Log) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let log = Arc::new(log);

@@ -1,0 +1,159 @@
+//! The `tls` keys of a job in; its trust out, shared by all jobs that name the same files. Refuses files that cannot be read
+//! or used, before anything runs.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    error::{At, Problem},
+    file,
+};
+use crate::{
+    job::{ClientIdentity, TlsRules, TlsVersion, Verify},
+    net::{Tls, Trust},
+};
+
+/// What jobs must agree in to share their trust: all keys but `server_name`, with the files' places.
+#[derive(Eq, Hash, PartialEq)]
+struct Key {
+    verify: Verify,
+    min_version: TlsVersion,
+    ca_file: Option<PathBuf>,
+    crl_file: Option<PathBuf>,
+    client: Option<(PathBuf, PathBuf)>,
+}
+
+/// What was read so far.
+#[derive(Default)]
+pub(super) struct Trusts(HashMap<Key, Arc<Trust>>);
+
+impl Trusts {
+    /// A job's, whose file stands in `folder`.
+    pub(super) fn tls(&mut self, shape: file::Tls, folder: &Path) -> Result<Arc<Tls>, At> {
+        let server_name = shape.server_name.clone();
+        let key = key(shape, folder)?;
+        let trust = match self.0.get(&key) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(trust(&key)?),
+        };
+        let tls = Tls::sharing(server_name.as_deref(), Arc::clone(&trust)).map_err(refused)?;
+        self.0.insert(key, trust);
+        Ok(Arc::new(tls))
+    }
+}
+
+/// By rules that nobody shares.
+pub(super) fn alone(rules: &TlsRules) -> Result<Arc<Tls>, At> {
+    Tls::new(rules).map(Arc::new).map_err(refused)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "that is what a closure for a Result gets")]
+fn refused(error: crate::net::NoTls) -> At {
+    At::key("tls", Problem::Tls(error.to_string()))
+}
+
+fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
+    let place = |name: Option<PathBuf>| name.map(|name| folder.join(name));
+    let client = match (place(shape.client_cert), place(shape.client_key)) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        _ => {
+            return Err(At::key(
+                "tls",
+                Problem::Contradiction("client_cert and client_key: both or neither"),
+            ));
+        }
+    };
+    Ok(Key {
+        verify: match shape.verify {
+            file::Verify::Full => Verify::Full,
+            file::Verify::Report => Verify::Report,
+            file::Verify::Off => Verify::Off,
+        },
+        min_version: match shape.min_version {
+            file::Version::V12 => TlsVersion::V12,
+            file::Version::V13 => TlsVersion::V13,
+        },
+        ca_file: place(shape.ca_file),
+        crl_file: place(shape.crl_file),
+        client,
+    })
+}
+
+fn trust(key: &Key) -> Result<Trust, At> {
+    let read = |name: &str, path: &PathBuf| {
+        fs::read(path).map_err(|error| {
+            At::key(format!("tls.{name}"), Problem::Unreadable(path.clone(), error.to_string()))
+        })
+    };
+    let client = match &key.client {
+        None => None,
+        Some((certificate, key)) => Some(ClientIdentity {
+            chain_pem: read("client_cert", certificate)?,
+            key_pem: read("client_key", key)?,
+        }),
+    };
+    Trust::new(&TlsRules {
+        verify: key.verify,
+        server_name: None,
+        min_version: key.min_version,
+        ca_pem: key.ca_file.as_ref().map(|path| read("ca_file", path)).transpose()?,
+        crl_pem: key.crl_file.as_ref().map(|path| read("crl_file", path)).transpose()?,
+        client,
+    })
+    .map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertificateParams::new(vec!["mx1".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn jobs_that_name_the_same_files_share_what_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), certificate()).unwrap();
+        let mut trusts = Trusts::default();
+        let mut tls = |text: &str| trusts.tls(toml::from_str(text).unwrap(), folder.path());
+        let one = tls("ca_file = \"ca.pem\"").ok().unwrap();
+        let same = tls("ca_file = \"ca.pem\"\nserver_name = \"mx1\"").ok().unwrap();
+        let other = tls("ca_file = \"ca.pem\"\nverify = \"report\"").ok().unwrap();
+        assert!(one.shares_with(&same) && !one.shares_with(&other));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), certificate()).unwrap();
+        fs::write(folder.path().join("cut.pem"), certificate().get(..80).unwrap()).unwrap();
+        fs::write(folder.path().join("key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem())
+            .unwrap();
+        fs::write(folder.path().join("nothing"), "nothing").unwrap();
+        for (text, expected) in [
+            ("ca_file = \"nothing\"", "tls: ca_file: no certificate in it"),
+            ("ca_file = \"cut.pem\"", "tls: ca_file: not PEM: a section has no end"),
+            ("crl_file = \"ca.pem\"", "tls: crl_file: no revocation list in it"),
+            ("server_name = \"a b\"", "tls: `a b` is no name that a certificate can have"),
+            ("client_cert = \"ca.pem\"", "tls: client_cert and client_key: both or neither"),
+            (
+                "client_cert = \"ca.pem\"\nclient_key = \"key.pem\"",
+                "tls: client_cert and client_key: the key is not the certificate's",
+            ),
+            (
+                "client_cert = \"ca.pem\"\nclient_key = \"nothing\"",
+                "tls: client_key: no key in it that is not encrypted",
+            ),
+        ] {
+            let refused = Trusts::default().tls(toml::from_str(text).unwrap(), folder.path());
+            assert_eq!(refused.err().unwrap().within(None, None).to_string(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What can be wrong with a certificate: what verification found in; a number for the line, words for people and the alert
+//! for the server out.
+
+use std::fmt;
+
+use rustls::CertificateError;
+
+use super::{date::date, keys::algorithm_name};
+use crate::catalogue::HostError;
+
+/// A certificate's place on the way from the server to a root.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Whose {
+    /// The server's own.
+    Server,
+    /// An authority's, with its subject.
+    Intermediate(String),
+    /// A trusted authority's, with its subject.
+    Root(String),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server => f.write_str("the certificate"),
+            Self::Intermediate(subject) => write!(f, "the intermediate certificate {subject}"),
+            Self::Root(subject) => write!(f, "the root certificate {subject}"),
+        }
+    }
+}
+
+/// Why a certificate is refused. Times are Unix seconds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum CertificateFault {
+    Expired(Whose, i64),
+    NotYetValid(Whose, i64),
+    NeverValid,
+    /// The name that was wanted, and those that it has.
+    OtherName(String, Vec<String>),
+    /// The issuer of the last certificate that was found.
+    UnknownIssuer(String),
+    SelfSigned,
+    Revoked,
+    Unreadable,
+    Version,
+    Signature,
+    Algorithm(String),
+    ShortKey(usize),
+    Key(String),
+    Handshake,
+    CriticalExtension,
+    Purpose,
+    AuthorityAsServer,
+    ServerAsAuthority,
+    NameConstraint,
+    PathLength,
+    TooComplex,
+    RevocationList,
+    Distrusted,
+    Malformed,
+}
+
+impl CertificateFault {
+    pub(super) fn number(&self) -> HostError {
+        match self {
+            Self::Expired(..) | Self::NeverValid => HostError::CertificateExpired,
+            Self::NotYetValid(..) => HostError::CertificateNotYetValid,
+            Self::OtherName(..) => HostError::CertificateNameMismatch,
+            Self::UnknownIssuer(_) | Self::SelfSigned | Self::Version => HostError::CertificateUnknownIssuer,
+            Self::Revoked => HostError::CertificateRevoked,
+            _ => HostError::CertificateInvalid,
+        }
+    }
+
+    /// In rustls's terms, which choose the alert that the server gets.
+    pub(super) fn error(&self) -> rustls::Error {
+        rustls::Error::InvalidCertificate(match self {
+            Self::Expired(..) | Self::NeverValid => CertificateError::Expired,
+            Self::NotYetValid(..) => CertificateError::NotValidYet,
+            Self::OtherName(..) => CertificateError::NotValidForName,
+            Self::UnknownIssuer(_) | Self::SelfSigned | Self::Distrusted => CertificateError::UnknownIssuer,
+            Self::Revoked => CertificateError::Revoked,
+            Self::Signature | Self::Handshake => CertificateError::BadSignature,
+            Self::Purpose | Self::AuthorityAsServer | Self::ServerAsAuthority => {
+                CertificateError::InvalidPurpose
+            }
+            Self::CriticalExtension => CertificateError::UnhandledCriticalExtension,
+            Self::RevocationList => CertificateError::UnknownRevocationStatus,
+            _ => CertificateError::BadEncoding,
+        })
+    }
+}
+
+impl fmt::Display for CertificateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fixed = match self {
+            Self::Expired(whose, end) => return write!(f, "{whose} expired on {}", date(*end)),
+            Self::NotYetValid(whose, begin) => {
+                return write!(f, "{whose} is not valid before {}", date(*begin));
+            }
+            Self::OtherName(wanted, names) if names.is_empty() => {
+                return write!(
+                    f,
+                    "the certificate is not for {wanted}: it names no host (server_name asks for another)"
+                );
+            }
+            Self::OtherName(wanted, names) => {
+                let names = names.join(", ");
+                return write!(
+                    f,
+                    "the certificate is not for {wanted} but for {names} (server_name asks for another)"
+                );
+            }
+            Self::UnknownIssuer(issuer) => {
+                return write!(
+                    f,
+                    "the certificate's issuer is unknown: {issuer} (ca_file adds one, or the server leaves out an intermediate certificate)"
+                );
+            }
+            Self::Algorithm(name) => {
+                return write!(f, "a certificate is signed by {name}, which is too weak or not supported");
+            }
+            Self::ShortKey(bits) => {
+                return write!(f, "the certificate's RSA key of {bits} bits is too short: 2048 are needed");
+            }
+            Self::Key(name) => return write!(f, "the certificate's key is not supported: {name}"),
+            Self::NeverValid => "the certificate ends before it begins",
+            Self::SelfSigned => {
+                "the certificate is self-signed and not trusted (put it into ca_file to trust it)"
+            }
+            Self::Revoked => "a certificate of the chain is revoked, says a list in crl_file",
+            Self::Unreadable => "the certificate cannot be read: it is not well-formed",
+            Self::Version => {
+                "the certificate is of an old version (X.509 v1 or v2), and not issued by a trusted root itself"
+            }
+            Self::Signature => {
+                "a certificate of the chain is not signed by its issuer's key, or that key is too short"
+            }
+            Self::Handshake => "the handshake is not signed by the certificate's key",
+            Self::CriticalExtension => "a certificate has a critical extension that is not known",
+            Self::Purpose => "a certificate of the chain is not meant for servers (extended key usage)",
+            Self::AuthorityAsServer => {
+                "the certificate is an authority's, not a server's (CA:TRUE); put it into ca_file to trust it"
+            }
+            Self::ServerAsAuthority => "the certificate is issued by one that is no authority's (CA:FALSE)",
+            Self::NameConstraint => "an authority of the chain may not issue certificates for this name",
+            Self::PathLength => "the chain is longer than one of its authorities allows",
+            Self::TooComplex => "the chain is too long or too tangled to be verified",
+            Self::RevocationList => {
+                "a list in crl_file cannot be used: its issuer did not sign it, or may not"
+            }
+            Self::Distrusted => "a key of the chain is known to be compromised",
+            Self::Malformed => "a certificate of the chain has a part that is not well-formed",
+        };
+        f.write_str(fixed)
+    }
+}
+
+/// Of a chain without its certificates at hand: whose certificate it is, is the caller's to say.
+impl From<&webpki::Error> for CertificateFault {
+    fn from(error: &webpki::Error) -> Self {
+        use webpki::Error;
+        let seconds = |time: &rustls::pki_types::UnixTime| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        // The object identifier stands first, behind its tag and its length.
+        let algorithm = |identifier: &[u8]| {
+            let length = identifier.get(1).copied().unwrap_or_default().into();
+            Self::Algorithm(algorithm_name(
+                identifier.get(2..).and_then(|oid| oid.get(..length)).unwrap_or_default(),
+            ))
+        };
+        match error {
+            Error::CertExpired { not_after, .. } => Self::Expired(Whose::Server, seconds(not_after)),
+            Error::CertNotValidYet { not_before, .. } => {
+                Self::NotYetValid(Whose::Server, seconds(not_before))
+            }
+            Error::InvalidCertValidity => Self::NeverValid,
+            Error::CertNotValidForName(_) => Self::OtherName(String::new(), Vec::new()),
+            Error::UnknownIssuer => Self::UnknownIssuer(String::new()),
+            Error::CertRevoked => Self::Revoked,
+            Error::CertDistrusted => Self::Distrusted,
+            Error::UnsupportedCertVersion => Self::Version,
+            Error::InvalidSignatureForPublicKey | Error::SignatureAlgorithmMismatch => Self::Signature,
+            Error::UnsupportedSignatureAlgorithmContext(context) => {
+                algorithm(&context.signature_algorithm_id)
+            }
+            Error::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => {
+                algorithm(&context.signature_algorithm_id)
+            }
+            Error::UnsupportedCriticalExtension => Self::CriticalExtension,
+            Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => Self::Purpose,
+            Error::CaUsedAsEndEntity => Self::AuthorityAsServer,
+            Error::EndEntityUsedAsCa => Self::ServerAsAuthority,
+            Error::NameConstraintViolation => Self::NameConstraint,
+            Error::PathLenConstraintViolated => Self::PathLength,
+            Error::MaximumPathDepthExceeded
+            | Error::MaximumPathBuildCallsExceeded
+            | Error::MaximumSignatureChecksExceeded
+            | Error::MaximumNameConstraintComparisonsExceeded => Self::TooComplex,
+            Error::IssuerNotCrlSigner
+            | Error::InvalidCrlSignatureForPublicKey
+            | Error::UnsupportedCrlSignatureAlgorithmContext(_)
+            | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => Self::RevocationList,
+            Error::BadDer | Error::BadDerTime | Error::TrailingData(_) => Self::Unreadable,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::TEXT_BYTES;
+
+    /// One of each.
+    fn all() -> Vec<CertificateFault> {
+        use CertificateFault as Fault;
+        vec![
+            Fault::Expired(Whose::Server, 978_307_200),
+            Fault::Expired(Whose::Intermediate("CN=R3".into()), 978_307_200),
+            Fault::NotYetValid(Whose::Root("CN=Root".into()), 978_307_200),
+            Fault::NeverValid,
+            Fault::OtherName("mx1".into(), vec!["mx2".into(), "*.example.org".into()]),
+            Fault::OtherName("mx1".into(), Vec::new()),
+            Fault::UnknownIssuer("CN=Somebody".into()),
+            Fault::SelfSigned,
+            Fault::Revoked,
+            Fault::Unreadable,
+            Fault::Version,
+            Fault::Signature,
+            Fault::Algorithm("SHA-1 with RSA".into()),
+            Fault::ShortKey(1024),
+            Fault::Key("Ed448".into()),
+            Fault::Handshake,
+            Fault::CriticalExtension,
+            Fault::Purpose,
+            Fault::AuthorityAsServer,
+            Fault::ServerAsAuthority,
+            Fault::NameConstraint,
+            Fault::PathLength,
+            Fault::TooComplex,
+            Fault::RevocationList,
+            Fault::Distrusted,
+            Fault::Malformed,
+        ]
+    }
+
+    #[test]
+    fn every_fault_is_said_in_words_of_its_own() {
+        let texts: Vec<String> = all().iter().map(ToString::to_string).collect();
+        for (index, text) in texts.iter().enumerate() {
+            assert!(text.len() < TEXT_BYTES && text.contains(' '), "{text}");
+            // Neither a Rust structure nor words run together.
+            assert!(
+                !text.contains(['{', '"', '[']) && !texts.get(index + 1..).unwrap().contains(text),
+                "{text}"
+            );
+        }
+        assert_eq!(texts[0], "the certificate expired on 2001-01-01 00:00 UTC");
+        assert_eq!(texts[1], "the intermediate certificate CN=R3 expired on 2001-01-01 00:00 UTC");
+        assert_eq!(
+            texts[4],
+            "the certificate is not for mx1 but for mx2, *.example.org (server_name asks for another)"
+        );
+    }
+
+    #[test]
+    fn every_fault_has_a_number_of_a_certificate() {
+        for fault in all() {
+            assert!((501..=506).contains(&fault.number().code().0), "{fault}");
+        }
+    }
+}

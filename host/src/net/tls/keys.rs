@@ -1,0 +1,235 @@
+//! Keys and signatures: a certificate's key, a message and its signature in; whether they fit out. Refuses RSA keys below
+//! 2048 bits and the kinds of key that the provider cannot compute with.
+
+use aws_lc_rs::signature::{
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    UnparsedPublicKey,
+};
+use rustls::{
+    DigitallySignedStruct, SignatureScheme,
+    crypto::WebPkiSupportedAlgorithms,
+    pki_types::{
+        AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer,
+        alg_id,
+    },
+};
+use webpki::RawPublicKeyEntity;
+use x509_parser::{
+    asn1_rs::{Any, FromDer, Oid},
+    certificate::X509Certificate,
+    public_key::RSAPublicKey,
+    x509::SubjectPublicKeyInfo,
+};
+
+use super::{certificate::CertificateFault, trust::provider};
+
+/// The fewest bits of an RSA key that is trusted.
+const RSA_BITS: usize = 2048;
+/// The most bits of an RSA key that the provider computes with.
+const MOST_RSA_BITS: usize = 8192;
+
+/// A signature by a key that is for RSA-PSS only (RFC 4055); the provider's table knows just those for all of RSA.
+#[derive(Debug)]
+struct PssOnly {
+    key: AlgorithmIdentifier,
+    signature: AlgorithmIdentifier,
+    verification: &'static RsaParameters,
+}
+
+impl SignatureVerificationAlgorithm for PssOnly {
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.key
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.signature
+    }
+
+    fn verify_signature(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        UnparsedPublicKey::new(self.verification, key)
+            .verify(message, signature)
+            .map_err(|_| InvalidSignature)
+    }
+}
+
+/// `rsassaPss` without parameters: the key is for every hash.
+const ANY_PSS: AlgorithmIdentifier =
+    AlgorithmIdentifier::from_slice(&[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a]);
+
+const fn pss(
+    key: AlgorithmIdentifier,
+    signature: AlgorithmIdentifier,
+    verification: &'static RsaParameters,
+) -> PssOnly {
+    PssOnly { key, signature, verification }
+}
+
+static PSS_SHA256: PssOnly = pss(ANY_PSS, alg_id::RSA_PSS_SHA256, &RSA_PSS_2048_8192_SHA256);
+static PSS_SHA384: PssOnly = pss(ANY_PSS, alg_id::RSA_PSS_SHA384, &RSA_PSS_2048_8192_SHA384);
+static PSS_SHA512: PssOnly = pss(ANY_PSS, alg_id::RSA_PSS_SHA512, &RSA_PSS_2048_8192_SHA512);
+static ONLY_SHA256: PssOnly = pss(alg_id::RSA_PSS_SHA256, alg_id::RSA_PSS_SHA256, &RSA_PSS_2048_8192_SHA256);
+static ONLY_SHA384: PssOnly = pss(alg_id::RSA_PSS_SHA384, alg_id::RSA_PSS_SHA384, &RSA_PSS_2048_8192_SHA384);
+static ONLY_SHA512: PssOnly = pss(alg_id::RSA_PSS_SHA512, alg_id::RSA_PSS_SHA512, &RSA_PSS_2048_8192_SHA512);
+
+/// Schemes of keys that are for RSA-PSS only: they have numbers, but no names in rustls.
+static PSS_SCHEMES: [(SignatureScheme, [&PssOnly; 2]); 3] = [
+    (SignatureScheme::Unknown(0x0809), [&PSS_SHA256, &ONLY_SHA256]),
+    (SignatureScheme::Unknown(0x080a), [&PSS_SHA384, &ONLY_SHA384]),
+    (SignatureScheme::Unknown(0x080b), [&PSS_SHA512, &ONLY_SHA512]),
+];
+
+/// Schemes that cannot be computed here: Ed448, and the Brainpool curves in TLS 1.3. A server that has only such a key
+/// shows its certificate all the same, and the line says what it is.
+const SHOWN: [SignatureScheme; 4] = [
+    SignatureScheme::ED448,
+    SignatureScheme::Unknown(0x081a),
+    SignatureScheme::Unknown(0x081b),
+    SignatureScheme::Unknown(0x081c),
+];
+/// Schemes by SHA-1, too weak to be asked for where the signature counts.
+const WEAK: [SignatureScheme; 2] = [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy];
+
+fn provided() -> WebPkiSupportedAlgorithms {
+    provider().signature_verification_algorithms
+}
+
+/// Every algorithm that a certificate may be signed with.
+pub(super) fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
+    let mut all = provided().all.to_vec();
+    for (_, pair) in &PSS_SCHEMES {
+        all.extend(pair.iter().map(|one| *one as &dyn SignatureVerificationAlgorithm));
+    }
+    all
+}
+
+/// What the server may sign the handshake with; `counts`: its signature must fit.
+pub(super) fn schemes(counts: bool) -> Vec<SignatureScheme> {
+    let mut schemes = provided().supported_schemes();
+    schemes.extend(PSS_SCHEMES.iter().map(|(scheme, _)| *scheme));
+    schemes.extend(SHOWN);
+    if !counts {
+        schemes.extend(WEAK);
+    }
+    schemes
+}
+
+/// Checks that the handshake is signed by the certificate's key. In TLS 1.3 a scheme stands for one algorithm, before that
+/// for each of the same hash.
+pub(super) fn verify_handshake(
+    message: &[u8],
+    certificate: &X509Certificate<'_>,
+    signed: &DigitallySignedStruct,
+    tls13: bool,
+) -> Result<(), CertificateFault> {
+    let mut algorithms: Vec<&dyn SignatureVerificationAlgorithm> = Vec::new();
+    for (scheme, known) in provided().mapping {
+        if *scheme == signed.scheme {
+            algorithms.extend(known.iter().take(if tls13 { 1 } else { known.len() }));
+        }
+    }
+    for (scheme, pair) in &PSS_SCHEMES {
+        if *scheme == signed.scheme {
+            algorithms.extend(pair.iter().map(|one| *one as &dyn SignatureVerificationAlgorithm));
+        }
+    }
+    let key = SubjectPublicKeyInfoDer::from(certificate.tbs_certificate.subject_pki.raw);
+    let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+        is_signed(&key, *algorithm, message, signed.signature())
+    };
+    if algorithms.iter().any(fits) { Ok(()) } else { Err(CertificateFault::Handshake) }
+}
+
+/// The key's owner signed the message in this way.
+pub(super) fn is_signed(
+    key: &SubjectPublicKeyInfoDer<'_>,
+    algorithm: &dyn SignatureVerificationAlgorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    RawPublicKeyEntity::try_from(key)
+        .is_ok_and(|key| key.verify_signature(algorithm, message, signature).is_ok())
+}
+
+/// Refuses a key that cannot be trusted, or that cannot be computed with.
+pub(super) fn judge(key: &SubjectPublicKeyInfo<'_>) -> Result<(), CertificateFault> {
+    match rsa_bits(key) {
+        Some(bits) if bits < RSA_BITS => return Err(CertificateFault::ShortKey(bits)),
+        Some(bits) if bits > MOST_RSA_BITS => {
+            return Err(CertificateFault::Key(format!("RSA of {bits} bits")));
+        }
+        _ => {}
+    }
+    let identifier = value(key.raw).and_then(|(inside, _)| value(inside)).map(|(identifier, _)| identifier);
+    let known = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+        Some(algorithm.public_key_alg_id().as_ref()) == identifier
+    };
+    if algorithms().iter().any(known) {
+        return Ok(());
+    }
+    let curve = key.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+    let oid = curve.unwrap_or_else(|| key.algorithm.algorithm.clone());
+    Err(CertificateFault::Key(algorithm_name(oid.as_bytes())))
+}
+
+fn rsa_bits(key: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
+    if ![RSA, RSA_PSS].contains(&key.algorithm.algorithm.as_bytes()) {
+        return None;
+    }
+    let (_, key) = RSAPublicKey::from_der(&key.subject_public_key.data).ok()?;
+    let modulus = key.modulus.iter().skip_while(|byte| **byte == 0);
+    let leading = modulus.clone().next().map_or(0, |byte| byte.leading_zeros());
+    (modulus.count() * 8).checked_sub(usize::try_from(leading).ok()?)
+}
+
+/// The bytes inside an element of DER, and those behind it.
+pub(super) fn value(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (rest, element) = Any::from_der(der).ok()?;
+    Some((element.data, rest))
+}
+
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+
+/// What people call the algorithms that are met in certificates and not supported here.
+const NAMES: [(&[u8], &str); 16] = [
+    (RSA, "RSA"),
+    (RSA_PSS, "RSA-PSS with other than the usual parameters"),
+    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4], "MD5 with RSA"),
+    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5], "SHA-1 with RSA"),
+    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 14], "SHA-224 with RSA"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1], "SHA-1 with ECDSA"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1], "SHA-224 with ECDSA"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1], "DSA"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3], "SHA-1 with DSA"),
+    (&[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 2], "SHA-256 with DSA"),
+    (&[0x2b, 0x65, 0x71], "Ed448"),
+    (&[0x2b, 0x81, 4, 0, 10], "the curve secp256k1"),
+    (&[0x2b, 0x81, 4, 0, 33], "the curve secp224r1"),
+    (&[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7], "the curve brainpoolP256r1"),
+    (&[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11], "the curve brainpoolP384r1"),
+    (&[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13], "the curve brainpoolP512r1"),
+];
+
+/// In words, or else in numbers: the bytes of an object identifier.
+pub(super) fn algorithm_name(oid: &[u8]) -> String {
+    let known = NAMES.iter().find(|(known, _)| *known == oid);
+    known.map_or_else(|| Oid::new(oid.into()).to_id_string(), |(_, name)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_algorithm_has_a_name_or_at_least_its_number() {
+        assert_eq!(algorithm_name(&[0x2b, 0x65, 0x71]), "Ed448");
+        assert_eq!(algorithm_name(&[0x2b, 0x65, 0x70]), "1.3.101.112");
+    }
+
+    #[test]
+    fn weak_schemes_are_asked_for_only_where_the_signature_does_not_count() {
+        assert!(!schemes(true).contains(&SignatureScheme::RSA_PKCS1_SHA1));
+        assert!(schemes(false).contains(&SignatureScheme::RSA_PKCS1_SHA1));
+        assert!(schemes(true).contains(&SignatureScheme::ECDSA_NISTP521_SHA512));
+    }
+}

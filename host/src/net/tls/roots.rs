@@ -1,0 +1,69 @@
+//! Trusted roots: certificates in; what a chain may end at out. The system's are read once, when a handshake first needs
+//! them. Refuses what holds no certificate.
+
+use std::sync::OnceLock;
+
+use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
+use webpki::anchor_from_trusted_cert;
+
+use super::trust::{NoTls, pem_words};
+
+/// Certificates that are trusted, each with what verification needs of it.
+#[derive(Default)]
+pub(super) struct Roots {
+    anchors: Vec<TrustAnchor<'static>>,
+    /// In the same order.
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Roots {
+    /// Of a job's `ca_file`.
+    pub(super) fn from_pem(pem: &[u8]) -> Result<Self, NoTls> {
+        let mut roots = Self::default();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| NoTls::CaFile(pem_words(&error)))?;
+            if !roots.add(certificate) {
+                return Err(NoTls::CaFile("not a usable certificate"));
+            }
+        }
+        if roots.anchors.is_empty() { Err(NoTls::CaFile("no certificate in it")) } else { Ok(roots) }
+    }
+
+    /// The system's; what cannot be used of them is left out.
+    pub(super) fn of_the_system() -> &'static Self {
+        static ROOTS: OnceLock<Roots> = OnceLock::new();
+        ROOTS.get_or_init(|| {
+            let mut roots = Self::default();
+            for certificate in rustls_native_certs::load_native_certs().certs {
+                roots.add(certificate);
+            }
+            roots
+        })
+    }
+
+    fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
+        let Ok(anchor) = anchor_from_trusted_cert(&certificate).map(|anchor| anchor.to_owned()) else {
+            return false;
+        };
+        self.anchors.push(anchor);
+        self.certificates.push(certificate);
+        true
+    }
+
+    /// What verification compares with.
+    pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    /// The certificate behind one of [`Self::anchors`].
+    pub(super) fn certificate(&self, anchor: &TrustAnchor<'_>) -> Option<&CertificateDer<'static>> {
+        // By its place: two roots may have the same name and key, and end at different times.
+        let place = self.anchors.iter().position(|known| std::ptr::addr_eq(known, anchor))?;
+        self.certificates.get(place)
+    }
+
+    /// This very certificate is one of them.
+    pub(super) fn contain(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.certificates.iter().any(|known| known == certificate)
+    }
+}

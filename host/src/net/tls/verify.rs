@@ -1,0 +1,288 @@
+//! Verification of a server's certificate: the presented chain, a name and the moment in; the verified way to a root, or what
+//! is wrong, out. Accepts what OpenSSL accepts: also X.509 v1, a common name where no other stands, and a certificate that
+//! is trusted itself.
+
+use rustls::pki_types::{CertificateDer, DnsName, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use webpki::{
+    EndEntityCert, Error, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+    spki_for_anchor,
+};
+use x509_parser::{
+    certificate::X509Certificate,
+    prelude::FromDer,
+    x509::{X509Name, X509Version},
+};
+
+use super::{
+    certificate::{CertificateFault, Whose},
+    keys,
+    roots::Roots,
+    trust::Trust,
+};
+
+type Path = Vec<CertificateDer<'static>>;
+
+/// Gives the way from the server's own certificate to a root's; of one that is trusted itself, that alone.
+pub(super) fn verify(
+    trust: &Trust,
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<Path, CertificateFault> {
+    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| CertificateFault::Unreadable)?;
+    let chain = Chain { trust, leaf, parsed: &parsed, intermediates, now };
+    let path = chain.to_a_root()?;
+    chain.is_for(name)?;
+    keys::judge(&parsed.tbs_certificate.subject_pki)?;
+    Ok(path)
+}
+
+struct Chain<'a> {
+    trust: &'a Trust,
+    leaf: &'a CertificateDer<'a>,
+    parsed: &'a X509Certificate<'a>,
+    intermediates: &'a [CertificateDer<'a>],
+    now: UnixTime,
+}
+
+impl Chain<'_> {
+    fn to_a_root(&self) -> Result<Path, CertificateFault> {
+        let roots = self.trust.roots();
+        if roots.iter().any(|roots| roots.contain(self.leaf)) {
+            lasts(self.parsed, self.now).map_err(|error| self.explain(&error))?;
+            return Ok(vec![self.leaf.clone().into_owned()]);
+        }
+        let mut fault = Error::UnknownIssuer;
+        for roots in roots {
+            match self.to_one_of(roots) {
+                Ok(path) => return Ok(path),
+                // That the others do not know the issuer says nothing.
+                Err(error) if fault == Error::UnknownIssuer => fault = error,
+                Err(_) => {}
+            }
+        }
+        Err(self.explain(&fault))
+    }
+
+    fn to_one_of(&self, roots: &Roots) -> Result<Path, Error> {
+        let verified = EndEntityCert::try_from(self.leaf).and_then(|leaf| self.by_webpki(&leaf, roots));
+        match verified {
+            // Neither is one for it, wherever they come from.
+            Err(error @ (Error::UnsupportedCertVersion | Error::CaUsedAsEndEntity)) => {
+                self.by_a_root_itself(roots)?.ok_or(error)
+            }
+            verified => verified,
+        }
+    }
+
+    fn by_webpki(&self, leaf: &EndEntityCert<'_>, roots: &Roots) -> Result<Path, Error> {
+        let lists: Vec<_> = self.trust.revoked.iter().collect();
+        // Without lists there is nothing to ask.
+        let revocation = RevocationOptionsBuilder::new(&lists)
+            .ok()
+            .map(|options| options.with_status_policy(UnknownStatusPolicy::Allow).build());
+        let root_lasts = |path: &VerifiedPath<'_>| match roots.certificate(path.anchor()) {
+            Some(root) => {
+                let (_, root) = X509Certificate::from_der(root).map_err(|_| Error::BadDer)?;
+                lasts(&root, self.now)
+            }
+            None => Ok(()),
+        };
+        let path = leaf.verify_for_usage(
+            &keys::algorithms(),
+            roots.anchors(),
+            self.intermediates,
+            self.now,
+            KeyUsage::server_auth(),
+            revocation,
+            Some(&root_lasts),
+        )?;
+        let mut found: Path = vec![self.leaf.clone().into_owned()];
+        found.extend(path.intermediate_certificates().map(|certificate| certificate.der().into_owned()));
+        found.extend(roots.certificate(path.anchor()).cloned());
+        Ok(found)
+    }
+
+    /// For the kinds of certificate that webpki takes for no server's: accepted where a root itself issued them. None: no
+    /// root did.
+    fn by_a_root_itself(&self, roots: &Roots) -> Result<Option<Path>, Error> {
+        let certificate = self.parsed;
+        let issuer = keys::value(certificate.issuer().as_raw()).map(|(issuer, _)| issuer);
+        for anchor in roots.anchors() {
+            // What a root with constraints may issue is webpki's to judge.
+            if Some(&*anchor.subject) != issuer
+                || anchor.name_constraints.is_some()
+                || !self.is_signed_by(anchor)
+            {
+                continue;
+            }
+            let Some(root) = roots.certificate(anchor) else { continue };
+            lasts(certificate, self.now)?;
+            lasts(&X509Certificate::from_der(root).map_err(|_| Error::BadDer)?.1, self.now)?;
+            if let Ok(Some(usage)) = certificate.extended_key_usage()
+                && !usage.value.server_auth
+            {
+                return Err(Error::EmptyEkuExtension);
+            }
+            for list in self.trust.revoked.iter().filter(|list| Some(list.issuer()) == issuer) {
+                if list.find_serial(certificate.raw_serial())?.is_some() {
+                    return Err(Error::CertRevoked);
+                }
+            }
+            return Ok(Some(vec![self.leaf.clone().into_owned(), root.clone()]));
+        }
+        Ok(None)
+    }
+
+    fn is_signed_by(&self, anchor: &rustls::pki_types::TrustAnchor<'_>) -> bool {
+        let Some((inside, _)) = keys::value(self.leaf) else { return false };
+        let algorithm =
+            keys::value(inside).and_then(|(_, behind)| keys::value(behind)).map(|(inside, _)| inside);
+        let key = spki_for_anchor(anchor);
+        let (message, signature) = (self.parsed.tbs_certificate.as_ref(), &*self.parsed.signature_value.data);
+        let fits = |known: &dyn SignatureVerificationAlgorithm| {
+            Some(known.signature_alg_id().as_ref()) == algorithm
+                && keys::is_signed(&key, known, message, signature)
+        };
+        keys::algorithms().into_iter().any(fits)
+    }
+
+    fn is_for(&self, name: &ServerName<'_>) -> Result<(), CertificateFault> {
+        let webpki = EndEntityCert::try_from(self.leaf);
+        if webpki.is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(name).is_ok()) {
+            return Ok(());
+        }
+        let names = names(self.parsed);
+        if let (ServerName::DnsName(wanted), None) = (name, &names)
+            && common_names(self.parsed.subject()).any(|known| fits(known, wanted))
+        {
+            return Ok(());
+        }
+        let known =
+            names.unwrap_or_else(|| common_names(self.parsed.subject()).map(ToOwned::to_owned).collect());
+        Err(CertificateFault::OtherName(name.to_str().into_owned(), known))
+    }
+
+    /// With what webpki leaves out: whose certificate it is.
+    fn explain(&self, error: &Error) -> CertificateFault {
+        let whose = |moment: &dyn Fn(&X509Certificate<'_>) -> i64, at: i64| {
+            if moment(self.parsed) == at {
+                return Whose::Server;
+            }
+            let presented =
+                self.intermediates.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
+            presented.into_iter().find(|certificate| moment(certificate) == at).map_or_else(
+                || Whose::Root(self.last_issuer()),
+                |it| Whose::Intermediate(it.subject().to_string()),
+            )
+        };
+        match CertificateFault::from(error) {
+            CertificateFault::Expired(_, end) => {
+                CertificateFault::Expired(whose(&|it| it.validity().not_after.timestamp(), end), end)
+            }
+            CertificateFault::NotYetValid(_, begin) => {
+                CertificateFault::NotYetValid(whose(&|it| it.validity().not_before.timestamp(), begin), begin)
+            }
+            CertificateFault::UnknownIssuer(_) if self.parsed.issuer() == self.parsed.subject() => {
+                CertificateFault::SelfSigned
+            }
+            CertificateFault::UnknownIssuer(_) => CertificateFault::UnknownIssuer(self.last_issuer()),
+            // Both can only be trusted as they are.
+            CertificateFault::Version if self.parsed.version() == X509Version::V3 => {
+                CertificateFault::Malformed
+            }
+            fault => fault,
+        }
+    }
+
+    /// The issuer of the last certificate that can be reached from the server's own.
+    fn last_issuer(&self) -> String {
+        let presented: Vec<_> = self
+            .intermediates
+            .iter()
+            .filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1))
+            .collect();
+        let mut last = self.parsed;
+        for _ in &presented {
+            let issuer =
+                presented.iter().find(|it| it.subject() == last.issuer() && it.issuer() != it.subject());
+            let Some(issuer) = issuer else { break };
+            last = issuer;
+        }
+        last.issuer().to_string()
+    }
+}
+
+fn lasts(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
+    let at = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let unix = |moment: i64| {
+        UnixTime::since_unix_epoch(std::time::Duration::from_secs(moment.max(0).unsigned_abs()))
+    };
+    let validity = certificate.validity();
+    let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    if at < begin {
+        return Err(Error::CertNotValidYet { time: now, not_before: unix(begin) });
+    }
+    if at > end {
+        return Err(Error::CertExpired { time: now, not_after: unix(end) });
+    }
+    Ok(())
+}
+
+/// The hosts that its alternative names are for; none: it has no alternative names.
+fn names(certificate: &X509Certificate<'_>) -> Option<Vec<String>> {
+    use x509_parser::extensions::GeneralName;
+    let names = certificate.subject_alternative_name().ok()??;
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(address) => match address.len() {
+            4 => <[u8; 4]>::try_from(*address)
+                .ok()
+                .map(|address| std::net::Ipv4Addr::from(address).to_string()),
+            _ => <[u8; 16]>::try_from(*address)
+                .ok()
+                .map(|address| std::net::Ipv6Addr::from(address).to_string()),
+        },
+        _ => None,
+    };
+    Some(names.value.general_names.iter().filter_map(text).collect())
+}
+
+fn common_names<'a>(subject: &'a X509Name<'_>) -> impl Iterator<Item = &'a str> {
+    subject.iter_common_name().filter_map(|name| name.as_str().ok())
+}
+
+/// A name, or a pattern whose first label is `*`, is for this host.
+fn fits(known: &str, wanted: &DnsName<'_>) -> bool {
+    let wanted = wanted.as_ref().trim_end_matches('.');
+    if known.eq_ignore_ascii_case(wanted) {
+        return true;
+    }
+    let (Some(pattern), Some((first, rest))) = (known.strip_prefix("*."), wanted.split_once('.')) else {
+        return false;
+    };
+    // Not all of a top-level domain.
+    !first.is_empty() && pattern.contains('.') && pattern.eq_ignore_ascii_case(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_common_name_is_compared_by_labels() {
+        let wanted = DnsName::try_from("mx1.example.org").unwrap();
+        for (known, expected) in [
+            ("MX1.example.org", true),
+            ("*.example.org", true),
+            ("*.org", false),
+            ("example.org", false),
+            ("*1.example.org", false),
+            ("*.mx1.example.org", false),
+            ("", false),
+        ] {
+            assert_eq!(fits(known, &wanted), expected, "{known}");
+        }
+    }
+}
