@@ -323,7 +323,7 @@ async fn what_stands_behind_a_close_notify_is_nobodys() {
         stream.write_all(b"221 bye\r\n").await.unwrap();
         stream.get_mut().1.send_close_notify();
         stream.flush().await.unwrap();
-        stream.get_mut().0.write_all(&[0x17; BEHIND_THE_END]).await.unwrap();
+        stream.get_mut().0.write_all(&vec![0x17; BEHIND_THE_END]).await.unwrap();
         stream
     });
     connection
@@ -387,11 +387,11 @@ async fn our_own_time_is_in_no_wait() {
     connection.read(512, Instant::now() + ours).await.unwrap();
     std::thread::sleep(ours);
     assert!(connection.look(512, soon()).await.is_err());
-    let waited = connection.clock.waited() - before;
+    let waited = connection.clock.waited().saturating_sub(before);
     assert!(waited < ours / 2, "{waited:?}");
     let deadline = Instant::now() + Duration::from_millis(100);
     assert!(connection.read(512, deadline).await.is_err());
-    assert!(connection.clock.waited() - before >= Duration::from_millis(100));
+    assert!(connection.clock.waited() >= before + Duration::from_millis(100));
 }
 
 #[tokio::test]
@@ -410,7 +410,7 @@ async fn a_handshake_waits_for_the_server_alone() {
     let secured = secured.unwrap();
     assert_eq!(measured.tls, Some(secured.wait));
     assert!(secured.wait >= Duration::from_millis(95), "{secured:?}");
-    assert!(secured.wait <= secured.secured_at - secured.started_at, "{secured:?}");
+    assert!(secured.started_at + secured.wait <= secured.secured_at, "{secured:?}");
 }
 
 #[tokio::test]

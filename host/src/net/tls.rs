@@ -4,6 +4,7 @@
 mod certificate;
 mod date;
 mod facts;
+mod group;
 mod keys;
 mod observer;
 mod roots;

@@ -19,6 +19,7 @@ use rustls::{
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use super::{
+    group::P521,
     observer::{Observer, Seen},
     roots::Roots,
 };
@@ -27,7 +28,11 @@ use crate::job::{ClientIdentity, TlsRules, TlsVersion, Verify};
 /// The one provider of cryptography.
 pub(super) fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider()))
+    PROVIDER.get_or_init(|| {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups.push(&P521);
+        Arc::new(provider)
+    })
 }
 
 /// Why rules cannot work.

@@ -184,7 +184,11 @@ impl Chain<'_> {
             CertificateFault::NotYetValid(_, begin) => {
                 CertificateFault::NotYetValid(whose(&|it| it.validity().not_before.timestamp(), begin), begin)
             }
-            CertificateFault::UnknownIssuer(_) if self.parsed.issuer() == self.parsed.subject() => {
+            CertificateFault::UnknownIssuer(_)
+            | CertificateFault::AuthorityAsServer
+            | CertificateFault::Version
+                if self.parsed.issuer() == self.parsed.subject() =>
+            {
                 CertificateFault::SelfSigned
             }
             CertificateFault::UnknownIssuer(_) => CertificateFault::UnknownIssuer(self.last_issuer()),
