@@ -1,5 +1,5 @@
-//! Certificates and handshakes as mail servers have them, against OpenSSL's own server: every kind of key, signature and
-//! version in every mode of `verify`, every fault of TLS with its text, ends, revocation.
+//! Certificates as mail servers have them, against OpenSSL's own server: every kind of key, signature and version in every
+//! mode of `verify`, which end comes first, revocation.
 
 use std::{
     fs,
@@ -21,13 +21,13 @@ use crate::support::{Point, Server, free_port, program, run, succeed};
 const HOST: &str = "localhost";
 
 /// A folder with certificates, and the tool that makes them and serves them.
-struct Place {
+pub(crate) struct Place {
     openssl: PathBuf,
     folder: TempDir,
 }
 
 impl Place {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let openssl = program("openssl", &["/usr/bin/openssl", "/usr/local/bin/openssl"])?;
         Some(Self { openssl, folder: tempfile::tempdir().unwrap() })
     }
@@ -47,7 +47,7 @@ impl Place {
     }
 
     /// A key, an authority with it, `ca.pem`, and with another such key a server's certificate, `cert.pem` and `key.pem`.
-    fn issue(&self, key: &str, sign: &str) {
+    pub(crate) fn issue(&self, key: &str, sign: &str) {
         for name in ["ca.key", "key.pem"] {
             self.openssl(&format!("genpkey {key} -out {name}"));
         }
@@ -91,7 +91,7 @@ impl Place {
     }
 
     /// One probe of one such server; `tls` are keys of `[job.tls]`, `alarm` of `[job.alarm]`.
-    fn probe(&self, options: &str, tls: &str, alarm: &str) -> Point {
+    pub(crate) fn probe(&self, options: &str, tls: &str, alarm: &str) -> Point {
         let (_server, port) = self.serve(options);
         probe(self.folder.path(), port, tls, alarm)
     }
@@ -107,16 +107,16 @@ fn probe(folder: &Path, port: u16, tls: &str, alarm: &str) -> Point {
     points.pop().unwrap()
 }
 
-const TRUSTED: &str = "ca_file = \"ca.pem\"";
+pub(crate) const TRUSTED: &str = "ca_file = \"ca.pem\"";
 
 #[track_caller]
-fn succeeds(point: &Point) {
+pub(crate) fn succeeds(point: &Point) {
     assert_eq!(point.outcome(), ("success", 0, 0, 0), "{point:?}");
     assert_eq!(point.text("verify_error"), "", "{point:?}");
 }
 
 #[track_caller]
-fn fails(point: &Point, result: &str, code: i64, text: &str) {
+pub(crate) fn fails(point: &Point, result: &str, code: i64, text: &str) {
     assert_eq!((&*point.tags["result"], point.code("error_code")), (result, code), "{point:?}");
     let (_, error) = point.text("error").split_once(": ").unwrap();
     assert!(error.ends_with(text), "{text}\n{point:?}");
@@ -249,56 +249,6 @@ fn old_versions_of_certificates_are_accepted_from_a_root_or_as_they_are() {
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -set_serial 9 -extfile names -out cert.pem",
     );
     succeeds(&place.probe("", TRUSTED, ""));
-}
-
-#[test]
-fn each_fault_of_a_handshake_has_its_number_and_says_what_to_do() {
-    let Some(place) = Place::new() else { return };
-    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
-    let text = "the server knows only TLS versions before 1.2, which are not safe: update it";
-    for version in ["-tls1", "-tls1_1"] {
-        let point = place.probe(&format!("{version} -cipher ALL:@SECLEVEL=0"), TRUSTED, "");
-        fails(&point, "tls_error", 518, text);
-        assert_eq!(point.code("sequence_code"), 4);
-    }
-    let point = place.probe("-tls1_2", &format!("{TRUSTED}\nmin_version = \"1.3\""), "");
-    fails(&point, "tls_error", 518, "the server does not know TLS 1.3, which min_version asks for");
-    let text = "no cipher suite in common: the server may know only RSA or DHE key exchange, or a certificate of an \
-                unusual kind; enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
-    for cipher in ["AES128-GCM-SHA256", "AES256-SHA", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA"] {
-        let point = place.probe(&format!("-tls1_2 -cipher {cipher}"), TRUSTED, "");
-        fails(&point, "tls_error", 519, text);
-    }
-    let text = "the server wants a client certificate: set client_cert and client_key";
-    for verify in ["full", "off"] {
-        let point = place.probe("-tls1_2 -Verify 1", &format!("{TRUSTED}\nverify = \"{verify}\""), "");
-        fails(&point, "tls_error", 520, text);
-    }
-}
-
-#[test]
-fn a_client_certificate_that_tls_13_misses_only_afterwards_is_named_all_the_same() {
-    let Some(place) = Place::new() else { return };
-    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
-    let point = place.probe("-tls1_3 -Verify 1", TRUSTED, "");
-    assert_eq!(point.code("error_code"), 520, "{point:?}");
-    let text = "the server wants a client certificate: set client_cert and client_key";
-    assert!(point.text("error").ends_with(text), "{point:?}");
-}
-
-#[test]
-fn a_client_certificate_is_shown_to_who_asks_but_to_nobody_in_report() {
-    let Some(place) = Place::new() else { return };
-    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
-    let client = format!("{TRUSTED}\nclient_cert = \"cert.pem\"\nclient_key = \"key.pem\"");
-    let report = format!("{client}\nverify = \"report\"");
-    for version in ["-tls1_2", "-tls1_3"] {
-        succeeds(&place.probe(&format!("{version} -Verify 1 -CAfile ca.pem"), &client, ""));
-        // Asked for, and not needed.
-        succeeds(&place.probe(&format!("{version} -verify 1 -CAfile ca.pem"), &report, ""));
-    }
-    let text = "the server wants a client certificate: verify = \"report\" shows it none";
-    fails(&place.probe("-tls1_2 -Verify 1", &report, ""), "tls_error", 520, text);
 }
 
 struct Chain {

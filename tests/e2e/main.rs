@@ -10,6 +10,7 @@
 mod certificates;
 mod command_line;
 mod examples;
+mod handshakes;
 mod influx;
 mod kit;
 mod mail_servers;

@@ -4,9 +4,10 @@
 use std::fmt;
 
 use rustls::CertificateError;
+use x509_parser::x509::X509Name;
 
 use super::{date::date, keys::algorithm_name};
-use crate::catalogue::HostError;
+use crate::{catalogue::HostError, text::clean_to};
 
 /// A certificate's place on the way from the server to a root.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +27,29 @@ impl fmt::Display for Whose {
             Self::Intermediate(subject) => write!(f, "the intermediate certificate {subject}"),
             Self::Root(subject) => write!(f, "the root certificate {subject}"),
         }
+    }
+}
+
+/// Bytes of a subject that a text has room for, beside what is said of it.
+const SUBJECT_BYTES: usize = 80;
+/// Names of a certificate that are shown.
+const NAMES: usize = 3;
+
+/// A subject or an issuer: in full where it is short, else its common name.
+pub(super) fn short_name(name: &X509Name<'_>) -> String {
+    let full = name.to_string();
+    if full.len() <= SUBJECT_BYTES {
+        return full;
+    }
+    let common = name.iter_common_name().find_map(|common| common.as_str().ok());
+    clean_to(&common.map_or(full, |common| format!("CN={common}")), SUBJECT_BYTES)
+}
+
+fn some_of(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(|name| clean_to(name, SUBJECT_BYTES / 2)).collect();
+    match names.len().saturating_sub(NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -105,7 +129,7 @@ impl fmt::Display for CertificateFault {
                 );
             }
             Self::OtherName(wanted, names) => {
-                let names = names.join(", ");
+                let names = some_of(names);
                 return write!(
                     f,
                     "the certificate is not for {wanted} but for {names} (server_name asks for another)"
@@ -221,6 +245,7 @@ mod tests {
             Fault::NeverValid,
             Fault::OtherName("mx1".into(), vec!["mx2".into(), "*.example.org".into()]),
             Fault::OtherName("mx1".into(), Vec::new()),
+            Fault::OtherName("mx2".into(), vec!["a-long-name.example.org".repeat(4); 100]),
             Fault::UnknownIssuer("CN=Somebody".into()),
             Fault::SelfSigned,
             Fault::Revoked,
@@ -261,6 +286,18 @@ mod tests {
             texts[4],
             "the certificate is not for mx1 but for mx2, *.example.org (server_name asks for another)"
         );
+    }
+
+    #[test]
+    fn a_long_subject_is_called_by_its_common_name() {
+        use rcgen::{CertificateParams, DnType, KeyPair};
+        use x509_parser::prelude::{FromDer, X509Certificate};
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "R3");
+        params.distinguished_name.push(DnType::OrganizationName, "An organization ".repeat(9));
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let (_, certificate) = X509Certificate::from_der(certificate.der()).unwrap();
+        assert_eq!(short_name(certificate.subject()), "CN=R3");
     }
 
     #[test]

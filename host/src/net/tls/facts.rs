@@ -4,7 +4,7 @@
 use rustls::{ClientConnection, NamedGroup, ProtocolVersion, pki_types::CertificateDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::observer::Seen;
+use super::{certificate::short_name, observer::Seen};
 use crate::report::{Ending, Place, TlsFacts};
 
 /// Seconds of a day.
@@ -73,7 +73,7 @@ fn first_end(certificates: &[CertificateDer<'_>], to_root: bool) -> Option<Endin
             _ => Place::Intermediate,
         };
         let at = certificate.validity().not_after.timestamp();
-        Some(Ending { place, subject: certificate.subject().to_string(), at })
+        Some(Ending { place, subject: short_name(certificate.subject()), at })
     };
     // Of those that end together, the one nearest to the server.
     certificates.iter().enumerate().filter_map(ending).min_by_key(|ending| ending.at)

@@ -14,7 +14,7 @@ use x509_parser::{
 };
 
 use super::{
-    certificate::{CertificateFault, Whose},
+    certificate::{CertificateFault, Whose, short_name},
     keys,
     roots::Roots,
     trust::Trust,
@@ -174,7 +174,7 @@ impl Chain<'_> {
                 self.intermediates.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
             presented.into_iter().find(|certificate| moment(certificate) == at).map_or_else(
                 || Whose::Root(self.last_issuer()),
-                |it| Whose::Intermediate(it.subject().to_string()),
+                |it| Whose::Intermediate(short_name(it.subject())),
             )
         };
         match CertificateFault::from(error) {
@@ -214,7 +214,7 @@ impl Chain<'_> {
             let Some(issuer) = issuer else { break };
             last = issuer;
         }
-        last.issuer().to_string()
+        short_name(last.issuer())
     }
 }
 

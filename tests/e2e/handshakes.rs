@@ -1,0 +1,53 @@
+//! Handshakes that fail, against OpenSSL's own server: each fault with its number, its text and what to do.
+
+use crate::certificates::{Place, TRUSTED, fails, succeeds};
+
+#[test]
+fn each_fault_of_a_handshake_has_its_number_and_says_what_to_do() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
+    let text = "the server knows only TLS versions before 1.2, which are not safe: update it";
+    for version in ["-tls1", "-tls1_1"] {
+        let point = place.probe(&format!("{version} -cipher ALL:@SECLEVEL=0"), TRUSTED, "");
+        fails(&point, "tls_error", 518, text);
+        assert_eq!(point.code("sequence_code"), 4);
+    }
+    let point = place.probe("-tls1_2", &format!("{TRUSTED}\nmin_version = \"1.3\""), "");
+    fails(&point, "tls_error", 518, "the server does not know TLS 1.3, which min_version asks for");
+    let text = "no cipher suite in common: the server may know only RSA or DHE key exchange, or a certificate of an \
+                unusual kind; enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
+    for cipher in ["AES128-GCM-SHA256", "AES256-SHA", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA"] {
+        let point = place.probe(&format!("-tls1_2 -cipher {cipher}"), TRUSTED, "");
+        fails(&point, "tls_error", 519, text);
+    }
+    let text = "the server wants a client certificate: set client_cert and client_key";
+    for verify in ["full", "off"] {
+        let point = place.probe("-tls1_2 -Verify 1", &format!("{TRUSTED}\nverify = \"{verify}\""), "");
+        fails(&point, "tls_error", 520, text);
+    }
+}
+
+#[test]
+fn a_client_certificate_that_tls_13_misses_only_afterwards_is_named_all_the_same() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
+    let point = place.probe("-tls1_3 -Verify 1", TRUSTED, "");
+    assert_eq!(point.code("error_code"), 520, "{point:?}");
+    let text = "the server wants a client certificate: set client_cert and client_key";
+    assert!(point.text("error").ends_with(text), "{point:?}");
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_who_asks_but_to_nobody_in_report() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
+    let client = format!("{TRUSTED}\nclient_cert = \"cert.pem\"\nclient_key = \"key.pem\"");
+    let report = format!("{client}\nverify = \"report\"");
+    for version in ["-tls1_2", "-tls1_3"] {
+        succeeds(&place.probe(&format!("{version} -Verify 1 -CAfile ca.pem"), &client, ""));
+        // Asked for, and not needed.
+        succeeds(&place.probe(&format!("{version} -verify 1 -CAfile ca.pem"), &report, ""));
+    }
+    let text = "the server wants a client certificate: verify = \"report\" shows it none";
+    fails(&place.probe("-tls1_2 -Verify 1", &report, ""), "tls_error", 520, text);
+}
