@@ -9,6 +9,7 @@ use webpki::{
 };
 use x509_parser::{
     certificate::X509Certificate,
+    oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME,
     prelude::FromDer,
     x509::{X509Name, X509Version},
 };
@@ -137,6 +138,9 @@ impl Chain<'_> {
 
     fn is_signed_by(&self, anchor: &rustls::pki_types::TrustAnchor<'_>) -> bool {
         let Some((inside, _)) = keys::value(self.leaf) else { return false };
+        if self.parsed.signature_algorithm != self.parsed.tbs_certificate.signature {
+            return false;
+        }
         let algorithm =
             keys::value(inside).and_then(|(_, behind)| keys::value(behind)).map(|(inside, _)| inside);
         let key = spki_for_anchor(anchor);
@@ -237,7 +241,11 @@ fn lasts(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> 
 /// The hosts that its alternative names are for; none: it has no alternative names.
 fn names(certificate: &X509Certificate<'_>) -> Option<Vec<String>> {
     use x509_parser::extensions::GeneralName;
-    let names = certificate.subject_alternative_name().ok()??;
+    if !certificate.extensions().iter().any(|extension| extension.oid == OID_X509_EXT_SUBJECT_ALT_NAME) {
+        return None;
+    }
+    // One that cannot be read, or stands twice, is for no host, and does not let the common name in.
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Some(Vec::new()) };
     let text = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(address) => match address.len() {
@@ -272,7 +280,37 @@ fn fits(known: &str, wanted: &DnsName<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair};
+
     use super::*;
+
+    #[test]
+    fn alternative_names_that_cannot_be_read_do_not_let_the_common_name_in() {
+        let made = |extensions: Vec<CustomExtension>| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name.push(DnType::CommonName, "mx1.example.org");
+            params.custom_extensions = extensions;
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+        };
+        let is_for = |certificate: &rcgen::Certificate, name: &'static str| {
+            let trust = Trust::default();
+            let (_, parsed) = X509Certificate::from_der(certificate.der()).unwrap();
+            let (leaf, now) = (certificate.der(), UnixTime::now());
+            let chain = Chain { trust: &trust, leaf, parsed: &parsed, intermediates: &[], now };
+            chain.is_for(&ServerName::try_from(name).unwrap())
+        };
+        let refused = |names: &[&str]| {
+            let names = names.iter().map(ToString::to_string).collect();
+            Err(CertificateFault::OtherName("mx1.example.org".into(), names))
+        };
+        assert_eq!(is_for(&made(Vec::new()), "mx1.example.org"), Ok(()));
+        // The identifier of alternative names.
+        let unreadable = CustomExtension::from_oid_content(&[2, 5, 29, 17], vec![0xff, 0x01]);
+        assert_eq!(is_for(&made(vec![unreadable]), "mx1.example.org"), refused(&[]));
+        let other = CertificateParams::new(vec!["mx2.example.org".to_owned()]);
+        let other = other.unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(is_for(&other, "mx1.example.org"), refused(&["mx2.example.org"]));
+    }
 
     #[test]
     fn a_common_name_is_compared_by_labels() {
