@@ -266,9 +266,9 @@ fn authority(name: &str, end_year: i32) -> CertificateParams {
 }
 
 impl Chain {
-    fn new(place: &Place, intermediate_ends: i32) -> Self {
+    fn new(place: &Place, root_ends: i32, intermediate_ends: i32) -> Self {
         let root =
-            CertifiedIssuer::self_signed(authority("Root", 2100), KeyPair::generate().unwrap()).unwrap();
+            CertifiedIssuer::self_signed(authority("Root", root_ends), KeyPair::generate().unwrap()).unwrap();
         let intermediate = authority("Intermediate", intermediate_ends);
         let intermediate =
             CertifiedIssuer::signed_by(intermediate, KeyPair::generate().unwrap(), &root).unwrap();
@@ -294,7 +294,7 @@ const ENDS: &str = "cert_days_left = { critical = \"< 30\" }\n";
 #[test]
 fn an_expired_cross_certificate_that_no_path_uses_does_not_page() {
     let Some(place) = Place::new() else { return };
-    let chain = Chain::new(&place, 2100);
+    let chain = Chain::new(&place, 2100, 2100);
     chain.serve(&place, 1, (2099, 1, 1));
     // The root's key, certified by an older root that has ended.
     let old =
@@ -310,10 +310,13 @@ fn an_expired_cross_certificate_that_no_path_uses_does_not_page() {
 }
 
 #[test]
-fn an_intermediate_certificate_that_has_ended_is_named() {
+fn an_authority_s_certificate_that_has_ended_is_named() {
     let Some(place) = Place::new() else { return };
-    Chain::new(&place, 2001).serve(&place, 1, (2099, 1, 1));
+    Chain::new(&place, 2100, 2001).serve(&place, 1, (2099, 1, 1));
     let text = "the intermediate certificate CN=Intermediate expired on 2001-01-01 00:00 UTC";
+    fails(&place.probe("", TRUSTED, ""), "cert_invalid", 501, text);
+    Chain::new(&place, 2001, 2100).serve(&place, 1, (2099, 1, 1));
+    let text = "the root certificate CN=Root expired on 2001-01-01 00:00 UTC";
     fails(&place.probe("", TRUSTED, ""), "cert_invalid", 501, text);
     // Unverified, the server's own counts.
     assert!(place.probe("", "verify = \"off\"", "").code("cert_days_left") > 20_000);
@@ -322,7 +325,7 @@ fn an_intermediate_certificate_that_has_ended_is_named() {
 #[test]
 fn a_missing_intermediate_certificate_is_named_by_whom_it_should_be() {
     let Some(place) = Place::new() else { return };
-    Chain::new(&place, 2100).serve(&place, 1, (2099, 1, 1));
+    Chain::new(&place, 2100, 2100).serve(&place, 1, (2099, 1, 1));
     fs::remove_file(place.path("chain.pem")).unwrap();
     let text = "the certificate's issuer is unknown: CN=Intermediate (ca_file adds one, or the server leaves out an \
                 intermediate certificate)";
@@ -351,7 +354,7 @@ fn a_certificate_of_six_days_is_judged_by_what_is_left_of_them() {
 #[test]
 fn a_revoked_certificate_is_refused_and_one_without_a_list_accepted() {
     let Some(place) = Place::new() else { return };
-    let chain = Chain::new(&place, 2100);
+    let chain = Chain::new(&place, 2100, 2100);
     let list = |issuer: &CertifiedIssuer<'static, KeyPair>, serial: u64| {
         let revoked = RevokedCertParams {
             serial_number: SerialNumber::from(serial),

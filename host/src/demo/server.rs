@@ -112,12 +112,13 @@ impl Server {
 
 fn certificates() -> Result<(Arc<ServerConfig>, String), Box<dyn Error + Send + Sync>> {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let not_after = epoch + SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)? + VALID;
+    let not_before = epoch + SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let named = |names: &[&str], common_name: &str| {
         let mut params =
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name.push(DnType::CommonName, common_name);
-        params.not_after = not_after;
+        // Of a lifetime that makes sense of what is left of it.
+        (params.not_before, params.not_after) = (not_before, not_before + VALID);
         Ok::<_, rcgen::Error>(params)
     };
     let mut params = named(&[], "Sonde demonstration authority")?;
