@@ -25,7 +25,7 @@ use crate::{
     job::{Config, Job, TlsRules},
     line,
     net::{Endpoint, NoEndpoint, Tls},
-    secret::Secrets,
+    secret::{self, Secrets},
 };
 
 pub use self::{
@@ -305,7 +305,7 @@ fn job(parts: Parts, given: Map<String, Json>, description: &Description, check:
             }
             (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
                 secrets.push(secret.clone());
-                Secrets::new(&secrets).map_err(|error| {
+                secret::check(&secrets).map_err(|error| {
                     At::key(format!("parameters.{}", parameter.name), Problem::Secret(error))
                 })?;
             }

@@ -288,7 +288,7 @@ impl Connection {
             }
             self.line(max)
         };
-        Ok(Received { bytes, received_at: self.clock.at(self.tcp.last_arrival()) })
+        Ok(Received { bytes, received_at: self.clock.at(self.tcp.last_read()) })
     }
 
     async fn receive_now(&mut self, max: usize) -> Result<Option<Received>, StreamError> {
@@ -307,7 +307,7 @@ impl Connection {
             }
             self.line(max)
         };
-        Ok(Some(Received { bytes, received_at: self.clock.at(self.tcp.last_arrival()) }))
+        Ok(Some(Received { bytes, received_at: self.clock.at(self.tcp.last_read()) }))
     }
 
     /// Takes what was received before TLS, up to the first line feed.

@@ -3,7 +3,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
 use crate::text;
@@ -58,6 +58,19 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// Says why these cannot be kept out of texts; an empty one is none.
+pub fn check<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<(), NoSecret> {
+    let mut together = 0;
+    for text in texts {
+        let bytes = text.as_ref().len();
+        if (1..SHORTEST).contains(&bytes) {
+            return Err(NoSecret::Short);
+        }
+        together += bytes;
+    }
+    if together > TOGETHER { Err(NoSecret::Long) } else { Ok(()) }
+}
+
 impl Secrets {
     /// Of these texts; an empty one is none.
     pub fn new(texts: &[String]) -> Result<Self, NoSecret> {
@@ -65,20 +78,24 @@ impl Secrets {
         if texts.is_empty() {
             return Ok(Self(None));
         }
-        if texts.iter().any(|text| text.len() < SHORTEST) {
-            return Err(NoSecret::Short);
-        }
-        if texts.iter().map(|text| text.len()).sum::<usize>() > TOGETHER {
-            return Err(NoSecret::Long);
-        }
+        check(texts.iter().copied())?;
         // As it is, and as a text that was cleaned before it came here shows it.
         let mut forms: Vec<String> =
             texts.iter().flat_map(|text| [(*text).to_owned(), text::clean_to(text, TOGETHER)]).collect();
         forms.retain(|form| form.len() >= SHORTEST);
+        forms.sort();
+        forms.dedup();
         let plain = forms.len();
-        forms.extend(texts.iter().flat_map(|text| encoded(text.as_bytes())));
+        let mut inside: Vec<String> = texts.iter().flat_map(|text| encoded(text.as_bytes())).collect();
+        inside.sort();
+        inside.dedup();
+        forms.extend(inside);
         let longest = forms.iter().map(String::len).max().unwrap_or_default();
-        let find = AhoCorasick::new(&forms).map_err(|_too_large| NoSecret::Long)?;
+        // The kind that needs least memory: a secret is no more than a pattern or two for each text.
+        let find = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&forms)
+            .map_err(|_too_large| NoSecret::Long)?;
         Ok(Self(Some(Arc::new(Forms { find, plain, longest }))))
     }
 
@@ -90,7 +107,9 @@ impl Secrets {
         let shown = text.floor_char_boundary(limit.saturating_mul(LOOKED_AT));
         let seen = text.floor_char_boundary(shown.saturating_add(forms.longest));
         let (shown, seen) = (text.get(..shown).unwrap_or_default(), text.get(..seen).unwrap_or_default());
-        text::clean_to(&mask(shown, &forms.found(seen)), limit)
+        let clean = text::clean_to(&mask(shown, &forms.found(seen)), limit);
+        // Cleaning may have made one: of a tab, a space.
+        mask(&clean, &forms.found(&clean))
     }
 }
 
@@ -99,6 +118,10 @@ impl Forms {
     fn found(&self, text: &str) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         for hit in self.find.find_overlapping_iter(text) {
+            // Inside a base64 text that is masked whole there may be many.
+            if found.last().is_some_and(|last| last.start <= hit.start() && hit.end() <= last.end) {
+                continue;
+            }
             let hit =
                 if hit.pattern().as_usize() < self.plain { hit.range() } else { word(text, hit.range()) };
             found.push(hit);
@@ -125,16 +148,15 @@ fn word(text: &str, part: Range<usize>) -> Range<usize> {
     part.start - before..part.end + behind
 }
 
-/// What a longer base64 text shows of a secret inside it, as the answer of AUTH PLAIN has it: of the three ways in which it
-/// then falls on groups of three bytes, the whole groups, in both alphabets.
+/// What a longer base64 text shows of a secret inside it, as the answer of AUTH PLAIN has it: in each of the three ways in
+/// which it then falls on groups of three bytes, the letters that only its own bits decide, in both alphabets.
 fn encoded(secret: &[u8]) -> Vec<String> {
     let mut forms = Vec::new();
-    for skipped in 0..3 {
-        let inner = secret.get(skipped..).unwrap_or_default();
-        let whole = inner.get(..inner.len() / 3 * 3).unwrap_or_default();
-        if !whole.is_empty() {
-            forms.push(BASE64_STANDARD.encode(whole));
-            forms.push(BASE64_URL_SAFE.encode(whole));
+    for before in 0..3 {
+        let bytes = [&vec![0; before], secret].concat();
+        let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for text in [BASE64_STANDARD.encode(&bytes), BASE64_URL_SAFE.encode(&bytes)] {
+            forms.extend(text.get(first..end).map(ToOwned::to_owned));
         }
     }
     forms
@@ -180,7 +202,7 @@ mod tests {
     #[test]
     fn the_whole_of_a_base64_text_with_a_secret_in_it_is_masked() {
         for user in ["", "u", "us", "use"] {
-            for secret in ["open-sesame", "käse?>~~", "12345"] {
+            for secret in ["open-sesame", "käse?>~~", "12345", "abcd"] {
                 let plain = format!("\0{user}\0{secret}");
                 for answer in [
                     BASE64_STANDARD.encode(&plain),
@@ -191,6 +213,20 @@ mod tests {
                     assert_eq!(masked, "535 <***> no", "{secret} in {answer}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_cleaning_makes_is_masked() {
+        assert_eq!(secrets(&["correct horse"]).outgoing("1 correct\t horse 2", 99), "1 *** 2");
+    }
+
+    #[test]
+    fn one_base64_text_with_a_secret_everywhere_is_read_once() {
+        let text = BASE64_STANDARD.encode("abc".repeat(80_000));
+        let secrets = secrets(&["abcabc", &"x".repeat(200_000)]);
+        for _ in 0..100 {
+            assert_eq!(secrets.outgoing(&text, 256), "***");
         }
     }
 

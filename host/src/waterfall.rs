@@ -128,7 +128,7 @@ fn certificate(fields: &[(String, Value)], ends_first: Option<&Ending>) -> Strin
         }
         _ => None,
     };
-    let issuer = shown(fields, "cert_issuer").map(|issuer| format!("issued by {issuer}"));
+    let issuer = shown(fields, "cert_issuer").map(|issuer| format!("the server's own is issued by {issuer}"));
     let ends_first = ends_first.map(|ending| text::clean(&ending.to_string()));
     days.into_iter().chain(ends_first).chain(issuer).collect::<Vec<_>>().join(", ")
 }
@@ -339,7 +339,7 @@ mod tests {
         let fields = [("cert_days_left".to_owned(), Value::Integer(5)), word("cert_issuer", "CN=R3")];
         assert_eq!(
             certificate(&fields, Some(&ending)),
-            "5 days left, ends first: the root certificate CN=CA, issued by CN=R3"
+            "5 days left, ends first: the root certificate CN=CA, the server's own is issued by CN=R3"
         );
     }
 }

@@ -83,6 +83,25 @@ impl Reply {
     }
 }
 
+/// How long a whole reply is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Within {
+    /// From here on.
+    pub since: Instant,
+    /// In milliseconds.
+    pub ms: u32,
+}
+
+impl Within {
+    /// What is there already.
+    pub const NOW: Self = Self { since: 0, ms: 0 };
+
+    fn left_ms(self, now: Instant) -> u32 {
+        let passed = now.saturating_sub(self.since) / 1_000_000;
+        self.ms.saturating_sub(u32::try_from(passed).unwrap_or(u32::MAX))
+    }
+}
+
 /// Takes replies from a stream, byte by byte if need be.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -99,10 +118,10 @@ impl Reader {
     }
 
     /// Waits for a reply.
-    pub fn reply(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Reply, NoReply> {
+    pub fn reply(&mut self, transport: &mut impl Transport, wait: Option<Within>) -> Result<Reply, NoReply> {
         self.said.clear();
         let mut reply = Reply::default();
-        match self.complete(&mut reply, transport, wait_ms) {
+        match self.complete(&mut reply, transport, wait) {
             Ok(()) => Ok(reply),
             Err(why) => {
                 let rest = std::mem::take(&mut self.buffer);
@@ -114,7 +133,7 @@ impl Reader {
 
     /// Looks for a reply that nobody asked for, and waits for nothing. None: nothing has come.
     pub fn unasked(&mut self, transport: &mut impl Transport) -> Option<Result<Reply, NoReply>> {
-        match self.reply(transport, Some(0)) {
+        match self.reply(transport, Some(Within::NOW)) {
             Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout && self.said.is_empty() => None,
             found => Some(found),
         }
@@ -124,11 +143,11 @@ impl Reader {
         &mut self,
         reply: &mut Reply,
         transport: &mut impl Transport,
-        wait_ms: Option<u32>,
+        wait: Option<Within>,
     ) -> Result<(), NoReply> {
         let mut differ = false;
         for _ in 0..LINES {
-            let line = self.line(transport, wait_ms)?;
+            let line = self.line(transport, wait)?;
             self.say(&line);
             let (code, last) = parse(&line).ok_or(NoReply::Garbage)?;
             differ |= !reply.lines.is_empty() && code != reply.code;
@@ -158,7 +177,7 @@ impl Reader {
         self.said.push_str(&String::from_utf8_lossy(bytes));
     }
 
-    fn line(&mut self, transport: &mut impl Transport, wait_ms: Option<u32>) -> Result<Vec<u8>, NoReply> {
+    fn line(&mut self, transport: &mut impl Transport, wait: Option<Within>) -> Result<Vec<u8>, NoReply> {
         loop {
             // Record types alert and handshake; no reply begins with a control character.
             if matches!(self.buffer.first(), Some(0x15 | 0x16)) {
@@ -177,6 +196,7 @@ impl Reader {
                 line.truncate(content);
                 return Ok(line);
             }
+            let wait_ms = wait.map(|wait| wait.left_ms(self.at));
             let (bytes, at) = transport.read(READ_BYTES, wait_ms).map_err(NoReply::Fault)?;
             if bytes.is_empty() {
                 return Err(NoReply::Closed);

@@ -12,7 +12,7 @@ pub(crate) use self::step::{
 use crate::{
     describe::code,
     parameters::{Parameters, Security},
-    reply::{Reader, Reply},
+    reply::{Reader, Reply, Within},
     report::{Cause, Failure, Kind, Report, Value},
     transport::{ErrorKind, Instant, Transport},
 };
@@ -177,7 +177,8 @@ impl<T: Transport> Session<'_, T> {
         if in_step {
             // Good manners; how it goes changes nothing.
             if let Ok(sent_at) = self.transport.write(b"QUIT\r\n")
-                && let Ok(reply) = self.reader.reply(self.transport, Some(QUIT_WAIT_MS))
+                && let Ok(reply) =
+                    self.reader.reply(self.transport, Some(Within { since: sent_at, ms: QUIT_WAIT_MS }))
             {
                 self.report.add_wait("quit_time_ms", sent_at, reply.at);
             }

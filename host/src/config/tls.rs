@@ -3,14 +3,13 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     error::{At, Problem},
-    file,
+    file, read,
 };
 use crate::{
     job::{ClientIdentity, TlsRules, TlsVersion, Verify},
@@ -84,9 +83,12 @@ fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
     })
 }
 
+/// Bytes of a file of certificates, keys or revocation lists: the largest public lists have some tens of megabytes.
+const PEM_BYTES: usize = 64 << 20;
+
 fn trust(key: &Key) -> Result<Trust, At> {
     let read = |name: &str, path: &PathBuf| {
-        fs::read(path).map_err(|error| {
+        read::regular(path, PEM_BYTES).map_err(|error| {
             At::key(format!("tls.{name}"), Problem::Unreadable(path.clone(), error.to_string()))
         })
     };
@@ -110,6 +112,8 @@ fn trust(key: &Key) -> Result<Trust, At> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn certificate() -> String {

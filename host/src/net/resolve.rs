@@ -2,11 +2,11 @@
 //! system's resolver took. An IP address is not looked up. Refuses nothing: the grant judges what comes out.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     time::Instant,
 };
 
-use tokio::time;
+use tokio::{task, time};
 
 use super::{clock::RunClock, error::NetError};
 use crate::{catalogue::HostError, report::Measured};
@@ -21,17 +21,25 @@ pub(super) async fn resolve(
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let started = Instant::now();
-    let looked_up = time::timeout_at(deadline.into(), tokio::net::lookup_host((host, port))).await;
-    clock.count_wait(started, deadline.min(Instant::now()));
-    match looked_up {
-        Err(_late) => Err(NetError::new(HostError::ResolverTimeout, format!("resolve {host}: no answer"))),
-        Ok(Err(error)) => {
-            measured.dns = Some(started.elapsed());
-            Err(NetError::resolve(host, &error))
-        }
-        Ok(Ok(found)) => {
-            measured.dns = Some(started.elapsed());
+    let asked = Instant::now();
+    let name = host.to_owned();
+    // On a thread of its own, which also takes the times: whoever waits for it may wait for its turn as well.
+    let looking_up = task::spawn_blocking(move || {
+        let started = Instant::now();
+        let found = (name.as_str(), port).to_socket_addrs();
+        (found, started, Instant::now())
+    });
+    let looked_up = time::timeout_at(deadline.into(), looking_up).await;
+    let Ok(looked_up) = looked_up else {
+        clock.count_wait(asked, deadline);
+        return Err(NetError::new(HostError::ResolverTimeout, format!("resolve {host}: no answer")));
+    };
+    let (found, started, ended) = looked_up.map_err(|gone| NetError::resolve(host, &gone.into()))?;
+    clock.count_wait(started, ended);
+    measured.dns = Some(ended - started);
+    match found {
+        Err(error) => Err(NetError::resolve(host, &error)),
+        Ok(found) => {
             let mut addresses: Vec<SocketAddr> = Vec::new();
             for address in found {
                 let address = SocketAddr::new(address.ip().to_canonical(), port);

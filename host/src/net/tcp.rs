@@ -30,6 +30,7 @@ pub(super) struct Tcp {
     started: Instant,
     connected: Instant,
     last_arrival: Instant,
+    last_read: Instant,
     /// The peer accepted the connection and reset it before anybody looked.
     reset: Option<io::Error>,
     /// To be sent.
@@ -65,6 +66,7 @@ impl Tcp {
             started,
             connected,
             last_arrival: connected,
+            last_read: connected,
             reset,
             outgoing,
         })
@@ -84,6 +86,11 @@ impl Tcp {
     /// for. Before the first, when the connection was established.
     pub(super) fn last_arrival(&self) -> Instant {
         self.last_arrival
+    }
+
+    /// When the bytes read last arrived, whatever was sent since.
+    pub(super) fn last_read(&self) -> Instant {
+        self.last_read
     }
 
     /// Waits for bytes; none: the end of the stream.
@@ -113,6 +120,7 @@ impl Tcp {
         let arrival = arrival(stamp).max(self.last_arrival);
         self.clock.count_wait(self.last_arrival, arrival);
         self.last_arrival = arrival;
+        self.last_read = arrival;
         received.map(|(count, _)| count)
     }
 

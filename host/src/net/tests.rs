@@ -336,6 +336,75 @@ async fn what_stands_behind_a_close_notify_is_nobodys() {
 }
 
 #[tokio::test]
+async fn what_was_said_before_the_stream_broke_is_read_before_that() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        stream.write_all(b"535 5.7.8 no\r\n").await.unwrap();
+        let broken = [&[0x17, 0x03, 0x03, 0x00, 0x20][..], &[b'x'; 32]].concat();
+        stream.get_mut().0.write_all(&broken).await.unwrap();
+        stream
+    });
+    let tls = Tls::new(&trusting(&authority)).unwrap();
+    connection.start_tls(&tls, soon(), &mut Measured::default()).await.unwrap();
+    let _open = serving.await.unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"535 5.7.8 no\r\n");
+    for _ in 0..2 {
+        assert_eq!(connection.read(512, soon()).await.err().unwrap().kind, ErrorKind::TlsFailed);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
+    let authority = Authority::new();
+    let identity = authority.identity("localhost");
+    let chain = CertificateDer::pem_slice_iter(&identity.chain_pem).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&identity.key_pem).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let pause = Duration::from_millis(200);
+    let peer = peer.into_std().unwrap();
+    let serving = std::thread::spawn(move || {
+        peer.set_nonblocking(false).unwrap();
+        let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, peer);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+        }
+        std::thread::sleep(pause);
+        stream.write_all(b"220 hi\r\n").unwrap();
+        std::thread::sleep(pause * 5);
+    });
+    let (tls, mut measured) = (Tls::new(&trusting(&authority)).unwrap(), Measured::default());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // On one thread: late at each step of the handshake.
+    let (secured, ()) = tokio::join!(connection.start_tls(&tls, deadline, &mut measured), async {
+        for _ in 0..6 {
+            std::thread::sleep(pause * 2);
+            tokio::task::yield_now().await;
+        }
+    });
+    let secured = secured.unwrap();
+    assert_eq!(secured.version, "TLSv1.2");
+    let greeted_at = connection.read(512, deadline).await.unwrap().received_at;
+    assert!(greeted_at >= secured.secured_at + pause * 3 / 4, "{greeted_at:?} {secured:?}");
+    drop(connection);
+    serving.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
     let authority = Authority::new();
     let server = authority.server("localhost", 2100);

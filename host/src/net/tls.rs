@@ -28,6 +28,10 @@ use crate::{catalogue::HostError, report::TlsFacts};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
+/// Bytes of a record's header.
+const HEADER_BYTES: usize = 5;
+/// Bytes taken at once of what was decrypted.
+const CLEAR_BYTES: usize = 4096;
 
 /// A handshake and what it showed.
 pub(super) struct Session {
@@ -36,6 +40,8 @@ pub(super) struct Session {
     received: Vec<u8>,
     /// The server said that nothing follows.
     closed: bool,
+    /// The stream broke behind `received`.
+    failed: Option<TlsFault>,
     /// What the handshake waited for the server.
     wait: Duration,
     seen: Arc<Mutex<Seen>>,
@@ -58,6 +64,7 @@ impl Session {
             connection,
             received: Vec::new(),
             closed: false,
+            failed: None,
             wait: Duration::ZERO,
             seen,
             trust: Arc::clone(&tls.trust),
@@ -80,6 +87,7 @@ impl Session {
     pub(super) async fn handshake(&mut self, tcp: &mut Tcp) -> Result<Instant, (HostError, String)> {
         let mut buffer = vec![0; RECORD_BYTES];
         let mut started = None;
+        let mut records = Records::default();
         loop {
             let sent = flush(&mut self.connection, tcp).await.map_err(|error| lost(&error))?;
             started = started.or(Some(sent));
@@ -87,7 +95,9 @@ impl Session {
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
-            let count = tcp.read(&mut buffer).await.map_err(|error| lost(&error))?;
+            let wanted = records.wanted().min(buffer.len());
+            let count = tcp.read(buffer.get_mut(..wanted).unwrap_or_default()).await;
+            let count = count.map_err(|error| lost(&error))?;
             self.wait += tcp.last_arrival() - since;
             if count == 0 {
                 return Err((
@@ -95,6 +105,7 @@ impl Session {
                     "the server closed the connection inside the handshake".to_owned(),
                 ));
             }
+            records.took(buffer.get(..count).unwrap_or_default());
             if let Err(error) = self.feed(buffer.get(..count).unwrap_or_default()) {
                 // The server learns why.
                 let _told: io::Result<Instant> = flush(&mut self.connection, tcp).await;
@@ -125,13 +136,14 @@ impl Session {
             if self.connection.read_tls(&mut bytes).map_err(general)? == 0 {
                 return Err(Error::General("TLS takes no more of what was received".to_owned()));
             }
-            let state = self.connection.process_new_packets()?;
-            self.closed = state.peer_has_closed();
-            let waiting = state.plaintext_bytes_to_read();
-            if waiting > 0 {
-                let mut reader = self.connection.reader().take(u64::try_from(waiting).unwrap_or(u64::MAX));
-                reader.read_to_end(&mut self.received).map_err(general)?;
+            let processed = self.connection.process_new_packets();
+            // Also what came before a fault: it may be why the server ends the session.
+            let mut clear = [0; CLEAR_BYTES];
+            let mut reader = self.connection.reader();
+            while let Ok(count @ 1..) = reader.read(&mut clear) {
+                self.received.extend_from_slice(clear.get(..count).unwrap_or_default());
             }
+            self.closed = processed?.peer_has_closed();
         }
         Ok(())
     }
@@ -141,6 +153,7 @@ impl Session {
     pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, StreamError> {
         let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
+            self.fail()?;
             let count = tcp.read(&mut buffer).await?;
             if count == 0 {
                 break;
@@ -154,6 +167,7 @@ impl Session {
     pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, StreamError> {
         let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
+            self.fail()?;
             match tcp.look(&mut buffer)? {
                 None => return Ok(None),
                 Some(0) => break,
@@ -163,13 +177,20 @@ impl Session {
         Ok(Some(self.hand_out(max)))
     }
 
-    /// Takes in what has arrived, and says what TLS itself answers to it.
+    /// Takes in what has arrived, and says what TLS itself answers to it. A fault is said when what came before it was read.
     async fn take(&mut self, bytes: &[u8], tcp: &mut Tcp) -> Result<(), StreamError> {
-        let fed = self.feed(bytes).map_err(|error| StreamError::Tls(self.fault(&error)));
+        if let Err(error) = self.feed(bytes) {
+            self.failed = Some(self.fault(&error));
+        }
         let told = flush(&mut self.connection, tcp).await;
-        fed?;
-        told?;
+        if self.failed.is_none() {
+            told?;
+        }
         Ok(())
+    }
+
+    fn fail(&mut self) -> Result<(), StreamError> {
+        self.failed.clone().map_or(Ok(()), |fault| Err(StreamError::Tls(fault)))
     }
 
     fn hand_out(&mut self, max: usize) -> Vec<u8> {
@@ -187,6 +208,33 @@ impl Session {
             first = first.or(Some(sent));
         }
         Ok(first.unwrap_or_else(Instant::now))
+    }
+}
+
+/// Where a record ends (RFC 8446 section 5.1): what stands behind the handshake's last one is left to the kernel, which knows
+/// when it came.
+#[derive(Default)]
+struct Records {
+    header: Vec<u8>,
+    left: usize,
+}
+
+impl Records {
+    /// Bytes to the end of the record, or of its header.
+    fn wanted(&self) -> usize {
+        if self.left > 0 { self.left } else { HEADER_BYTES.saturating_sub(self.header.len()).max(1) }
+    }
+
+    fn took(&mut self, bytes: &[u8]) {
+        if self.left > 0 {
+            self.left = self.left.saturating_sub(bytes.len());
+            return;
+        }
+        self.header.extend_from_slice(bytes);
+        if let [_type, _major, _minor, high, low] = *self.header {
+            self.left = u16::from_be_bytes([high, low]).into();
+            self.header.clear();
+        }
     }
 }
 

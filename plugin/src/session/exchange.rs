@@ -4,7 +4,7 @@
 use super::{Phase, Session, Step, Stop};
 use crate::{
     describe::code,
-    reply::{NoReply, Reply},
+    reply::{NoReply, Reply, Within},
     report::Kind,
     transport::{ErrorKind, Fault, Instant, Transport},
 };
@@ -34,13 +34,15 @@ impl<T: Transport> Session<'_, T> {
         let name = format!("before {name}");
         match self.reader.unasked(self.transport) {
             None => Ok(()),
-            Some(Ok(reply)) if reply.code == 421 => Err(Stop::reply(due, &name, reply)),
-            Some(Err(no_reply)) if self.reader.said().is_empty() => {
+            Some(Ok(reply)) if reply.code == 421 && reply.whole => Err(Stop::reply(due, &name, reply)),
+            Some(Err(no_reply @ (NoReply::Fault(_) | NoReply::Closed))) if self.reader.said().is_empty() => {
                 Err(self.no_reply(due.step, &name, no_reply))
             }
             Some(_) => {
                 let (step, name) = &self.behind;
-                let text = format!("{name}: behind the reply, not asked for: {}", self.reader.said());
+                let said = self.reader.said();
+                let said = if said.is_empty() { "an empty line" } else { &said };
+                let text = format!("{name}: behind the reply, not asked for: {said}");
                 Err(Stop {
                     in_step: false,
                     ..Stop::own(*step, Kind::ProtocolError, code::UNEXPECTED_DATA, text)
@@ -51,7 +53,7 @@ impl<T: Transport> Session<'_, T> {
 
     /// A server that refuses and closes has said why: that decides, not our failed write.
     fn not_sent(&mut self, phase: &Phase, name: &str, fault: Fault) -> Stop {
-        match self.reader.reply(self.transport, Some(0)) {
+        match self.reader.reply(self.transport, Some(Within::NOW)) {
             Ok(reply) if reply.is_refusal() => Stop { in_step: false, ..Stop::reply(phase, name, reply) },
             Err(NoReply::Fault(found)) if found.kind.is_tls() => self.fault(phase.step, name, found),
             _ => self.fault(phase.step, name, fault),

@@ -99,10 +99,15 @@ impl Stop {
             400.. => phase.refused,
             _ => (Kind::ProtocolError, code::UNEXPECTED_REPLY),
         };
+        let doubt = if code == code::UNEXPECTED_REPLY {
+            " (that is no answer to it: the server's replies may be one behind)"
+        } else {
+            ""
+        };
         Self {
             step: phase.step,
             cause: Cause::Own(kind, code),
-            text: format!("{name}: {}", reply.text()),
+            text: format!("{name}: {}{doubt}", reply.text()),
             in_step: reply.is_refusal() && reply.whole && reply.code != 421,
             reply: Some(reply),
         }

@@ -123,16 +123,13 @@ impl fmt::Display for CertificateFault {
                 return write!(f, "{whose} is not valid before {}", date(*begin));
             }
             Self::OtherName(wanted, names) if names.is_empty() => {
-                return write!(
-                    f,
-                    "the certificate is not for {wanted}: it names no host (server_name asks for another)"
-                );
+                return write!(f, "the certificate is not for {wanted}: it names no host");
             }
             Self::OtherName(wanted, names) => {
                 let names = some_of(names);
                 return write!(
                     f,
-                    "the certificate is not for {wanted} but for {names} (server_name asks for another)"
+                    "the certificate is not for {wanted} but for {names} (if that is the right server, set server_name)"
                 );
             }
             Self::UnknownIssuer(issuer) => {
@@ -284,7 +281,7 @@ mod tests {
         assert_eq!(texts[1], "the intermediate certificate CN=R3 expired on 2001-01-01 00:00 UTC");
         assert_eq!(
             texts[4],
-            "the certificate is not for mx1 but for mx2, *.example.org (server_name asks for another)"
+            "the certificate is not for mx1 but for mx2, *.example.org (if that is the right server, set server_name)"
         );
     }
 

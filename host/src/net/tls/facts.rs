@@ -60,7 +60,8 @@ pub(super) fn certificates(seen: &Seen, now: i64, facts: &mut TlsFacts) {
     let (begin, end) = (own.validity().not_before.timestamp(), own.validity().not_after.timestamp());
     facts.life_left_percent = Some(end - begin)
         .filter(|lifetime| *lifetime > 0)
-        .map(|lifetime| ((end - now) * 100).div_euclid(lifetime));
+        // Before it begins, all of it is left.
+        .map(|lifetime| ((end - now) * 100).div_euclid(lifetime).min(100));
 }
 
 /// Of the certificates, the server's own first, that which ends first; `to_root`: the last is a root's.

@@ -89,6 +89,15 @@ const SHOWN: [SignatureScheme; 4] = [
 /// Schemes by SHA-1, too weak to be asked for where the signature counts.
 const WEAK: [SignatureScheme; 2] = [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy];
 
+/// Schemes that may sign certificates, but not a handshake of TLS 1.3 (RFC 8446 section 4.4.3).
+const NOT_IN_TLS13: [SignatureScheme; 5] = [
+    SignatureScheme::RSA_PKCS1_SHA1,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
 fn provided() -> WebPkiSupportedAlgorithms {
     provider().signature_verification_algorithms
 }
@@ -121,6 +130,9 @@ pub(super) fn verify_handshake(
     signed: &DigitallySignedStruct,
     tls13: bool,
 ) -> Result<(), CertificateFault> {
+    if tls13 && NOT_IN_TLS13.contains(&signed.scheme) {
+        return Err(CertificateFault::Handshake);
+    }
     let mut algorithms: Vec<&dyn SignatureVerificationAlgorithm> = Vec::new();
     for (scheme, known) in provided().mapping {
         if *scheme == signed.scheme {

@@ -5,15 +5,19 @@ use std::sync::OnceLock;
 
 use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
 use webpki::anchor_from_trusted_cert;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Version};
 
 use super::trust::{NoTls, pem_words};
 
 /// Certificates that are trusted, each with what verification needs of it.
 #[derive(Default)]
 pub(super) struct Roots {
+    /// Those that may issue others.
     anchors: Vec<TrustAnchor<'static>>,
-    /// In the same order.
-    certificates: Vec<CertificateDer<'static>>,
+    /// Their certificates, in the same order.
+    authorities: Vec<CertificateDer<'static>>,
+    /// Those that are trusted as they are, and for nothing else.
+    others: Vec<CertificateDer<'static>>,
 }
 
 impl Roots {
@@ -26,7 +30,11 @@ impl Roots {
                 return Err(NoTls::CaFile("not a usable certificate"));
             }
         }
-        if roots.anchors.is_empty() { Err(NoTls::CaFile("no certificate in it")) } else { Ok(roots) }
+        if roots.anchors.is_empty() && roots.others.is_empty() {
+            Err(NoTls::CaFile("no certificate in it"))
+        } else {
+            Ok(roots)
+        }
     }
 
     /// The system's; what cannot be used of them is left out.
@@ -45,8 +53,12 @@ impl Roots {
         let Ok(anchor) = anchor_from_trusted_cert(&certificate).map(|anchor| anchor.to_owned()) else {
             return false;
         };
-        self.anchors.push(anchor);
-        self.certificates.push(certificate);
+        if is_authority(&certificate) {
+            self.anchors.push(anchor);
+            self.authorities.push(certificate);
+        } else {
+            self.others.push(certificate);
+        }
         true
     }
 
@@ -59,11 +71,28 @@ impl Roots {
     pub(super) fn certificate(&self, anchor: &TrustAnchor<'_>) -> Option<&CertificateDer<'static>> {
         // By its place: two roots may have the same name and key, and end at different times.
         let place = self.anchors.iter().position(|known| std::ptr::addr_eq(known, anchor))?;
-        self.certificates.get(place)
+        self.authorities.get(place)
     }
 
     /// This very certificate is one of them.
     pub(super) fn contain(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.certificates.iter().any(|known| known == certificate)
+        self.authorities.iter().chain(&self.others).any(|known| known == certificate)
     }
+}
+
+/// As OpenSSL has it: says so itself, or was made before there was a way to say so. A key usage without the signing of
+/// certificates takes it back.
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
+    let may_sign = match certificate.key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.key_cert_sign(),
+        Err(_) => false,
+    };
+    let says_so = match certificate.basic_constraints() {
+        Ok(Some(basic)) => basic.value.ca,
+        Ok(None) => certificate.version() == X509Version::V1,
+        Err(_) => false,
+    };
+    may_sign && says_so
 }

@@ -186,8 +186,8 @@ fn revoked(pem: &[u8]) -> Result<Vec<CertRevocationList<'static>>, NoTls> {
             NoTls::CrlFile(match error {
                 webpki::Error::UnsupportedDeltaCrl => "a delta list, which is not supported",
                 webpki::Error::UnsupportedIndirectCrl => "an indirect list, which is not supported",
-                webpki::Error::UnsupportedCrlVersion => "a list of version 1, which is not supported",
-                _ => "not a usable list",
+                webpki::Error::UnsupportedCrlVersion => "a list of version 1: version 2 is needed (`openssl ca` makes it where `crlnumber` is set)",
+                _ => "not a usable list of version 2 (`openssl ca` makes it where `crlnumber` is set)",
             })
         })?;
         lists.push(list.into());

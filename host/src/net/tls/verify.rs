@@ -4,8 +4,8 @@
 
 use rustls::pki_types::{CertificateDer, DnsName, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{
-    EndEntityCert, Error, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
-    spki_for_anchor,
+    CertRevocationList, EndEntityCert, Error, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy,
+    VerifiedPath, spki_for_anchor,
 };
 use x509_parser::{
     certificate::X509Certificate,
@@ -34,7 +34,7 @@ pub(super) fn verify(
     let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| CertificateFault::Unreadable)?;
     let chain = Chain { trust, leaf, parsed: &parsed, intermediates, now };
     let path = chain.to_a_root()?;
-    chain.is_for(name)?;
+    chain.is_for(name, &path)?;
     keys::judge(&parsed.tbs_certificate.subject_pki)?;
     Ok(path)
 }
@@ -54,8 +54,15 @@ impl Chain<'_> {
             lasts(self.parsed, self.now).map_err(|error| self.explain(&error))?;
             return Ok(vec![self.leaf.clone().into_owned()]);
         }
+        self.search().or_else(|fault| match fault {
+            Error::CertExpired { .. } => self.without_what_has_ended(fault),
+            fault => Err(self.explain(&fault)),
+        })
+    }
+
+    fn search(&self) -> Result<Path, Error> {
         let mut fault = Error::UnknownIssuer;
-        for roots in roots {
+        for roots in self.trust.roots() {
             match self.to_one_of(roots) {
                 Ok(path) => return Ok(path),
                 // That the others do not know the issuer says nothing.
@@ -63,7 +70,31 @@ impl Chain<'_> {
                 Err(_) => {}
             }
         }
+        Err(fault)
+    }
+
+    /// An intermediate certificate that has ended, such as one of an old authority, may not be what is wrong.
+    fn without_what_has_ended(&self, ended: Error) -> Result<Path, CertificateFault> {
+        let lasting = |der: &&CertificateDer<'_>| {
+            X509Certificate::from_der(der).is_ok_and(|(_, it)| lasts(&it, self.now).is_ok())
+        };
+        let intermediates: Vec<CertificateDer<'_>> =
+            self.intermediates.iter().filter(lasting).cloned().collect();
+        let fewer = Chain { intermediates: &intermediates, ..*self };
+        let fault = match fewer.search() {
+            Ok(path) => return Ok(path),
+            // One that has ended would have led to a root.
+            Err(Error::UnknownIssuer) if self.intermediates.iter().any(|it| self.is_of_a_root(it)) => ended,
+            Err(fault) => fault,
+        };
         Err(self.explain(&fault))
+    }
+
+    fn is_of_a_root(&self, certificate: &CertificateDer<'_>) -> bool {
+        let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
+        let issuer = keys::value(certificate.issuer().as_raw()).map(|(issuer, _)| issuer);
+        let mut anchors = self.trust.roots().into_iter().flat_map(Roots::anchors);
+        anchors.any(|anchor| Some(&*anchor.subject) == issuer)
     }
 
     fn to_one_of(&self, roots: &Roots) -> Result<Path, Error> {
@@ -78,8 +109,22 @@ impl Chain<'_> {
     }
 
     fn by_webpki(&self, leaf: &EndEntityCert<'_>, roots: &Roots) -> Result<Path, Error> {
-        let lists: Vec<_> = self.trust.revoked.iter().collect();
-        // Without lists there is nothing to ask.
+        // One after the other: of two lists by one issuer webpki looks at the first alone.
+        let mut found = self.by_webpki_and(None, leaf, roots);
+        for list in &self.trust.revoked {
+            found = found.and_then(|_| self.by_webpki_and(Some(list), leaf, roots));
+        }
+        found
+    }
+
+    fn by_webpki_and(
+        &self,
+        revoked: Option<&CertRevocationList<'static>>,
+        leaf: &EndEntityCert<'_>,
+        roots: &Roots,
+    ) -> Result<Path, Error> {
+        let lists: Vec<_> = revoked.into_iter().collect();
+        // Without a list there is nothing to ask.
         let revocation = RevocationOptionsBuilder::new(&lists)
             .ok()
             .map(|options| options.with_status_policy(UnknownStatusPolicy::Allow).build());
@@ -121,10 +166,10 @@ impl Chain<'_> {
             let Some(root) = roots.certificate(anchor) else { continue };
             lasts(certificate, self.now)?;
             lasts(&X509Certificate::from_der(root).map_err(|_| Error::BadDer)?.1, self.now)?;
-            if let Ok(Some(usage)) = certificate.extended_key_usage()
-                && !usage.value.server_auth
-            {
-                return Err(Error::EmptyEkuExtension);
+            match certificate.extended_key_usage() {
+                Ok(None) => {}
+                Ok(Some(usage)) if usage.value.server_auth => {}
+                _ => return Err(Error::EmptyEkuExtension),
             }
             for list in self.trust.revoked.iter().filter(|list| Some(list.issuer()) == issuer) {
                 if list.find_serial(certificate.raw_serial())?.is_some() {
@@ -152,7 +197,7 @@ impl Chain<'_> {
         keys::algorithms().into_iter().any(fits)
     }
 
-    fn is_for(&self, name: &ServerName<'_>) -> Result<(), CertificateFault> {
+    fn is_for(&self, name: &ServerName<'_>, path: &Path) -> Result<(), CertificateFault> {
         let webpki = EndEntityCert::try_from(self.leaf);
         if webpki.is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(name).is_ok()) {
             return Ok(());
@@ -161,7 +206,9 @@ impl Chain<'_> {
         if let (ServerName::DnsName(wanted), None) = (name, &names)
             && common_names(self.parsed.subject()).any(|known| fits(known, wanted))
         {
-            return Ok(());
+            // What an authority may issue is said of alternative names; a common name must not lead around it.
+            let constrained = path.iter().skip(1).any(is_constrained);
+            return if constrained { Err(CertificateFault::NameConstraint) } else { Ok(()) };
         }
         let known =
             names.unwrap_or_else(|| common_names(self.parsed.subject()).map(ToOwned::to_owned).collect());
@@ -238,6 +285,12 @@ fn lasts(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> 
     Ok(())
 }
 
+/// It restricts the names for which others may be issued, or cannot be read.
+fn is_constrained(authority: &CertificateDer<'static>) -> bool {
+    X509Certificate::from_der(authority)
+        .map_or(true, |(_, authority)| authority.name_constraints().map_or(true, |found| found.is_some()))
+}
+
 /// The hosts that its alternative names are for; none: it has no alternative names.
 fn names(certificate: &X509Certificate<'_>) -> Option<Vec<String>> {
     use x509_parser::extensions::GeneralName;
@@ -297,7 +350,7 @@ mod tests {
             let (_, parsed) = X509Certificate::from_der(certificate.der()).unwrap();
             let (leaf, now) = (certificate.der(), UnixTime::now());
             let chain = Chain { trust: &trust, leaf, parsed: &parsed, intermediates: &[], now };
-            chain.is_for(&ServerName::try_from(name).unwrap())
+            chain.is_for(&ServerName::try_from(name).unwrap(), &Vec::new())
         };
         let refused = |names: &[&str]| {
             let names = names.iter().map(ToString::to_string).collect();
@@ -326,5 +379,46 @@ mod tests {
         ] {
             assert_eq!(fits(known, &wanted), expected, "{known}");
         }
+    }
+
+    fn judged(roots: &str, leaf: &CertificateDer<'_>, name: &'static str) -> Result<Path, CertificateFault> {
+        let rules = crate::job::TlsRules { ca_pem: Some(roots.into()), ..crate::job::TlsRules::default() };
+        verify(&Trust::new(&rules).unwrap(), leaf, &[], &ServerName::try_from(name).unwrap(), UnixTime::now())
+    }
+
+    #[test]
+    fn a_common_name_does_not_lead_around_what_its_authority_may_issue() {
+        use rcgen::{BasicConstraints, CertifiedIssuer, GeneralSubtree, IsCa, NameConstraints};
+        let issuer = |constrained: bool| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.name_constraints = constrained.then(|| NameConstraints {
+                permitted_subtrees: vec![GeneralSubtree::DnsName("example.org".into())],
+                excluded_subtrees: Vec::new(),
+            });
+            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+        };
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "mx.bank.example");
+        let key = KeyPair::generate().unwrap();
+        for (constrained, expected) in [(false, None), (true, Some(CertificateFault::NameConstraint))] {
+            let issuer = issuer(constrained);
+            let leaf = params.clone().signed_by(&key, &issuer).unwrap();
+            let judged = judged(&issuer.pem(), leaf.der(), "mx.bank.example");
+            assert_eq!(judged.err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_trusted_for_its_server_vouches_for_no_other() {
+        use rcgen::{CertifiedIssuer, IsCa};
+        let mut params = CertificateParams::new(vec!["mx1.example.org".into()]).unwrap();
+        params.is_ca = IsCa::ExplicitNoCa;
+        let trusted = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(judged(&trusted.pem(), trusted.der(), "mx1.example.org").map(|path| path.len()), Ok(1));
+        let key = KeyPair::generate().unwrap();
+        let forged = CertificateParams::new(vec!["mx2.example.org".into()]).unwrap();
+        let forged = forged.signed_by(&key, &trusted).unwrap();
+        assert!(judged(&trusted.pem(), forged.der(), "mx2.example.org").is_err());
     }
 }

@@ -87,7 +87,7 @@ impl Situation<'_> {
             let what = match (self.has_identity, self.verify) {
                 (true, Verify::Report) => "verify = \"report\" shows it none",
                 (true, _) => "it does not take the kind of key that client_cert has",
-                (false, _) => "set client_cert and client_key",
+                (false, _) => "set client_cert and client_key in the job's tls",
             };
             return (
                 HostError::TlsClientCertificate,
@@ -307,7 +307,8 @@ mod tests {
         };
         let wanted = (
             HostError::TlsClientCertificate,
-            "the server wants a client certificate: set client_cert and client_key".to_owned(),
+            "the server wants a client certificate: set client_cert and client_key in the job's tls"
+                .to_owned(),
         );
         assert_eq!(text(Alert::CertificateRequired, true, false, false, Verify::Full), wanted);
         assert_eq!(text(Alert::HandshakeFailure, true, false, false, Verify::Full), wanted);
