@@ -41,7 +41,7 @@ impl<T: Transport> Session<'_, T> {
             Some(_) => {
                 let (step, name) = &self.behind;
                 let said = self.reader.said();
-                let said = if said.is_empty() { "an empty line" } else { &said };
+                let said = if said.is_empty() { "an empty line" } else { said };
                 let text = format!("{name}: behind the reply, not asked for: {said}");
                 Err(Stop {
                     in_step: false,
