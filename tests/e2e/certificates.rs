@@ -223,7 +223,7 @@ fn a_self_signed_certificate_as_openssl_makes_it_is_trusted_once_it_stands_in_ca
     let text = "the certificate is self-signed and not trusted (put it into ca_file to trust it)";
     fails(&place.probe("", "", ""), "cert_invalid", 504, text);
     let point = place.probe("", &format!("{own}\nserver_name = \"mx.example.org\""), "");
-    let text = "the certificate is not for mx.example.org but for localhost (server_name asks for another)";
+    let text = "the certificate is not for mx.example.org but for localhost (if that is the right server, set server_name)";
     fails(&point, "cert_invalid", 503, text);
 }
 

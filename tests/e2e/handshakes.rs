@@ -20,7 +20,7 @@ fn each_fault_of_a_handshake_has_its_number_and_says_what_to_do() {
         let point = place.probe(&format!("-tls1_2 -cipher {cipher}"), TRUSTED, "");
         fails(&point, "tls_error", 519, text);
     }
-    let text = "the server wants a client certificate: set client_cert and client_key";
+    let text = "the server wants a client certificate: set client_cert and client_key in the job's tls";
     for verify in ["full", "off"] {
         let point = place.probe("-tls1_2 -Verify 1", &format!("{TRUSTED}\nverify = \"{verify}\""), "");
         fails(&point, "tls_error", 520, text);
@@ -33,7 +33,7 @@ fn a_client_certificate_that_tls_13_misses_only_afterwards_is_named_all_the_same
     place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
     let point = place.probe("-tls1_3 -Verify 1", TRUSTED, "");
     assert_eq!(point.code("error_code"), 520, "{point:?}");
-    let text = "the server wants a client certificate: set client_cert and client_key";
+    let text = "the server wants a client certificate: set client_cert and client_key in the job's tls";
     assert!(point.text("error").ends_with(text), "{point:?}");
 }
 
