@@ -1,0 +1,410 @@
+//! Handshakes and encrypted streams, with certificates made on the spot.
+
+use std::{io::Write as _, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::job::{ClientIdentity, TlsRules, TlsVersion, Verify};
+
+pub(super) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    /// A certificate of this authority, and its key.
+    fn identity(&self, name: &str) -> ClientIdentity {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        ClientIdentity { chain_pem: certificate.pem().into(), key_pem: key.serialize_pem().into() }
+    }
+
+    pub(super) fn server(&self, name: &str, end_year: i32) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(end_year, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(
+                    vec![certificate.der().clone()],
+                    PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+                );
+        Arc::new(config.unwrap())
+    }
+}
+
+async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secured, NetError>, Measured) {
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let serving = tokio::spawn(async move {
+        if let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(server).accept(peer).await {
+            stream.write_all(b"220 hi\r\n").await.unwrap();
+            let mut rest = Vec::new();
+            drop(stream.read_to_end(&mut rest).await);
+        }
+    });
+    let mut measured = Measured::default();
+    let secured = connection.start_tls(&Tls::new(rules).unwrap(), soon(), &mut measured).await;
+    if secured.is_ok() {
+        assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 hi\r\n");
+    }
+    drop(connection);
+    serving.await.unwrap();
+    (secured, measured)
+}
+
+pub(super) fn trusting(authority: &Authority) -> TlsRules {
+    TlsRules { ca_pem: Some(authority.issuer.pem().into_bytes()), ..TlsRules::default() }
+}
+
+#[tokio::test]
+async fn a_good_certificate_is_accepted_and_described() {
+    let authority = Authority::new();
+    let (secured, measured) = handshake(authority.server("localhost", 2100), &trusting(&authority)).await;
+    let secured = secured.unwrap();
+    assert_eq!((&*secured.version, secured.verify_error), ("TLSv1.3", None));
+    assert!(secured.cipher.starts_with("TLS_"), "{}", secured.cipher);
+    assert_eq!(measured.tls_facts.group.as_deref(), Some("X25519MLKEM768"));
+    assert_eq!(measured.tls_facts.not_after, Some(4_102_444_800));
+    assert!(
+        measured.tls_facts.days_left > Some(0)
+            && measured.tls.is_some()
+            && measured.tls_facts.issuer.is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_refused_certificate_keeps_its_facts() {
+    let authority = Authority::new();
+    for (name, year, rules, expected) in [
+        ("localhost", 2001, trusting(&authority), HostError::CertificateExpired),
+        ("elsewhere.example", 2100, trusting(&authority), HostError::CertificateNameMismatch),
+        ("localhost", 2100, TlsRules::default(), HostError::CertificateUnknownIssuer),
+    ] {
+        let (refused, measured) = handshake(authority.server(name, year), &rules).await;
+        assert_eq!(refused.err().unwrap().host_error, expected);
+        let facts = &measured.tls_facts;
+        assert!(
+            facts.verify_error.is_some() && facts.not_after.is_some() && measured.tls.is_some(),
+            "{measured:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn report_goes_on_with_the_error_and_off_without() {
+    let authority = Authority::new();
+    let rules = TlsRules { verify: Verify::Report, ..trusting(&authority) };
+    let (secured, measured) = handshake(authority.server("localhost", 2001), &rules).await;
+    assert!(secured.unwrap().verify_error.is_some());
+    assert!(measured.tls_facts.days_left < Some(0));
+    let rules = TlsRules { verify: Verify::Off, ..TlsRules::default() };
+    let (secured, measured) = handshake(authority.server("localhost", 2001), &rules).await;
+    assert!(secured.unwrap().verify_error.is_none() && measured.tls_facts.verify_error.is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_named() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    peer.write_all(b"220 plain mail server\r\n").await.unwrap();
+    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
+    assert_eq!(failed.err().unwrap().kind, ErrorKind::TlsNotTls);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_or_keeps_silent_inside_the_handshake_is_named() {
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    drop(peer);
+    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
+    assert_eq!(failed.err().unwrap().kind, ErrorKind::TlsClosed);
+    let (mut connection, _peer) = opened(&listener).await;
+    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
+    assert_eq!(failed.err().unwrap().host_error, HostError::TlsTimeout);
+}
+
+#[test]
+fn rules_that_cannot_work_are_refused() {
+    let rules = TlsRules { ca_pem: Some(b"nothing".to_vec()), ..TlsRules::default() };
+    assert_eq!(Tls::new(&rules).unwrap_err().to_string(), "ca_file: no certificate in it");
+    let rules = TlsRules { server_name: Some("a b".into()), ..TlsRules::default() };
+    assert_eq!(Tls::new(&rules).unwrap_err().to_string(), "`a b` is no name that a certificate can have");
+}
+
+#[tokio::test]
+async fn a_burst_of_records_of_any_size_is_read_whole() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        for size in [16_000, 16_384, 9_000, 100, 3, 16_384, 16_384, 700, 16_384, 5_000] {
+            stream.write_all(&vec![b'x'; size]).await.unwrap();
+        }
+        // The end comes without close_notify.
+    });
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
+    time::sleep(Duration::from_millis(100)).await;
+    let mut count = 0;
+    loop {
+        let got = connection.read(65_536, soon()).await.unwrap().bytes.len();
+        if got == 0 {
+            break;
+        }
+        count += got;
+    }
+    serving.await.unwrap();
+    assert_eq!(count, 96_339);
+    assert!(connection.read(1, soon()).await.unwrap().bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        stream.get_mut().1.send_close_notify();
+        stream.flush().await.unwrap();
+        stream
+    });
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
+    let _open = serving.await.unwrap();
+    for _ in 0..2 {
+        assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
+    }
+}
+
+/// More than rustls buffers of what it does not take any more.
+const BEHIND_THE_END: usize = 100_000;
+
+#[tokio::test]
+async fn what_stands_behind_a_close_notify_is_nobodys() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        stream.write_all(b"221 bye\r\n").await.unwrap();
+        stream.get_mut().1.send_close_notify();
+        stream.flush().await.unwrap();
+        stream.get_mut().0.write_all(&vec![0x17; BEHIND_THE_END]).await.unwrap();
+        stream
+    });
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
+    let _open = serving.await.unwrap();
+    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"221 bye\r\n");
+    assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_stream_broke_is_read_before_that() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        stream.write_all(b"535 5.7.8 no\r\n").await.unwrap();
+        let broken = [&[0x17, 0x03, 0x03, 0x00, 0x20][..], &[b'x'; 32]].concat();
+        stream.get_mut().0.write_all(&broken).await.unwrap();
+        stream
+    });
+    let tls = Tls::new(&trusting(&authority)).unwrap();
+    connection.start_tls(&tls, soon(), &mut Measured::default()).await.unwrap();
+    let _open = serving.await.unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"535 5.7.8 no\r\n");
+    for _ in 0..2 {
+        assert_eq!(connection.read(512, soon()).await.err().unwrap().kind, ErrorKind::TlsFailed);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
+    let authority = Authority::new();
+    let identity = authority.identity("localhost");
+    let chain = CertificateDer::pem_slice_iter(&identity.chain_pem).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&identity.key_pem).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let pause = Duration::from_millis(200);
+    let peer = peer.into_std().unwrap();
+    let serving = std::thread::spawn(move || {
+        peer.set_nonblocking(false).unwrap();
+        let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, peer);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+        }
+        std::thread::sleep(pause);
+        stream.write_all(b"220 hi\r\n").unwrap();
+        std::thread::sleep(pause * 5);
+    });
+    let (tls, mut measured) = (Tls::new(&trusting(&authority)).unwrap(), Measured::default());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // On one thread: late at each step of the handshake.
+    let (secured, ()) = tokio::join!(connection.start_tls(&tls, deadline, &mut measured), async {
+        for _ in 0..6 {
+            std::thread::sleep(pause * 2);
+            tokio::task::yield_now().await;
+        }
+    });
+    let secured = secured.unwrap();
+    assert_eq!(secured.version, "TLSv1.2");
+    let greeted_at = connection.read(512, deadline).await.unwrap().received_at;
+    assert!(greeted_at >= secured.secured_at + pause * 3 / 4, "{greeted_at:?} {secured:?}");
+    drop(connection);
+    serving.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_waits_for_the_server_alone() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", 2100);
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let accepting = async {
+        time::sleep(Duration::from_millis(100)).await;
+        tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap()
+    };
+    let (rules, mut measured) = (Tls::new(&trusting(&authority)).unwrap(), Measured::default());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (secured, _open) = tokio::join!(connection.start_tls(&rules, deadline, &mut measured), accepting);
+    let secured = secured.unwrap();
+    assert_eq!(measured.tls, Some(secured.wait));
+    assert!(secured.wait >= Duration::from_millis(95), "{secured:?}");
+    assert!(secured.started_at + secured.wait <= secured.secured_at, "{secured:?}");
+}
+
+#[tokio::test]
+async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    let (mut connection, peer) = opened(&listener).await;
+    let server = authority.server("localhost", 2100);
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+        gone.await.unwrap();
+        let (mut all, mut buffer) = (0, vec![0; 65_536]);
+        // A torn record would be an error here.
+        loop {
+            let count = stream.read(&mut buffer).await.unwrap();
+            all += count;
+            if buffer[..count].ends_with(b"!") {
+                return all;
+            }
+        }
+    });
+    connection
+        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
+        .await
+        .unwrap();
+    let (much, mut stalled) = (vec![b'x'; 65_536], false);
+    for _ in 0..1_000 {
+        let brief = Instant::now() + Duration::from_millis(50);
+        if let Err(error) = connection.write(&much, brief).await {
+            assert_eq!(error.kind, ErrorKind::Timeout);
+            stalled = true;
+            break;
+        }
+    }
+    assert!(stalled);
+    go.send(()).unwrap();
+    connection.write(b"!", Instant::now() + Duration::from_secs(10)).await.unwrap();
+    let all = time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap();
+    assert!(all > 65_536);
+}
+
+#[tokio::test]
+async fn after_a_failed_handshake_nothing_more_is_said() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    peer.write_all(b"220 plain mail server\r\n").await.unwrap();
+    let tls = Tls::default();
+    assert!(connection.start_tls(&tls, soon(), &mut Measured::default()).await.is_err());
+    assert_eq!(connection.write(b"AUTH", soon()).await.err().unwrap().kind, ErrorKind::ConnectionClosed);
+    assert_eq!(connection.read(512, soon()).await.err().unwrap().kind, ErrorKind::ConnectionClosed);
+    let again = connection.start_tls(&tls, soon(), &mut Measured::default()).await;
+    assert_eq!(again.err().unwrap().kind, ErrorKind::InvalidState);
+}
+
+#[tokio::test]
+async fn the_least_version_is_kept() {
+    let authority = Authority::new();
+    let key = authority.identity("localhost");
+    let (chain, key) = (
+        vec![CertificateDer::from_pem_slice(&key.chain_pem).unwrap()],
+        PrivateKeyDer::from_pem_slice(&key.key_pem).unwrap(),
+    );
+    let server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let server = Arc::new(server);
+    let (secured, measured) = handshake(Arc::clone(&server), &trusting(&authority)).await;
+    assert_eq!(secured.unwrap().version, "TLSv1.2");
+    assert!(measured.tls_facts.cipher.unwrap().starts_with("TLS_ECDHE_"));
+    let rules = TlsRules { min_version: TlsVersion::V13, ..trusting(&authority) };
+    let (refused, _) = handshake(server, &rules).await;
+    assert_eq!(refused.err().unwrap().kind, ErrorKind::TlsUnsupported);
+}
+
+#[test]
+fn a_client_certificate_needs_its_own_key() {
+    let authority = Authority::new();
+    let (one, other) = (authority.identity("one.example"), authority.identity("other.example"));
+    let refused = |client| {
+        let rules = TlsRules { client: Some(client), ..TlsRules::default() };
+        Tls::new(&rules).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(refused(one.clone()), "");
+    let mixed = ClientIdentity { key_pem: other.key_pem, ..one.clone() };
+    assert_eq!(refused(mixed), "client_cert and client_key: the key is not the certificate's");
+    let none = ClientIdentity { chain_pem: b"nothing".to_vec(), ..one.clone() };
+    assert_eq!(refused(none), "client_cert: no certificate in it");
+    let keyless = ClientIdentity { key_pem: b"nothing".to_vec(), ..one };
+    assert_eq!(refused(keyless), "client_key: no key in it that is not encrypted");
+}
