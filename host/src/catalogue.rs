@@ -74,6 +74,10 @@ host_errors! {
     CheckDescribe = 212 "check-describe" CheckError;
     /// The check cannot be compiled here, or not in time.
     CheckCompile = 213 "check-compile" CheckError;
+    /// The check describes itself otherwise than the configuration pins.
+    CheckPinned = 214 "check-pinned" CheckError;
+    /// The job is not one that the check can run.
+    CheckJob = 215 "check-job" CheckError;
     /// The host name does not exist or has no address.
     NameNotFound = 301 "name-not-found" DnsError;
     /// The host name could not be looked up now.

@@ -21,7 +21,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::check::{CheckArguments, check, picture, run_once};
 use crate::{
-    alarm, config,
+    alarm,
+    check::Check,
+    config,
     demo::{self, server::Server},
     describe,
     description::Description,
@@ -30,7 +32,7 @@ use crate::{
     line, net,
     output::{self, Level},
     report::Value,
-    sandbox::{SMTP, Sandbox},
+    sandbox::{SMTP, Sandbox, compile},
     schedule::RoundTime,
     text,
 };
@@ -93,6 +95,10 @@ enum Command {
     },
     /// Tests a check with servers that are absent, silent, broken, hostile; exits with 1 if it does not always report
     Test(test::TestArguments),
+    /// What this program starts itself with: a component in, its code out
+    #[cfg(feature = "compiler")]
+    #[command(name = compile::child::COMMAND, hide = true)]
+    CompileComponent,
     /// Compiles the checks of a configuration into the cache, so that no run has to
     Compile {
         /// Configuration (TOML)
@@ -125,6 +131,10 @@ type Refusal = String;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "compiler")]
+    if matches!(cli.command, Command::CompileComponent) {
+        return compile::child::main();
+    }
     net::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -136,20 +146,18 @@ pub fn main() -> ExitCode {
             Command::Run { config } => run::run(&config).await,
             Command::Demo => demo().await,
             Command::Config(ConfigCommand::Sample) => {
-                let sandbox = sandbox().await?;
-                print(&config::sample::sample(&sandbox.descriptions()))
+                print(&config::sample::sample(&built_in(&sandbox()?).await?.description))
             }
             Command::Config(ConfigCommand::Check { file }) => {
-                let (config, _) = load::strictly(&file).await?;
-                print(&format!("{}: {} jobs, no error\n", file.display(), config.jobs.len()))
+                let jobs = load::strictly(&file).await?;
+                print(&format!("{}: {} jobs, no error\n", file.display(), jobs.len()))
             }
             Command::Compile { config } => load::compile(&config).await,
             Command::Describe { check, output } if component::is_file(&check) => {
                 component::describe(&PathBuf::from(check), output).await
             }
             Command::Describe { check, output } => {
-                let description = described(&sandbox().await?, &check)?;
-                print(&tables(&description, output))
+                print(&tables(&named(&sandbox()?, &check).await?.description, output))
             }
             Command::Pin { file, host, parameters } => component::pin(&file, &host, &parameters).await,
             Command::New { name, language } => {
@@ -161,6 +169,8 @@ pub fn main() -> ExitCode {
                 print(&format!("{}: {} files of the interface\n", folder.display(), kit::WIT.len()))
             }
             Command::Test(arguments) => test::test(arguments).await,
+            #[cfg(feature = "compiler")]
+            Command::CompileComponent => unreachable!("answered before"),
         }
     });
     // A name look-up that nobody waits for any more must not hold up the end.
@@ -173,16 +183,20 @@ fn refuse(refusal: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-async fn sandbox() -> Result<Sandbox, Refusal> {
-    Sandbox::new().await.map_err(|error| error.to_string())
+fn sandbox() -> Result<Sandbox, Refusal> {
+    Sandbox::new().map_err(|error| error.to_string())
 }
 
-fn described(sandbox: &Sandbox, check: &str) -> Result<Arc<Description>, Refusal> {
-    let known =
-        || sandbox.descriptions().iter().map(|check| check.name.clone()).collect::<Vec<_>>().join(", ");
-    sandbox
-        .description(check)
-        .ok_or_else(|| format!("there is no check `{}`; built in: {}", text::clean(check), known()))
+async fn built_in(sandbox: &Sandbox) -> Result<Check, Refusal> {
+    sandbox.built_in().await.map_err(|error| error.to_string())
+}
+
+/// The built-in check of this name.
+async fn named(sandbox: &Sandbox, name: &str) -> Result<Check, Refusal> {
+    if name == SMTP {
+        return built_in(sandbox).await;
+    }
+    Err(format!("there is no check `{}`; built in: {SMTP}", text::clean(name)))
 }
 
 /// `KEY=VALUE`, each key once.
@@ -201,7 +215,7 @@ fn parameters(pairs: &[String]) -> Result<BTreeMap<String, String>, Refusal> {
 fn tables(description: &Description, output: Tables) -> String {
     match output {
         Tables::Markdown => describe::markdown(description),
-        Tables::Json => format!("{:#}\n", describe::json(description, None)),
+        Tables::Json => format!("{:#}\n", describe::json(description)),
     }
 }
 
@@ -214,8 +228,8 @@ fn print(text: &str) -> Result<ExitCode, Refusal> {
 }
 
 async fn demo() -> Result<ExitCode, Refusal> {
-    let sandbox = Arc::new(sandbox().await?);
-    let description = described(&sandbox, SMTP)?;
+    let sandbox = Arc::new(sandbox()?);
+    let smtp = built_in(&sandbox).await?;
     let server =
         Server::start().await.map_err(|error| format!("the demonstration server does not start: {error}"))?;
     let terminal = std::io::stdout().is_terminal();
@@ -224,21 +238,12 @@ async fn demo() -> Result<ExitCode, Refusal> {
         let mut parameters = case.parameters.clone();
         parameters.insert("port".to_owned(), case.port.to_string());
         let tls = TlsRules { ca_pem: Some(server.ca_pem.clone().into_bytes()), ..TlsRules::default() };
-        let job = config::ad_hoc(
-            "demo",
-            SMTP,
-            "127.0.0.1",
-            Duration::from_secs(10),
-            &parameters,
-            &tls,
-            &[],
-            &description,
-        )
-        .map_err(|error| error.to_string())?;
+        let job = config::ad_hoc("demo", &smtp, "127.0.0.1", Duration::from_secs(10), &parameters, &tls, &[])
+            .map_err(|error| error.to_string())?;
         let time = RoundTime::now();
         let report = run_once(&sandbox, job.clone(), time).await?;
         let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
-        let line = line::line(&job, &description, &report, &alarm, time.unix_ns);
+        let line = line::line(&job, &report, &alarm, time.unix_ns);
         print(&format!("\n{}\n{}{line}\n", case.title, picture(&job, &report, terminal)))?;
         let sequence =
             report.fields.iter().find(|(name, _)| name == "sequence_code").map(|(_, value)| value.clone());

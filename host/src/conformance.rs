@@ -5,7 +5,7 @@ mod cases;
 mod peer;
 mod table;
 
-use std::{collections::BTreeMap, io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::ready, io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
 
@@ -15,8 +15,9 @@ use self::{
     peer::{Peer, Peers},
 };
 use crate::{
+    check::Check,
     config,
-    description::{Description, ParameterKind},
+    description::ParameterKind,
     job::{Job, TlsRules, Verify},
     report::{Outcome, Report},
     sandbox::Sandbox,
@@ -32,12 +33,10 @@ const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// What is to be tested, and how.
 pub struct Subject<'a> {
-    /// Knows the check.
+    /// Where it runs.
     pub sandbox: &'a Arc<Sandbox>,
-    /// The check's name there.
-    pub check: &'a str,
-    /// What it says of itself.
-    pub description: &'a Description,
+    /// The check.
+    pub check: &'a Check,
     /// Parameters of its jobs, as text; its port is each case's.
     pub parameters: &'a BTreeMap<String, String>,
     /// Time for each run.
@@ -134,7 +133,7 @@ fn job(
     changed: &[(&str, &str)],
 ) -> Result<Job, config::ConfigError> {
     let mut parameters = subject.parameters.clone();
-    let own_port = subject.description.parameters.iter().find(|own| own.kind == ParameterKind::Port);
+    let own_port = subject.check.description.parameters.iter().find(|own| own.kind == ParameterKind::Port);
     let port_text = port.to_string();
     let port = own_port.map(|own| (&*own.name, &*port_text));
     for (name, value) in changed.iter().copied().chain(port) {
@@ -146,23 +145,15 @@ fn job(
         server_name: subject.against.as_ref().map(|(host, _)| host.clone()),
         ..TlsRules::default()
     };
-    config::ad_hoc(
-        name,
-        subject.check,
-        &HOST.to_string(),
-        subject.timeout,
-        &parameters,
-        &tls,
-        &[],
-        subject.description,
-    )
+    config::ad_hoc(name, subject.check, &HOST.to_string(), subject.timeout, &parameters, &tls, &[])
 }
 
 async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
     let (jobs, musts): (Vec<Job>, Vec<Must>) = cases.into_iter().unzip();
     let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
     let mut came = BTreeMap::new();
-    let mut reports = schedule::round(subject.sandbox, jobs, AT_ONCE, RoundTime::now());
+    let mut reports =
+        schedule::round(subject.sandbox, jobs.into_iter().map(ready), AT_ONCE, RoundTime::now());
     while let Some((job, report)) = reports.recv().await {
         came.insert(job.name.clone(), report);
     }

@@ -6,34 +6,12 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     catalogue::HostError,
-    description::{
-        ConditionalDefault, Description, FieldKind, HOST_FIELDS, HOST_TAGS, Parameter, ParameterKind,
-    },
+    check::Check,
+    description::{ConditionalDefault, Description, FieldKind, HOST_FIELDS, HOST_TAGS, Parameter},
     report::Outcome,
     sandbox::IMPORTS,
     text,
 };
-
-fn parameter_kind(kind: ParameterKind) -> &'static str {
-    match kind {
-        ParameterKind::Text => "text",
-        ParameterKind::Integer => "integer",
-        ParameterKind::Number => "number",
-        ParameterKind::Boolean => "boolean",
-        ParameterKind::TextList => "list of texts",
-        ParameterKind::Secret => "secret",
-        ParameterKind::Port => "port",
-    }
-}
-
-fn field_kind(kind: FieldKind) -> &'static str {
-    match kind {
-        FieldKind::Integer => "integer",
-        FieldKind::Float => "float",
-        FieldKind::Boolean => "boolean",
-        FieldKind::Text => "text",
-    }
-}
 
 fn default(parameter: &Parameter) -> String {
     if parameter.required {
@@ -56,10 +34,15 @@ fn gets(import: &str) -> &'static str {
     IMPORTS.iter().find(|(begin, _)| import.starts_with(begin)).map_or("", |(_, gets)| gets)
 }
 
-/// What a component's file is and what it imports, as Markdown.
+/// What a component is and what it imports, as Markdown.
 #[must_use]
-pub fn component(path: &str, sha256: &str, imports: &[String]) -> String {
-    let mut text = format!("Component `{}`, sha256 `{sha256}`.\n\n", text::clean(path));
+pub fn component(check: &Check) -> String {
+    let (sha256, imports) = component_facts(check);
+    let mut text = format!(
+        "Component `{}`, sha256 `{sha256}`, of its description `{}`.\n\n",
+        text::clean(&check.name),
+        check.description.sha256()
+    );
     text.push_str("| import | what it gets |\n|---|---|\n");
     for import in imports {
         let _infallible = writeln!(text, "| `{import}` | {} |", gets(import));
@@ -68,14 +51,38 @@ pub fn component(path: &str, sha256: &str, imports: &[String]) -> String {
     text
 }
 
-/// Everything about a check, and of a file what it is and imports, as JSON.
+fn component_facts(check: &Check) -> (&str, &[String]) {
+    let program = check.program.as_ref().ok();
+    let sha256 = program.and_then(|program| program.sha256()).unwrap_or_default();
+    (sha256, program.map(|program| program.imports()).unwrap_or_default())
+}
+
+/// As [`json`], with what the component is and imports.
 #[must_use]
-pub fn json(check: &Description, file: Option<(&str, &str, &[String])>) -> Json {
+pub fn component_json(check: &Check) -> Json {
+    let (sha256, imports) = component_facts(check);
+    let import = |name: &String| json!({ "name": name, "gets": gets(name) });
+    let mut all = json(&check.description);
+    if let Some(all) = all.as_object_mut() {
+        let component = json!({
+            "path": check.name,
+            "sha256": sha256,
+            "description_sha256": check.description.sha256(),
+            "imports": imports.iter().map(import).collect::<Vec<_>>(),
+        });
+        all.insert("component".to_owned(), component);
+    }
+    all
+}
+
+/// Everything about a check, as JSON.
+#[must_use]
+pub fn json(check: &Description) -> Json {
     let parameter = |parameter: &Parameter| {
         let conditional = |default: &ConditionalDefault| json!({ "parameter": default.parameter, "equals": default.equals, "default": default.default });
         json!({
             "name": parameter.name,
-            "kind": parameter_kind(parameter.kind),
+            "kind": parameter.kind.name(),
             "required": parameter.required,
             "default": parameter.default,
             "conditional_defaults": parameter.conditional_defaults.iter().map(conditional).collect::<Vec<_>>(),
@@ -83,14 +90,14 @@ pub fn json(check: &Description, file: Option<(&str, &str, &[String])>) -> Json 
             "doc": parameter.doc,
         })
     };
-    let field = |name: &str, kind, unit: &str, doc: &str| json!({ "name": name, "kind": field_kind(kind), "unit": unit, "doc": doc });
+    let field = |name: &str, kind: FieldKind, unit: &str, doc: &str| json!({ "name": name, "kind": kind.name(), "unit": unit, "doc": doc });
     let tag = |name: &str, doc: &str| json!({ "name": name, "doc": doc });
     let error = |code: u32, name: &str, doc: &str| json!({ "code": code, "name": name, "doc": doc });
     let host_fields = HOST_FIELDS.iter().map(|(name, kind, unit, doc)| field(name, *kind, unit, doc));
     let own_fields = check.fields.iter().map(|own| field(&own.name, own.kind, &own.unit, &own.doc));
     let tags = HOST_TAGS.iter().map(|(name, doc)| tag(name, doc));
     let errors = HostError::ALL.iter().map(|host| error(host.code().0, host.name(), host.doc()));
-    let mut all = json!({
+    json!({
         "name": check.name,
         "version": check.version,
         "doc": check.doc,
@@ -99,13 +106,7 @@ pub fn json(check: &Description, file: Option<(&str, &str, &[String])>) -> Json 
         "tags": tags.chain(check.tags.iter().map(|own| tag(&own.name, &own.doc))).collect::<Vec<_>>(),
         "fields": host_fields.chain(own_fields).collect::<Vec<_>>(),
         "errors": errors.chain(check.errors.iter().map(|own| error(own.code, &own.name, &own.doc))).collect::<Vec<_>>(),
-    });
-    if let (Some((path, sha256, imports)), Some(all)) = (file, all.as_object_mut()) {
-        let import = |name: &String| json!({ "name": name, "gets": gets(name) });
-        let imports: Vec<_> = imports.iter().map(import).collect();
-        all.insert("component".to_owned(), json!({ "path": path, "sha256": sha256, "imports": imports }));
-    }
-    all
+    })
 }
 
 /// Everything about a check, as Markdown: parameters, tags, fields, error codes and results.
@@ -121,7 +122,7 @@ pub fn markdown(check: &Description) -> String {
     row("\n| parameter | kind | default | meaning |\n|---|---|---|---|".to_owned());
     for parameter in &check.parameters {
         let choices = if parameter.choices.is_empty() {
-            parameter_kind(parameter.kind).to_owned()
+            parameter.kind.name().to_owned()
         } else {
             cell(&parameter.choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", "))
         };
@@ -141,13 +142,13 @@ pub fn markdown(check: &Description) -> String {
     }
     row("\n| field | kind | unit | meaning |\n|---|---|---|---|".to_owned());
     for (name, kind, unit, doc) in HOST_FIELDS {
-        row(format!("| `{name}` | {} | {unit} | {doc} |", field_kind(*kind)));
+        row(format!("| `{name}` | {} | {unit} | {doc} |", kind.name()));
     }
     for field in &check.fields {
         row(format!(
             "| `{}` | {} | {} | {} |",
             field.name,
-            field_kind(field.kind),
+            field.kind.name(),
             cell(&field.unit),
             cell(&field.doc)
         ));

@@ -1,8 +1,8 @@
 //! What a check tells about itself, in the host's own terms; mirrors `description` in `wit/check.wit`.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use crate::report::Value;
+use crate::{digest, report::Value};
 
 /// What a parameter's value may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +21,22 @@ pub enum ParameterKind {
     Secret,
     /// The granted port.
     Port,
+}
+
+impl ParameterKind {
+    /// As tables show it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::TextList => "list of texts",
+            Self::Secret => "secret",
+            Self::Port => "port",
+        }
+    }
 }
 
 /// A default that applies when another parameter has a given value.
@@ -66,6 +82,19 @@ pub enum FieldKind {
     Boolean,
     /// UTF-8.
     Text,
+}
+
+impl FieldKind {
+    /// As tables show it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Boolean => "boolean",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// One field that a report may have.
@@ -130,6 +159,47 @@ pub struct Description {
 pub const OWN_MEASUREMENT: &str = "sonde";
 
 impl Description {
+    /// SHA-256 of all of it: of descriptions that differ in anything it differs. Written as JSON arrays in the order of the
+    /// members here, which have no order of their own.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let value = |value: &Value| match value {
+            Value::Integer(value) => json!(value),
+            Value::Float(value) => json!(value),
+            Value::Boolean(value) => json!(value),
+            Value::Text(value) => json!(value),
+        };
+        let conditional =
+            |default: &ConditionalDefault| json!([default.parameter, default.equals, default.default]);
+        let parameter = |own: &Parameter| {
+            let conditional: Vec<_> = own.conditional_defaults.iter().map(conditional).collect();
+            json!([
+                own.name,
+                own.kind.name(),
+                own.required,
+                own.default,
+                conditional,
+                own.choices,
+                own.single_line,
+                own.doc
+            ])
+        };
+        let field = |own: &Field| {
+            json!([own.name, own.kind.name(), own.unit, own.doc, own.when_unreported.as_ref().map(value)])
+        };
+        let all = json!([
+            self.name,
+            self.version,
+            self.measurement,
+            self.doc,
+            self.parameters.iter().map(parameter).collect::<Vec<_>>(),
+            self.fields.iter().map(field).collect::<Vec<_>>(),
+            self.tags.iter().map(|own| json!([own.name, own.parameter, own.doc])).collect::<Vec<_>>(),
+            self.errors.iter().map(|own| json!([own.code, own.name, own.doc])).collect::<Vec<_>>(),
+        ]);
+        digest::sha256(all.to_string().as_bytes())
+    }
+
     /// Of a check that could not be loaded.
     #[must_use]
     pub fn unknown(name: &str) -> Self {

@@ -1,11 +1,12 @@
 //! A job, as it runs: already valid, with every default filled in and every secret read. Pure data.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
 use crate::{
     alarm::Limit,
+    check::Check,
     net::{Endpoint, Tls},
     secret::Secrets,
 };
@@ -69,8 +70,8 @@ impl fmt::Debug for ClientIdentity {
 pub struct Job {
     /// Tag `job`.
     pub name: String,
-    /// Name of the check.
-    pub check: String,
+    /// What it runs.
+    pub check: Check,
     /// Host name or address, IPv6 without brackets: tag `server`, and what the sandbox grants together with `port`.
     pub host: String,
     /// TCP port: tag `port`; 0: unknown, the check could not be loaded.
@@ -95,20 +96,9 @@ impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
             .field("name", &self.name)
-            .field("check", &self.check)
+            .field("check", &self.check.name)
             .field("host", &self.host)
             .field("port", &self.port)
             .finish_non_exhaustive()
     }
-}
-
-/// All of a configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The file, for messages.
-    pub path: PathBuf,
-    /// Jobs that may run at once.
-    pub max_concurrent: usize,
-    /// The jobs, in the order of the file.
-    pub jobs: Vec<Job>,
 }

@@ -4,12 +4,14 @@
 
 pub mod alarm;
 pub mod catalogue;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod conformance;
 pub mod demo;
 pub mod describe;
 pub mod description;
+pub mod digest;
 pub mod job;
 pub mod kit;
 pub mod line;

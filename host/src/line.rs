@@ -1,4 +1,4 @@
-//! One line of InfluxDB line protocol for one run: job, description, report and alarm in, text out. Pure. Whatever a
+//! One line of InfluxDB line protocol for one run: job, report and alarm in, text out. Pure. Whatever a
 //! server or a check says, the line is one line and one point.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
@@ -7,7 +7,6 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     alarm::Alarm,
-    description::Description,
     job::Job,
     report::{Report, Value},
     text,
@@ -84,12 +83,11 @@ fn tags(job: &Job, report: &Report) -> BTreeMap<String, String> {
     tags
 }
 
-/// What a job's lines have in common, as line protocol carries it: two jobs with the same would overwrite each other's.
+/// What tells a job's lines from those of other jobs, as line protocol carries it: two jobs with the same could overwrite
+/// each other's.
 #[must_use]
-pub fn series(job: &Job, measurement: &str) -> String {
-    let mut tags = tags(job, &Report::default());
-    tags.remove("result");
-    begin(measurement, tags)
+pub fn series(job: &str, host: &str) -> [String; 2] {
+    [job, host].map(|value| name(value, true))
 }
 
 fn begin(measurement: &str, tags: BTreeMap<String, String>) -> String {
@@ -109,8 +107,8 @@ fn begin(measurement: &str, tags: BTreeMap<String, String>) -> String {
 
 /// The line, without its end.
 #[must_use]
-pub fn line(job: &Job, description: &Description, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
-    let mut line = begin(&description.measurement, tags(job, report));
+pub fn line(job: &Job, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
+    let mut line = begin(&job.check.description.measurement, tags(job, report));
     let mut separator = ' ';
     for (key, value) in all_fields(job, report, alarm) {
         let written = match value {
@@ -152,7 +150,7 @@ fn name(text: &str, equals: bool) -> String {
 
 /// The same as JSON, for `--output json`.
 #[must_use]
-pub fn json(job: &Job, description: &Description, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
+pub fn json(job: &Job, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
     let mut fields = Map::new();
     for (name, value) in all_fields(job, report, alarm) {
         let value = match value {
@@ -164,7 +162,7 @@ pub fn json(job: &Job, description: &Description, report: &Report, alarm: &Alarm
         fields.insert(name, value);
     }
     serde_json::json!({
-        "measurement": description.measurement,
+        "measurement": job.check.description.measurement,
         "tags": tags(job, report),
         "fields": fields,
         "time_ns": time_ns,
@@ -182,6 +180,8 @@ mod tests {
     use super::*;
     use crate::{
         catalogue::HostError,
+        check::Check,
+        description::Description,
         net::Tls,
         report::{Failure, Outcome},
         secret::Secrets,
@@ -190,7 +190,7 @@ mod tests {
     fn job(name: &str) -> Job {
         Job {
             name: name.to_owned(),
-            check: "smtp".into(),
+            check: check(),
             host: "mx1".into(),
             port: 25,
             timeout: Duration::from_secs(1),
@@ -203,17 +203,10 @@ mod tests {
         }
     }
 
-    fn description() -> Description {
-        Description {
-            name: "smtp".into(),
-            version: "1".into(),
-            measurement: "smtp".into(),
-            doc: String::new(),
-            parameters: Vec::new(),
-            fields: Vec::new(),
-            tags: Vec::new(),
-            errors: Vec::new(),
-        }
+    fn check() -> Check {
+        let description = Description { measurement: "smtp".into(), ..Description::unknown("smtp") };
+        let program = Err(Failure::of_host(HostError::CheckLoad, String::new()));
+        Check { name: "smtp".into(), description: Arc::new(description), program }
     }
 
     fn failed(text: &str) -> Report {
@@ -231,7 +224,7 @@ mod tests {
         report.measured.total = Some(Duration::from_millis(42));
         report.fields.push(("sequence_code".into(), Value::Integer(0)));
         assert_eq!(
-            line(&job("mx 1"), &description(), &report, &Alarm::default(), 7),
+            line(&job("mx 1"), &report, &Alarm::default(), 7),
             "smtp,connection=plain,job=mx\\ 1,port=25,result=success,server=mx1 result_code=0i,error_code=0i,\
              connect_time_ms=1.5,total_time_ms=42,sequence_code=0i,alarm_state=0i 7"
         );
@@ -239,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_the_server_echoes_is_masked() {
-        let line = line(&job("a"), &description(), &failed("535 hunter2"), &Alarm::default(), 7);
+        let line = line(&job("a"), &failed("535 hunter2"), &Alarm::default(), 7);
         assert!(line.contains("error=\"535 ***\""), "{line}");
     }
 
@@ -250,7 +243,7 @@ mod tests {
             report.fields.push(("banner".into(), Value::Text(said.clone())));
             report.fields.push(("x_ms".into(), Value::Float(float)));
             let job = job(&name);
-            let line = line(&job, &description(), &report, &Alarm::default(), 7);
+            let line = line(&job, &report, &Alarm::default(), 7);
             prop_assert!(!line.contains('\n'));
             let points: Vec<_> = parse_lines(&line).collect();
             prop_assert_eq!(points.len(), 1);

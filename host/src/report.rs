@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use crate::catalogue::ErrorCode;
+use crate::catalogue::{ErrorCode, HostError};
 
 /// A field's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +128,14 @@ pub struct Failure {
     pub code: ErrorCode,
     /// For people, not yet cleaned.
     pub text: String,
+}
+
+impl Failure {
+    /// One that the host names.
+    #[must_use]
+    pub fn of_host(error: HostError, text: String) -> Self {
+        Self { outcome: error.outcome(), code: error.code(), text }
+    }
 }
 
 /// What the host measured itself: of the run's first connection, but `total` and `own` of the whole run.

@@ -1,9 +1,9 @@
-//! The only door to wasm: takes a component and a job, gives a report. Whatever a check does (trap, loop, grow, lie), the
-//! report says so and the next run starts from nothing. A check that cannot be loaded reports that, for each of its jobs.
+//! The only door to wasm: a component's file in, a check out; a job in, a report out. Whatever a check does (trap, loop,
+//! grow, lie), the report says so and the next run starts from nothing.
 
 mod bindings;
 pub mod cache;
-mod compile;
+pub(crate) mod compile;
 mod convert;
 mod cpu;
 pub(crate) mod engine;
@@ -12,10 +12,11 @@ mod load;
 mod log;
 mod network;
 mod state;
+#[cfg(feature = "compiler")]
+mod structure;
 mod wasi;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     path::PathBuf,
     sync::Arc,
@@ -24,7 +25,7 @@ use std::{
 };
 
 use bindings::{CheckerPre, exports::sonde::check::check as wit};
-use cache::{Cache, CacheError};
+pub use compile::Compiler;
 use convert::Contradiction;
 use cpu::{Busy, Crowd};
 pub use limits::Limits;
@@ -32,11 +33,11 @@ pub(crate) use load::IMPORTS;
 pub use load::LoadError;
 use log::Log;
 use state::{Flood, State};
-use tokio::task;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::{
     catalogue::HostError,
+    check::Check,
     description::Description,
     job::Job,
     net::Grant,
@@ -51,144 +52,112 @@ const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwas
 pub use crate::config::sample::SMTP;
 
 /// Where a check comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Origin {
     BuiltIn,
-    /// A file with this digest.
-    File(String),
+    File,
 }
 
-/// A check's file, and how it may run.
+/// A component's file, and how it may run.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// By which jobs call it.
     pub name: String,
     /// Of the component.
     pub path: PathBuf,
-    /// The component's digest, where only one will do.
-    pub sha256: Option<String>,
+    /// What it must be, where only one will do.
+    pub pinned: Option<Pinned>,
     /// What each run may use up.
     pub limits: Limits,
 }
 
-/// One usable check.
-struct Check {
-    origin: Origin,
+/// What an operator looked at, and nothing else is to run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pinned {
+    /// SHA-256 of the component, in hexadecimal digits.
+    pub sha256: String,
+    /// SHA-256 of its description: see [`Description::sha256`].
+    pub description_sha256: String,
+    /// Measurement of its lines.
+    pub measurement: String,
+}
+
+/// A component that can run: compiled, linked, described.
+pub struct Program {
     pre: CheckerPre<State>,
     description: Arc<Description>,
     imports: Vec<String>,
+    sha256: Option<String>,
     limits: Limits,
 }
 
-/// The engine and the checks loaded into it; lives as long as the process.
+impl Program {
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    /// What it imports, by the interfaces' names.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The digest of its component; none: it is built in.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+}
+
+/// Where components run; lives as long as the process.
 pub struct Sandbox {
     engine: Engine,
     crowd: Crowd,
-    checks: BTreeMap<String, Check>,
-    /// Checks that could not be loaded, and why.
-    broken: BTreeMap<String, Failure>,
 }
 
 impl Sandbox {
-    /// Starts the engine and loads the built-in probe.
-    pub async fn new() -> Result<Self, LoadError> {
+    /// Starts the engine.
+    pub fn new() -> Result<Self, LoadError> {
         let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION")))
             .map_err(|error| LoadError::Engine(chain(&error)))?;
         tick(&engine);
-        let component = compile::builtin(&engine, SMTP_COMPILED, SMTP_WASM)?;
-        let crowd = Crowd::default();
-        let smtp = load::check(&engine, &crowd, SMTP, &component, Origin::BuiltIn, Limits::default()).await?;
-        let checks = BTreeMap::from([(SMTP.to_owned(), smtp)]);
-        Ok(Self { engine, crowd, checks, broken: BTreeMap::new() })
+        Ok(Self { engine, crowd: Crowd::default() })
     }
 
-    /// Loads components' files, each under its name and all at once, so that none holds up the others; says of each, in their
-    /// order, whether it can be used. Without a cache they are compiled anew; without the feature `compiler` they must be in
-    /// the cache.
-    pub async fn load(
-        &mut self,
-        sources: Vec<Source>,
-        cache: &Arc<Result<Cache, CacheError>>,
-    ) -> Vec<Result<(), LoadError>> {
-        let mut loading = Vec::new();
-        for source in sources {
-            let (engine, crowd, cache) = (self.engine.clone(), self.crowd.clone(), Arc::clone(cache));
-            let name = source.name.clone();
-            loading
-                .push((name, task::spawn(async move { load::file(&engine, &crowd, source, &cache).await })));
+    /// Loads the built-in probe.
+    pub async fn built_in(&self) -> Result<Check, LoadError> {
+        let component = compile::builtin(&self.engine, SMTP_COMPILED, SMTP_WASM)?;
+        let loaded = load::Loaded { component, sha256: None };
+        let program = load::program(self, SMTP, loaded, Origin::BuiltIn, Limits::default()).await?;
+        Ok(Check::usable(SMTP, program))
+    }
+
+    /// Loads a component's file, on a thread of its own as far as that takes long: however many are loaded, none holds up
+    /// the others or a run.
+    pub async fn load(&self, source: &Source, compiler: &Arc<Compiler>) -> Result<Check, LoadError> {
+        let loaded = compile::file(&self.engine, source, compiler).await?;
+        let program = load::program(self, &source.name, loaded, Origin::File, source.limits.clone()).await?;
+        if let Some(pinned) = &source.pinned {
+            load::is_pinned(program.description(), pinned)?;
         }
-        let mut loaded = Vec::new();
-        for (name, check) in loading {
-            let panicked = |error| Err(LoadError::Component(format!("the host failed over it: {error}")));
-            let check = check.await.unwrap_or_else(panicked);
-            loaded.push(check.and_then(|check| self.add(name, check)));
-        }
-        loaded
-    }
-
-    /// Every job of the check `name` reports that it could not be loaded.
-    pub fn refuse(&mut self, name: &str, error: &LoadError) {
-        let text = format!("check `{name}`: {error}");
-        self.broken.insert(name.to_owned(), host_failure(error.host_error(), text));
-    }
-
-    /// The check could not be loaded.
-    #[must_use]
-    pub fn is_broken(&self, name: &str) -> bool {
-        self.broken.contains_key(name)
-    }
-
-    /// What the check `name` imports, by the interfaces' names.
-    #[must_use]
-    pub fn imports(&self, name: &str) -> &[String] {
-        self.checks.get(name).map(|check| &*check.imports).unwrap_or_default()
-    }
-
-    /// The digest of the component of the check `name`; none: it is built in, or there is none.
-    #[must_use]
-    pub fn sha256(&self, name: &str) -> Option<&str> {
-        match &self.checks.get(name)?.origin {
-            Origin::BuiltIn => None,
-            Origin::File(sha256) => Some(sha256),
-        }
-    }
-
-    /// What the check `name` tells about itself.
-    #[must_use]
-    pub fn description(&self, name: &str) -> Option<Arc<Description>> {
-        let known = self.checks.get(name).map(|check| Arc::clone(&check.description));
-        known.or_else(|| self.is_broken(name).then(|| Arc::new(Description::unknown(name))))
-    }
-
-    /// All usable checks, by name.
-    #[must_use]
-    pub fn descriptions(&self) -> Vec<Arc<Description>> {
-        self.checks.values().map(|check| Arc::clone(&check.description)).collect()
-    }
-
-    fn add(&mut self, name: String, check: Check) -> Result<(), LoadError> {
-        let measurement = &check.description.measurement;
-        // A component may be declared more than once, with other limits; two write no measurement together.
-        let taken =
-            |known: &Check| known.description.measurement == *measurement && known.origin != check.origin;
-        if self.checks.values().any(taken) {
-            return Err(LoadError::Description(Contradiction::Measurement(measurement.clone())));
-        }
-        self.checks.insert(name, check);
-        Ok(())
+        Ok(Check::usable(&source.name, program))
     }
 
     /// Runs a job's check once. Never fails: what goes wrong is in the report.
     ///
     /// `run_id` is unique in the world; `time` is the round's start in Unix seconds.
     pub async fn run(&self, job: &Job, time: u64, run_id: &str) -> Report {
-        let Some(check) = self.checks.get(&job.check) else {
-            let unknown = || host_failure(HostError::CheckLoad, format!("there is no check `{}`", job.check));
-            let failure = self.broken.get(&job.check).cloned().unwrap_or_else(unknown);
-            return Report { failure: Some(failure), ..Report::default() };
+        let check = match &job.check.program {
+            Ok(program) => program,
+            Err(failure) => {
+                let fields = unreported(&job.check.description);
+                return Report { fields, failure: Some(failure.clone()), ..Report::default() };
+            }
         };
         let start = Instant::now();
-        let label = format!("job {}: check {}", job.name, job.check);
+        let label = format!("job {}: check {}", job.name, job.check.name);
         let log = Log::new(label, job.secrets.clone(), check.limits.log_lines);
         let grant = Grant::new(&job.host, job.port, &job.grants);
         let state = State::new(check.limits.clone(), grant, Arc::clone(&job.tls), start + job.timeout, log);
@@ -210,14 +179,14 @@ impl Sandbox {
             Ok(Ok(report)) => match accept(report, &check.description, &state) {
                 Ok((fields, failure)) => (Some(fields), failure),
                 Err(contradiction) => {
-                    (None, Some(host_failure(HostError::CheckReport, contradiction.to_string())))
+                    (None, Some(Failure::of_host(HostError::CheckReport, contradiction.to_string())))
                 }
             },
             Ok(Err(error)) => (None, Some(failure(&error, &state))),
             Err(_late) => {
                 let text =
                     format!("no report within {:?} and {:?} of grace: stopped", job.timeout, limits::GRACE);
-                (None, Some(host_failure(HostError::CheckDeadline, text)))
+                (None, Some(Failure::of_host(HostError::CheckDeadline, text)))
             }
         };
         state.end();
@@ -276,7 +245,7 @@ fn accept(report: wit::Report, description: &Description, state: &State) -> Resu
     let failure = match report.failure {
         None => None,
         Some(wit::Failure { cause: wit::Cause::Network(kind), text }) => {
-            Some(host_failure(state.host_error(kind), text))
+            Some(Failure::of_host(state.host_error(kind), text))
         }
         Some(wit::Failure { cause: wit::Cause::Judgement(own), text }) => {
             let (outcome, code) = convert::own_failure(own, description)?;
@@ -292,10 +261,6 @@ fn unreported(description: &Description) -> Vec<(String, crate::report::Value)> 
     description.fields.iter().filter_map(known).collect()
 }
 
-fn host_failure(error: HostError, text: String) -> Failure {
-    Failure { outcome: error.outcome(), code: error.code(), text }
-}
-
 /// What a trap means.
 fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     let kind = if error.is::<CpuUsedUp>() {
@@ -307,7 +272,7 @@ fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     } else {
         HostError::CheckTrapped
     };
-    host_failure(kind, chain(error))
+    Failure::of_host(kind, chain(error))
 }
 
 /// An error with its causes, clean: it may contain text of the component's author.
@@ -333,9 +298,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_built_in_probe_describes_itself() {
-        let sandbox = Sandbox::new().await.unwrap();
-        let description = sandbox.description(SMTP).unwrap();
-        assert_eq!((&*description.name, &*description.measurement), ("smtp", "smtp"));
-        assert!(sandbox.description("pop3").is_none());
+        let check = Sandbox::new().unwrap().built_in().await.unwrap();
+        assert_eq!((&*check.description.name, &*check.description.measurement), ("smtp", "smtp"));
+        // What configurations refuse to other checks.
+        assert_eq!(check.name, SMTP);
     }
 }

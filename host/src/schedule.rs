@@ -1,5 +1,5 @@
-//! When jobs run: takes the jobs of a round, runs at most so many at once, and hands out each report as it comes. One
-//! report per job, always: a task that dies becomes a report too.
+//! When jobs run: takes the jobs of a round, those that are there and those that come, runs at most so many at once, and
+//! hands out each report as it comes. One report per job, always: a task that dies becomes a report too.
 
 use std::{
     collections::hash_map::RandomState,
@@ -40,11 +40,12 @@ impl RoundTime {
     }
 }
 
-/// Runs every job once; the receiver gets each with its report, in the order in which they end.
+/// Runs every job once, as soon as it is there; the receiver gets each with its report, in the order in which they end. A job
+/// that is not there yet takes no other's place.
 #[must_use]
-pub fn round(
+pub fn round<F: Future<Output = Job> + Send + 'static>(
     sandbox: &Arc<Sandbox>,
-    jobs: Vec<Job>,
+    jobs: impl IntoIterator<Item = F>,
     max_concurrent: usize,
     time: RoundTime,
 ) -> mpsc::UnboundedReceiver<(Arc<Job>, Report)> {
@@ -53,19 +54,18 @@ pub fn round(
     // Unpredictable and different in every process; the job's place makes it different within one.
     let seed = RandomState::new();
     for (index, job) in jobs.into_iter().enumerate() {
-        let (sandbox, slots, sender, job) =
-            (Arc::clone(sandbox), Arc::clone(&slots), sender.clone(), Arc::new(job));
+        let (sandbox, slots, sender) = (Arc::clone(sandbox), Arc::clone(&slots), sender.clone());
         let run_id = run_id(&seed, index, time);
         task::spawn(async move {
+            let job = Arc::new(job.await);
             let _slot = slots.acquire().await;
             let inner = (Arc::clone(&sandbox), Arc::clone(&job));
             let run = task::spawn(async move { inner.0.run(&inner.1, time.unix_seconds(), &run_id).await });
             let report = run.await.unwrap_or_else(|_panic| Report {
-                failure: Some(Failure {
-                    outcome: HostError::CheckTrapped.outcome(),
-                    code: HostError::CheckTrapped.code(),
-                    text: "the host failed inside this job; its log has the place".to_owned(),
-                }),
+                failure: Some(Failure::of_host(
+                    HostError::CheckTrapped,
+                    "the host failed inside this job; its log has the place".to_owned(),
+                )),
                 ..Report::default()
             });
             // The receiver is gone only when nobody wants lines any more.

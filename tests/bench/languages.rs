@@ -27,9 +27,9 @@ use std::{
 
 use nix::sys::resource::{UsageWho, getrusage};
 use sonde_host::{
-    config::{self, Known},
+    config,
     report::Outcome,
-    sandbox::{Limits, Sandbox, Source, cache::Cache},
+    sandbox::{Compiler, Sandbox, cache::Cache},
 };
 
 use support::{authors, greeter, succeed, with_path};
@@ -135,23 +135,19 @@ fn build(language: &str, tools: &Path, folder: &Path) -> PathBuf {
 }
 
 /// Loads it from the cache and runs it, in this process; medians.
-async fn in_process(config: &Path, name: &str) -> (Duration, Duration, Duration, usize) {
+async fn in_process(config: &Path) -> (Duration, Duration, Duration, usize) {
     let (mut load, mut wall, mut cpu, mut memory) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..RUNS {
-        let draft = config::read(config).unwrap();
-        let cache = Arc::new(Cache::open(draft.cache_dir.clone()));
-        let declared = draft.checks[0].clone();
-        let mut sandbox = Sandbox::new().await.unwrap();
+        let plan = config::read(config).unwrap();
+        let compiler = Arc::new(Compiler::of(Cache::open(plan.cache_dir.clone()), SONDE.into()));
+        let sandbox = Sandbox::new().unwrap();
         let began = Instant::now();
-        let (path, sha256) = (declared.component.clone(), Some(declared.sha256.clone()));
-        let source = Source { name: name.to_owned(), path, sha256, limits: Limits::default() };
-        assert!(sandbox.load(vec![source], &cache).await.iter().all(Result::is_ok));
+        let check = sandbox.load(&plan.checks[0].source, &compiler).await.unwrap();
         load.push(began.elapsed());
-        let known = |name: &str| sandbox.description(name).map(Known::Usable);
-        let jobs = draft.jobs(&known).unwrap().jobs;
+        let job = plan.jobs[0].job(&check).unwrap();
         for run in 0..20 {
             let began = Instant::now();
-            let report = sandbox.run(&jobs[0], 0, &format!("{run}")).await;
+            let report = sandbox.run(&job, 0, &format!("{run}")).await;
             assert_eq!(report.outcome(), Outcome::Success, "{report:?}");
             wall.push(began.elapsed());
             cpu.push(report.used.cpu);
@@ -230,8 +226,7 @@ fn main() -> ExitCode {
         let cache = folder.path().join(format!("cache-{language}"));
         row("compiled", &format!("{:>9.1} MiB", mebibytes(compiled_bytes(&cache))));
         row("first compile", &format!("{compile}"));
-        let name = format!("hello-{language}");
-        let (load, wall, cpu, memory) = runtime.block_on(in_process(Path::new(&one), &name));
+        let (load, wall, cpu, memory) = runtime.block_on(in_process(Path::new(&one)));
         row("load from cache, describe", &format!("{:>9.1} ms", milliseconds(load)));
         let memory = mebibytes(u64::try_from(memory).unwrap());
         let (wall, cpu) = (milliseconds(wall), milliseconds(cpu));

@@ -8,11 +8,11 @@ use crate::support::root;
 
 /// What a component in WAT does besides describing itself.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Wat {
+pub(crate) struct Wat<'a> {
     /// Imports of the module: of a resource type of its own.
     pub(crate) imports: &'static str,
     /// Further parts of the module.
-    pub(crate) parts: &'static str,
+    pub(crate) parts: &'a str,
     /// Before memory is handed to the host.
     pub(crate) realloc: &'static str,
     /// Before the report.
@@ -30,7 +30,7 @@ const TEXTS: u32 = 1300;
 const REPORT: u32 = 1400;
 
 /// A check in WAT that announces nothing but its port.
-pub(crate) fn wat(measurement: &str, wat: Wat) -> Vec<u8> {
+pub(crate) fn wat(measurement: &str, wat: Wat<'_>) -> Vec<u8> {
     // The canonical ABI's layout: a text or list is a pointer and a length.
     let pair = |at: u32, length: u32| [at.to_le_bytes(), length.to_le_bytes()].concat();
     let name_bytes = u32::try_from(measurement.len()).unwrap();

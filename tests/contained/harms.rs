@@ -10,16 +10,17 @@ use sonde_host::{
     catalogue::HostError,
     report::{Outcome, Report, Value},
     sandbox::{
-        Limits, LoadError, Sandbox, Source,
+        Limits, LoadError, Pinned, Source,
         cache::{Cache, CacheError},
     },
 };
+use tokio::task::JoinSet;
 
 use crate::{
     components::{OWN_IMPORTS, Wat, instances, wat},
     process::{ALONE, Log, forget_peak, peak_kib, resident_kib},
     support::hostile,
-    yard::{GOOD_JOBS, SECRET, TIMEOUT, Yard, load},
+    yard::{Checks, GOOD_JOBS, SECRET, TIMEOUT, Yard, compiler, load},
 };
 
 /// What a round may add to the process's memory: the hostile check's own limit, and 2 MiB for each job beside it.
@@ -37,7 +38,7 @@ fn said(report: &Report) -> &str {
 }
 
 /// Small checks by name; all but the last do harm.
-fn small_checks() -> Vec<(&'static str, Wat)> {
+fn small_checks() -> Vec<(&'static str, Wat<'static>)> {
     let loop_ = Wat { run: "(call $loop)", ..Wat::default() };
     vec![
         ("wat-loop", loop_),
@@ -192,10 +193,9 @@ fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
     ));
     for (mode, text) in [
         ("loop", "the check computed for more than 200ms"),
-        ("wait", "nothing within 2s"),
+        ("wait", "a check that describes itself has nothing to wait for"),
         ("trap", "wasm trap: "),
         ("exit", "exit"),
-        ("changing", "the component describes itself differently at every call"),
         ("long", "fuel"),
         ("many", "more than 256 parameters"),
         ("deep", "the default of parameter `harm` is not JSON, or has control characters"),
@@ -235,7 +235,7 @@ async fn alone_in_a_round(yard: &Yard, log: &mut Log, name: &str, check: &str) -
 async fn a_check_that_harms_while_it_runs_is_contained() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     for (name, parts) in small_checks() {
         let measurement = name.replace('-', "_");
@@ -280,7 +280,7 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
 async fn a_denied_connection_is_counted_and_in_the_operators_log() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let yard = Yard::new(sandbox);
     yard.round(&[("elsewhere", "hostile")], TIMEOUT).await;
@@ -296,27 +296,32 @@ async fn a_denied_connection_is_counted_and_in_the_operators_log() {
 async fn checks_that_do_not_describe_themselves_do_not_hold_up_the_round() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let sandbox = Arc::new(Checks::new().await.sandbox);
     let folder = tempfile::tempdir().unwrap();
-    let cache = Arc::new(Cache::open(Some(folder.path().join("cache"))));
+    let compiler = Arc::new(compiler(Cache::open(Some(folder.path().join("cache")))));
     let mut sources = Vec::new();
     for (mode, count) in [("honest", 1), ("wait", 10), ("loop", 10)] {
         let path = folder.path().join(mode);
         std::fs::write(&path, hostile(mode)).unwrap();
         for number in 0..count {
             let (name, path) = (format!("{mode}-{number}"), path.clone());
-            sources.push(Source { name, path, sha256: None, limits: Limits::default() });
+            sources.push(Source { name, path, pinned: None, limits: Limits::default() });
         }
     }
     // Compiled before, as by `sonde compile`.
-    let first = [0, 1, 11].map(|place: usize| sources[place].clone());
-    sandbox.load(first.to_vec(), &cache).await;
-    let mut sandbox = Sandbox::new().await.unwrap();
+    for place in [0, 1, 11] {
+        drop(sandbox.load(&sources[place], &compiler).await);
+    }
     let began = Instant::now();
-    let loaded = sandbox.load(sources, &cache).await;
-    // One after the other, those that wait alone would take twenty seconds.
+    let mut loading = JoinSet::new();
+    for source in sources {
+        let (sandbox, compiler) = (Arc::clone(&sandbox), Arc::clone(&compiler));
+        loading.spawn(async move { sandbox.load(&source, &compiler).await.map(|check| check.name) });
+    }
+    let loaded = loading.join_all().await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert!(loaded[0].is_ok() && loaded[1..].iter().all(Result::is_err), "{loaded:?}");
+    let loaded: Vec<_> = loaded.into_iter().flatten().collect();
+    assert_eq!(loaded, ["honest-0"]);
     log.lines();
 }
 
@@ -338,7 +343,7 @@ fn of_version(version: &str) -> Vec<u8> {
 async fn a_component_of_a_compatible_version_runs_and_of_another_is_refused() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &of_version("0.1.9"), Limits::default()).await.unwrap();
     let refused = load(&mut sandbox, "other", &of_version("0.2.0"), Limits::default()).await.unwrap_err();
     assert_eq!(refused.host_error(), HostError::CheckVersion);
@@ -350,10 +355,29 @@ async fn a_component_of_a_compatible_version_runs_and_of_another_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_check_says_of_itself_is_a_function_of_its_bytes() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Checks::new().await;
+    let mut said = Vec::new();
+    // Whatever its limits are, too: an operator may change them.
+    for memory_bytes in [64 << 20, 2 << 20] {
+        let limits = Limits { memory_bytes, ..Limits::default() };
+        load(&mut sandbox, "changing", &hostile("changing"), limits).await.unwrap();
+        said.push(sandbox.description("changing").clone());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[0].sha256(), said[1].sha256());
+    assert!(said[0].doc.contains("SystemTime { tv_sec: 0, tv_nsec: 0 }"), "{}", said[0].doc);
+    log.lines();
+}
+
+#[tokio::test]
 async fn however_many_compute_without_end_the_others_have_their_turn() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let mut yard = Yard::new(sandbox);
     // Turn by turn with a hundred others, a session of ten waits would take ten seconds.
@@ -369,7 +393,7 @@ async fn however_many_compute_without_end_the_others_have_their_turn() {
 async fn a_check_that_harms_while_it_is_loaded_is_contained() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     let mut names = Vec::new();
     for (name, wasm, expected, text) in &refused_checks() {
         let began = Instant::now();
@@ -383,15 +407,15 @@ async fn a_check_that_harms_while_it_is_loaded_is_contained() {
     }
     // It is given no network while it describes itself, and what it says then goes no further than its own text.
     load(&mut sandbox, "network", &hostile("network"), Limits::default()).await.unwrap();
-    assert_eq!(sandbox.description("network").unwrap().doc, "ErrorKind::Denied");
+    assert_eq!(sandbox.description("network").doc, "ErrorKind::Denied");
     let folder = tempfile::tempdir().unwrap();
     let pinned = folder.path().join("pinned.wasm");
     std::fs::write(&pinned, hostile("honest")).unwrap();
-    let sha256 = "0".repeat(64);
-    let source =
-        Source { name: "digest".into(), path: pinned, sha256: Some(sha256), limits: Limits::default() };
-    let refused =
-        sandbox.load(vec![source], &Arc::new(Err(CacheError::NoFolder))).await.pop().unwrap().unwrap_err();
+    let digest = "0".repeat(64);
+    let of = Pinned { sha256: digest.clone(), description_sha256: digest, measurement: "hostile".into() };
+    let source = Source { name: "digest".into(), path: pinned, pinned: Some(of), limits: Limits::default() };
+    let compiler = Arc::new(compiler(Err(CacheError::NoFolder)));
+    let refused = sandbox.sandbox.load(&source, &compiler).await.unwrap_err();
     assert!(matches!(refused, LoadError::Digest(_)) && refused.host_error() == HostError::CheckDigest);
     sandbox.refuse("digest", &refused);
     names.push(("digest", "digest"));

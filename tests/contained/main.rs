@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that breaks is to say where")]
 
 mod components;
+mod dear;
 mod harms;
 mod names;
 mod process;

@@ -2,17 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sonde_host::{
-    report::Outcome,
-    sandbox::{Limits, Sandbox},
-};
+use sonde_host::{report::Outcome, sandbox::Limits};
 use tokio::{runtime::Handle, task::JoinSet, time::sleep};
 
 use crate::{
     components::{Wat, wat},
     process::{ALONE, Log, descriptors, resident_kib, threads},
     support::hostile,
-    yard::{Yard, load},
+    yard::{Checks, Yard, load},
 };
 
 /// Rounds before the first look: what is made once and kept is made then.
@@ -61,7 +58,7 @@ const HARMS: &[&str] = &[
 async fn a_thousand_rounds_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     // Little, so that many rounds fit: the limits are the same in kind.
     let limits = Limits {
         cpu_time: Duration::from_millis(20),

@@ -1,7 +1,9 @@
 //! Where the harm is done: a sandbox with hostile checks, a real mail server for good jobs, and a server that says nothing.
 
 use std::{
+    collections::BTreeMap,
     fs,
+    future::ready,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
     thread,
@@ -11,11 +13,16 @@ use std::{
 use serde_json::json;
 use sonde_host::{
     alarm::Alarm,
+    check::Check,
     demo::server::Server,
+    description::Description,
     job::Job,
     line,
     report::{Outcome, Report},
-    sandbox::{Limits, LoadError, SMTP, Sandbox, Source, cache::CacheError},
+    sandbox::{
+        Compiler, Limits, LoadError, SMTP, Sandbox, Source,
+        cache::{Cache, CacheError},
+    },
     schedule::{self, RoundTime},
     secret::Secrets,
 };
@@ -33,25 +40,57 @@ pub(crate) const SECRET: &str = "open-sesame";
 /// How long the silent server keeps a connection.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// A sandbox and what was loaded into it.
+pub(crate) struct Checks {
+    pub(crate) sandbox: Sandbox,
+    compiler: Arc<Compiler>,
+    by_name: BTreeMap<String, Check>,
+}
+
+impl Checks {
+    pub(crate) async fn new() -> Self {
+        let sandbox = Sandbox::new().unwrap();
+        let by_name = BTreeMap::from([(SMTP.to_owned(), sandbox.built_in().await.unwrap())]);
+        Self { sandbox, compiler: Arc::new(compiler(Err(CacheError::NoFolder))), by_name }
+    }
+
+    /// The jobs of the check `name` report that it was not loaded.
+    pub(crate) fn refuse(&mut self, name: &str, error: &LoadError) {
+        self.by_name.insert(name.to_owned(), Check::unloaded(name, error));
+    }
+
+    pub(crate) fn description(&self, name: &str) -> &Description {
+        &self.by_name[name].description
+    }
+}
+
 pub(crate) struct Yard {
     pub(crate) sandbox: Arc<Sandbox>,
+    checks: BTreeMap<String, Check>,
     smtp: SocketAddr,
     silent: u16,
     /// Time of a good job.
     pub(crate) good_timeout: Duration,
 }
 
+/// The compiler is the program itself; this test is another.
+pub(crate) fn compiler(cache: Result<Cache, CacheError>) -> Compiler {
+    Compiler::of(cache, env!("CARGO_BIN_EXE_sonde").into())
+}
+
 /// Loads a component, without a cache.
 pub(crate) async fn load(
-    sandbox: &mut Sandbox,
+    checks: &mut Checks,
     name: &str,
     wasm: &[u8],
     limits: Limits,
 ) -> Result<(), LoadError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), wasm).unwrap();
-    let source = Source { name: name.to_owned(), path: file.path().to_owned(), sha256: None, limits };
-    sandbox.load(vec![source], &Arc::new(Err(CacheError::NoFolder))).await.pop().unwrap()
+    let source = Source { name: name.to_owned(), path: file.path().to_owned(), pinned: None, limits };
+    let check = checks.sandbox.load(&source, &checks.compiler).await?;
+    checks.by_name.insert(name.to_owned(), check);
+    Ok(())
 }
 
 /// Accepts, reads nothing, says nothing, and closes after a while.
@@ -75,7 +114,7 @@ fn silent_server() -> u16 {
 }
 
 impl Yard {
-    pub(crate) fn new(sandbox: Sandbox) -> Self {
+    pub(crate) fn new(checks: Checks) -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -86,7 +125,8 @@ impl Yard {
             });
         });
         Self {
-            sandbox: Arc::new(sandbox),
+            sandbox: Arc::new(checks.sandbox),
+            checks: checks.by_name,
             smtp: receiver.recv().unwrap(),
             silent: silent_server(),
             good_timeout: Duration::from_secs(10),
@@ -105,7 +145,7 @@ impl Yard {
         };
         Job {
             name: name.into(),
-            check: check.into(),
+            check: self.checks[check].clone(),
             host: "127.0.0.1".into(),
             port,
             timeout,
@@ -125,15 +165,15 @@ impl Yard {
         let mut jobs: Vec<Job> = (0..GOOD_JOBS / 2).map(good).collect();
         jobs.extend(hostile.iter().map(|(name, check)| self.job(name, check, timeout)));
         jobs.extend((GOOD_JOBS / 2..GOOD_JOBS).map(good));
-        let mut reports = schedule::round(&self.sandbox, jobs, 64 + hostile.len(), RoundTime::now());
+        let mut reports =
+            schedule::round(&self.sandbox, jobs.into_iter().map(ready), 64 + hostile.len(), RoundTime::now());
         let mut came: Vec<Option<(Report, String)>> = hostile.iter().map(|_| None).collect();
         let mut good = 0;
         while let Some((job, report)) = reports.recv().await {
-            let description = self.sandbox.description(&job.check).unwrap();
-            let line = line::line(&job, &description, &report, &Alarm::default(), 7);
+            let line = line::line(&job, &report, &Alarm::default(), 7);
             assert_eq!(points(&line).len(), 1, "{line}");
             assert!(!line.contains(SECRET) && !line.contains(char::is_control), "{line:?}");
-            if job.check == SMTP {
+            if job.check.name == SMTP {
                 assert_eq!(
                     report.outcome(),
                     Outcome::Success,
@@ -145,7 +185,7 @@ impl Yard {
                 good += 1;
             } else {
                 let here = |(place, (name, check)): (usize, &(&str, &str))| {
-                    *name == job.name && *check == job.check && came[place].is_none()
+                    *name == job.name && *check == job.check.name && came[place].is_none()
                 };
                 let place = hostile.iter().enumerate().position(here);
                 let place = place.unwrap_or_else(|| panic!("{} reported twice", job.name));

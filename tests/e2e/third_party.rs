@@ -25,8 +25,12 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
     assert!(pinned.status.success(), "{}", stderr(&pinned));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = folder.path().join("sonde.toml");
-    let text = stdout(&pinned).replace("host.example.org", "127.0.0.1")
-        + &format!("parameters.port = {}\n", listener.local_addr().unwrap().port())
+    let port = listener.local_addr().unwrap().port();
+    // The port that is granted stands there, also where the check has a default.
+    assert!(stdout(&pinned).contains("\n[job.parameters]\nport = 1\n"), "{pinned:?}");
+    let text = stdout(&pinned)
+        .replace("host.example.org", "127.0.0.1")
+        .replace("port = 1\n", &format!("port = {port}\n"))
         + &format!("[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = {}\n", free_port());
     fs::write(&config, text).unwrap();
     let output = sonde(&["run", "--config", config.to_str().unwrap()]);
@@ -49,10 +53,10 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
     assert!(points[1].text("error").contains("is not the pinned one"), "{points:?}");
     let begin =
         format!("E! {}: check `hostile`: component: the component is not the pinned one", config.display());
-    assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
-    // Once, and not for each job; the other job's failure is said as ever.
-    let said: Vec<String> = stderr(&output).lines().map(ToOwned::to_owned).collect();
-    assert!(said.len() == 2 && said[1].starts_with("W! job mx: "), "{said:?}");
+    // Once, and not for each job; the other job's failure is said as ever, and waits for nobody.
+    let mut said: Vec<String> = stderr(&output).lines().map(ToOwned::to_owned).collect();
+    said.sort();
+    assert!(said.len() == 2 && said[0].starts_with(&begin) && said[1].starts_with("W! job mx: "), "{said:?}");
     // Whoever only looks is told before anything runs.
     let output = sonde(&["config", "check", config.to_str().unwrap()]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
@@ -161,7 +165,8 @@ fn one_component_may_be_two_checks_but_two_components_share_no_measurement() {
         fs::write(&file, hostile(mode)).unwrap();
         let file = file.to_str().unwrap();
         let text = stdout(&sonde(&["pin", file, "--host", "127.0.0.1", "-p", &format!("port={port}")]));
-        text.replace("\"hostile\"", &format!("\"{name}\""))
+        text.replace("name = \"hostile\"", &format!("name = \"{name}\""))
+            .replace("check = \"hostile\"", &format!("check = \"{name}\""))
     };
     let run = |text: String| {
         let config = folder.path().join("sonde.toml");
@@ -175,7 +180,73 @@ fn one_component_may_be_two_checks_but_two_components_share_no_measurement() {
     let (small, large) = (pinned("honest", "small"), pinned("honest", "large"));
     let (ended, said) = run(format!("{small}{large}").replacen("sha256", "limits.memory_mib = 8\nsha256", 1));
     assert_eq!(ended, [("large".to_owned(), 0), ("small".to_owned(), 0)], "{said}");
-    let (ended, said) = run(format!("{small}{}", pinned("network", "other")));
-    assert_eq!(ended, [("other".to_owned(), 212), ("small".to_owned(), 0)]);
-    assert!(said.contains("measurement `hostile` belongs to another check or to the host"), "{said}");
+    fs::write(folder.path().join("sonde.toml"), format!("{small}{}", pinned("network", "other"))).unwrap();
+    for command in [&["run", "--config"][..], &["config", "check"]] {
+        let output = sonde(&[command, &[folder.path().join("sonde.toml").to_str().unwrap()]].concat());
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+        let said = "check `other`: measurement: check `small`, another component, writes this measurement\n";
+        assert!(stderr(&output).ends_with(said), "{}", stderr(&output));
+    }
+}
+
+/// A component says the same wherever it is; another version of this program may read it differently.
+#[test]
+fn a_check_whose_description_is_not_the_pinned_one_does_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hostile.wasm");
+    fs::write(&file, hostile("honest")).unwrap();
+    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap(), "--host", "127.0.0.1"]));
+    let job = "[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = 1\n";
+    let config = folder.path().join("sonde.toml");
+    let (_, rest) = pinned.split_once("description_sha256 = \"").unwrap();
+    let (digest, _) = rest.split_once('"').unwrap();
+    for (text, said) in [
+        (
+            pinned.replace(digest, &"0".repeat(64)),
+            format!("the configuration pins, the sha256 of its description is {digest}: look at it"),
+        ),
+        (
+            pinned.replace("measurement = \"hostile\"", "measurement = \"other\""),
+            "the component's lines are of measurement `hostile`, and the configuration pins another"
+                .to_owned(),
+        ),
+    ] {
+        fs::write(&config, text + job).unwrap();
+        let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+        let codes: Vec<_> = points(&stdout(&output)).iter().map(|point| point.code("error_code")).collect();
+        assert_eq!(codes.iter().sum::<i64>(), 214 + 403, "{output:?}");
+        assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+    }
+}
+
+/// The description is a stranger's: what it does not allow ends no round.
+#[test]
+fn a_job_that_its_check_cannot_run_says_so_on_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hostile.wasm");
+    fs::write(&file, hostile("honest")).unwrap();
+    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap(), "--host", "127.0.0.1", "-p", "port=7"]));
+    let config = folder.path().join("sonde.toml");
+    for (wrong, said) in [
+        ("port = \"7\"", "job `hostile`: parameters.port: expected a port, 1 to 65535"),
+        ("port = 7\nprot = 1", "job `hostile`: parameters.prot: unknown key; did you mean `port`?"),
+        (
+            "port = 7\n[job.alarm]\nx = { warning = 1 }",
+            "job `hostile`: alarm.x: the check reports no such number",
+        ),
+    ] {
+        let job = "[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = 1\n";
+        fs::write(&config, pinned.replace("port = 7", wrong) + job).unwrap();
+        let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+        let mut points = points(&stdout(&output));
+        points.sort_by(|a, b| a.measurement.cmp(&b.measurement));
+        assert_eq!((output.status.code(), points.len()), (Some(0), 2), "{output:?}");
+        assert_eq!((&*points[0].measurement, points[0].code("error_code")), ("hostile", 215));
+        assert_eq!(points[0].code("state"), -1);
+        let text = format!("{}: {said}", config.display());
+        assert_eq!(points[0].text("error"), text.chars().take(256).collect::<String>());
+        assert_eq!(stderr(&output).matches(said).count(), 1, "{output:?}");
+        let output = sonde(&["config", "check", config.to_str().unwrap()]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(2), format!("E! {text}\n")));
+    }
 }

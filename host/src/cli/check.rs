@@ -1,17 +1,18 @@
 //! `sonde check`: a server and the parts of a job as arguments in; a picture or a line out.
 
-use std::{env, fs, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{env, fs, future::ready, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, ValueEnum};
 
-use super::{Refusal, described, parameters, print, run::log_failure, sandbox};
+use super::{Refusal, built_in, parameters, print, run::log_failure, sandbox};
 use crate::{
-    alarm, config,
-    description::Description,
+    alarm,
+    check::Check,
+    config,
     job::{Job, TlsRules, TlsVersion, Verify},
     line,
     report::{Report, Value},
-    sandbox::{SMTP, Sandbox},
+    sandbox::Sandbox,
     schedule::{self, RoundTime},
     waterfall,
 };
@@ -96,17 +97,16 @@ enum VersionArgument {
 }
 
 pub(super) async fn check(arguments: CheckArguments) -> Result<ExitCode, Refusal> {
-    let sandbox = Arc::new(sandbox().await?);
-    let description = described(&sandbox, SMTP)?;
-    let job = ad_hoc(&arguments, &description)?;
+    let sandbox = Arc::new(sandbox()?);
+    let job = ad_hoc(&arguments, &built_in(&sandbox).await?)?;
     let terminal = std::io::stdout().is_terminal();
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();
     let report = run_once(&sandbox, job.clone(), time).await?;
     let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
     let text = match output {
-        Output::Influx => format!("{}\n", line::line(&job, &description, &report, &alarm, time.unix_ns)),
-        Output::Json => format!("{}\n", line::json(&job, &description, &report, &alarm, time.unix_ns)),
+        Output::Influx => format!("{}\n", line::line(&job, &report, &alarm, time.unix_ns)),
+        Output::Json => format!("{}\n", line::json(&job, &report, &alarm, time.unix_ns)),
         Output::Waterfall => picture(&job, &report, terminal),
     };
     if output != Output::Waterfall {
@@ -117,7 +117,7 @@ pub(super) async fn check(arguments: CheckArguments) -> Result<ExitCode, Refusal
 }
 
 pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) -> Result<Report, Refusal> {
-    let mut reports = schedule::round(sandbox, vec![job], 1, time);
+    let mut reports = schedule::round(sandbox, [ready(job)], 1, time);
     reports
         .recv()
         .await
@@ -137,7 +137,7 @@ pub(super) fn picture(job: &Job, report: &Report, terminal: bool) -> String {
     waterfall::render(&title, &fields, facts.ends_first.as_ref(), report.outcome(), colour)
 }
 
-fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, Refusal> {
+fn ad_hoc(arguments: &CheckArguments, check: &Check) -> Result<Job, Refusal> {
     let mut parameters = parameters(&arguments.parameters)?;
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -181,15 +181,6 @@ fn ad_hoc(arguments: &CheckArguments, description: &Description) -> Result<Job, 
         client: None,
     };
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
-    config::ad_hoc(
-        &arguments.host,
-        SMTP,
-        &arguments.host,
-        timeout,
-        &parameters,
-        &tls,
-        &arguments.limits,
-        description,
-    )
-    .map_err(|error| error.to_string())
+    config::ad_hoc(&arguments.host, check, &arguments.host, timeout, &parameters, &tls, &arguments.limits)
+        .map_err(|error| error.to_string())
 }

@@ -1,83 +1,174 @@
-//! A configuration and its checks: a file in; jobs, and a sandbox with everything that they call, out.
+//! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{future::Future, path::Path, process::ExitCode, sync::Arc};
 
-use super::{Refusal, print, sandbox};
+use tokio::{
+    sync::watch,
+    task,
+    time::{self, Instant},
+};
+
+use super::{Refusal, built_in, print, sandbox};
 use crate::{
-    config::{self, Declared, Known},
-    job::Config,
+    catalogue::HostError,
+    check::Check,
+    config::{self, ConfigError, Declared, Plan, Planned},
+    job::Job,
     output::{self, Level},
     sandbox::{
-        LoadError, Sandbox, Source,
+        Compiler, SMTP, Sandbox,
         cache::{self, Cache},
     },
 };
 
-/// Refuses the configuration for a check that cannot be loaded.
-pub(super) async fn strictly(path: &Path) -> Result<(Config, Sandbox), Refusal> {
-    load(path, |_, check, error| Err(check.refuse(error.to_string()).to_string())).await
+fn read(path: &Path) -> Result<(Plan, Arc<Compiler>), Refusal> {
+    let plan = config::read(path).map_err(|error| error.to_string())?;
+    let folder = plan.cache_dir.clone().or_else(cache::usual_folder);
+    // A configuration without components needs no folder.
+    let compiler = if plan.checks.is_empty() { Compiler::without_cache() } else { Compiler::new(folder) };
+    Ok((plan, Arc::new(compiler)))
 }
 
-/// Lets the jobs of such a check report it, and the others run.
-pub(super) async fn leniently(path: &Path) -> Result<(Config, Sandbox), Refusal> {
-    load(path, |sandbox, check, error| {
-        output::log(Level::Error, &check.refuse(error.to_string()).to_string());
-        sandbox.refuse(&check.name, error);
-        Ok(())
-    })
-    .await
+/// All jobs. Refuses the configuration for a check that cannot be loaded, and for a job that its check cannot run.
+pub(super) async fn strictly(path: &Path) -> Result<Vec<Job>, Refusal> {
+    let (plan, compiler) = read(path)?;
+    let sandbox = sandbox()?;
+    let mut checks = vec![built_in(&sandbox).await?];
+    for declared in &plan.checks {
+        let loaded = sandbox.load(&declared.source, &compiler).await;
+        checks.push(loaded.map_err(|error| declared.refuse(error.to_string()).to_string())?);
+    }
+    let mut jobs = Vec::new();
+    for planned in &plan.jobs {
+        let check = checks.iter().find(|check| check.name == planned.check());
+        let job = check.map(|check| planned.job(check).map_err(|error| error.to_string()));
+        jobs.extend(job.transpose()?);
+    }
+    Ok(jobs)
 }
 
-async fn load(
+/// A configuration whose jobs run.
+pub(super) struct Loading<F> {
+    /// Where.
+    pub(super) sandbox: Arc<Sandbox>,
+    /// Jobs that may run at once.
+    pub(super) max_concurrent: usize,
+    /// Each job as soon as its check is there.
+    pub(super) jobs: Vec<F>,
+    checks: Vec<(String, watch::Receiver<Option<Check>>)>,
+}
+
+impl<F> Loading<F> {
+    /// Checks that are not there yet.
+    pub(super) fn unfinished(&self) -> usize {
+        self.checks.iter().filter(|(_, check)| check.borrow().is_none()).count()
+    }
+}
+
+/// Loads each check by itself, so that none holds up the jobs of another. A check that cannot be loaded, or not in its jobs'
+/// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself.
+pub(super) async fn leniently(
     path: &Path,
-    failed: impl Fn(&mut Sandbox, &Declared, &LoadError) -> Result<(), Refusal>,
-) -> Result<(Config, Sandbox), Refusal> {
-    let draft = config::read(path).map_err(|error| error.to_string())?;
-    let mut sandbox = sandbox().await?;
-    if !draft.checks.is_empty() {
-        let cache = Arc::new(Cache::open(draft.cache_dir.clone().or_else(cache::usual_folder)));
-        let loaded = sandbox.load(draft.checks.iter().map(source).collect(), &cache).await;
-        for (check, loaded) in draft.checks.iter().zip(loaded) {
-            if let Err(error) = loaded {
-                failed(&mut sandbox, check, &error)?;
-            }
+) -> Result<Loading<impl Future<Output = Job> + Send + 'static + use<>>, Refusal> {
+    let (plan, compiler) = read(path)?;
+    let sandbox = Arc::new(sandbox()?);
+    let smtp = built_in(&sandbox).await?;
+    // Its parameters are part of this program: what they do not allow is wrong in the file.
+    for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
+        planned.job(&smtp).map_err(|error| error.to_string())?;
+    }
+    let mut checks = vec![(SMTP.to_owned(), watch::channel(Some(smtp)).1)];
+    for declared in plan.checks {
+        let (sender, receiver) = watch::channel(None);
+        checks.push((declared.source.name.clone(), receiver));
+        let (sandbox, compiler) = (Arc::clone(&sandbox), Arc::clone(&compiler));
+        task::spawn(async move { sender.send_replace(Some(load(&sandbox, declared, &compiler).await)) });
+    }
+    let began = Instant::now();
+    let jobs: Vec<_> = plan
+        .jobs
+        .into_iter()
+        .filter_map(|planned| {
+            let (_, check) = checks.iter().find(|(name, _)| name == planned.check())?;
+            Some(coming(planned, check.clone(), began, path.display().to_string()))
+        })
+        .collect();
+    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks })
+}
+
+async fn load(sandbox: &Sandbox, declared: Declared, compiler: &Arc<Compiler>) -> Check {
+    match sandbox.load(&declared.source, compiler).await {
+        Ok(check) => check,
+        Err(error) => {
+            output::log(Level::Error, &declared.refuse(error.to_string()).to_string());
+            Check::unloaded(&declared.source.name, &error)
         }
     }
-    let describe = |name: &str| {
-        if sandbox.is_broken(name) {
-            Some(Known::Broken)
-        } else {
-            sandbox.description(name).map(Known::Usable)
+}
+
+/// A job, when its check is there or its time is over.
+async fn coming(
+    planned: Planned,
+    mut check: watch::Receiver<Option<Check>>,
+    began: Instant,
+    config: String,
+) -> Job {
+    let name = planned.check().to_owned();
+    let timeout = planned.timeout();
+    let loaded = time::timeout_at(began + timeout, check.wait_for(Option::is_some)).await;
+    let loaded = loaded.map(|loaded| loaded.ok().and_then(|loaded| loaded.clone()));
+    match loaded {
+        Ok(Some(check)) => fit(planned, check).await,
+        // Its task died.
+        Ok(None) => {
+            let text = format!("check `{name}`: the host failed over it; its log has the place");
+            planned.unfit(Check::unknown(&name, HostError::CheckLoad, text))
         }
+        Err(_late) => {
+            let text = format!(
+                "check `{name}`: not compiled within {timeout:?}: `sonde compile -c {config}` does it beforehand"
+            );
+            output::log(Level::Error, &format!("job {}: {text}", planned.name()));
+            planned.unfit(Check::unknown(&name, HostError::CheckCompile, text))
+        }
+    }
+}
+
+/// The job; one that its check cannot run says so.
+async fn fit(planned: Planned, check: Check) -> Job {
+    if check.program.is_err() {
+        return planned.unfit(check);
+    }
+    let (own, of) = (planned.clone(), check.clone());
+    // What a stranger's description makes of it must not end the round.
+    let built = task::spawn(async move { own.job(&of) }).await;
+    let refuse = |text: String| {
+        output::log(Level::Error, &text);
+        planned.unfit(check.unfit(HostError::CheckJob, text))
     };
-    let config = draft.jobs(&describe).map_err(|error| error.to_string())?;
-    Ok((config, sandbox))
+    match built {
+        Ok(Ok(job)) => job,
+        Ok(Err(error)) => refuse(ConfigError::to_string(&error)),
+        Err(_panicked) => {
+            refuse(format!("job {}: the host failed over it; its log has the place", planned.name()))
+        }
+    }
 }
 
 /// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
 pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
-    let draft = config::read(path).map_err(|error| error.to_string())?;
+    let plan = config::read(path).map_err(|error| error.to_string())?;
     strictly(path).await?;
-    let cache = Cache::open(draft.cache_dir.or_else(cache::usual_folder));
-    for check in &draft.checks {
+    let cache = Cache::open(plan.cache_dir.or_else(cache::usual_folder));
+    for check in &plan.checks {
         let kept = cache.as_ref().map_err(ToString::to_string);
-        let kept = kept
-            .and_then(|cache| cache.keeps(&check.sha256.to_lowercase()).map_err(|error| error.to_string()));
+        let kept = kept.and_then(|cache| cache.keeps(&check.sha256).map_err(|error| error.to_string()));
         if let Err(error) = kept {
-            let text = format!("{}: check `{}` is not kept: {error}", path.display(), check.name);
+            let text = format!("{}: check `{}` is not kept: {error}", path.display(), check.source.name);
             output::log(Level::Error, &text);
             return Ok(ExitCode::FAILURE);
         }
     }
-    let count = draft.checks.len();
+    let count = plan.checks.len();
     print(&format!("{}: {count} check{} compiled\n", path.display(), if count == 1 { "" } else { "s" }))
-}
-
-fn source(check: &Declared) -> Source {
-    Source {
-        name: check.name.clone(),
-        path: check.component.clone(),
-        sha256: Some(check.sha256.clone()),
-        limits: check.limits.clone(),
-    }
 }

@@ -1,10 +1,10 @@
 //! `sonde run`: a configuration in, one line for each of its jobs on standard output. SIGTERM ends it with what is done.
 
-use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, mem, path::Path, process::ExitCode, time::Duration};
 
 use tokio::time;
 
-use super::{Refusal, described, load, stop::Stop};
+use super::{Refusal, load, stop::Stop};
 use crate::{
     alarm,
     job::Job,
@@ -20,26 +20,21 @@ const LAST_LINE: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     let mut stop = Stop::take()?;
-    let (config, sandbox) = tokio::select! {
-        biased;
-        loaded = load::leniently(path) => loaded?,
-        () = stop.wait() => {
-            let text = "stopped by SIGTERM while checks were loaded: no job has a line; `sonde compile -c FILE` compiles \
-                        them beforehand";
-            output::log(Level::Warning, text);
-            return Ok(ExitCode::SUCCESS);
-        }
-    };
-    let sandbox = Arc::new(sandbox);
+    let mut loading = load::leniently(path).await?;
     let round = RoundTime::now();
-    let jobs = config.jobs.len();
+    let jobs = loading.jobs.len();
     let mut done = 0;
     let writer = Writer::start();
-    let mut reports = schedule::round(&sandbox, config.jobs, config.max_concurrent, round);
+    let coming = mem::take(&mut loading.jobs);
+    let mut reports = schedule::round(&loading.sandbox, coming, loading.max_concurrent, round);
     // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
     let stopped = |done| {
         let without = jobs - done;
-        output::log(Level::Warning, &format!("stopped by SIGTERM: {without} of {jobs} jobs have no line"));
+        let mut text = format!("stopped by SIGTERM: {without} of {jobs} jobs have no line");
+        if loading.unfinished() > 0 {
+            text += "; checks were still being compiled: `sonde compile -c FILE` does it beforehand";
+        }
+        output::log(Level::Warning, &text);
         Ok(ExitCode::SUCCESS)
     };
     loop {
@@ -52,14 +47,12 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
             },
             () = stop.wait() => return stopped(done),
         };
-        let description = described(&sandbox, &job.check)?;
-        // Of a check that could not be loaded, the log had that once, and not once for each job.
-        let said = sandbox.is_broken(&job.check);
-        if !said {
+        // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
+        if job.check.program.is_ok() {
             log_failure(&job, &report);
         }
         let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
-        let line = line::line(&job, &description, &report, &alarm, round.unix_ns);
+        let line = line::line(&job, &report, &alarm, round.unix_ns);
         // Not on one of the runtime's threads, which may all be waiting for a silent name server.
         let mut writing = writer.write(format!("{line}\n"));
         let written = tokio::select! {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::{Refusal, component, described, parameters, print, sandbox};
+use super::{Refusal, component, named, parameters, print, sandbox};
 use crate::{
     config,
     conformance::{self, Subject},
@@ -28,16 +28,15 @@ pub(super) struct TestArguments {
 }
 
 pub(super) async fn test(arguments: TestArguments) -> Result<ExitCode, Refusal> {
-    let (name, sandbox) = if component::is_file(&arguments.check) {
-        component::load(&PathBuf::from(&arguments.check)).await?
+    let sandbox = Arc::new(sandbox()?);
+    let check = if component::is_file(&arguments.check) {
+        component::load(&sandbox, &PathBuf::from(&arguments.check)).await?
     } else {
-        (arguments.check.clone(), sandbox().await?)
+        named(&sandbox, &arguments.check).await?
     };
-    let sandbox = Arc::new(sandbox);
     let subject = Subject {
         sandbox: &sandbox,
-        check: &name,
-        description: &*described(&sandbox, &name)?,
+        check: &check,
         parameters: &parameters(&arguments.parameters)?,
         timeout: config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?,
         against: arguments.against.as_deref().map(server).transpose()?,

@@ -1,22 +1,23 @@
-//! The checks that a configuration declares: tables in; names, files, digests and limits out. Refuses a name that is none
-//! or is taken, a digest that is none, and limits that cannot be kept. What the files hold, the sandbox says.
+//! The checks that a configuration declares: tables in; names, files, digests, measurements and limits out. Refuses a name
+//! that is none or is taken, a digest that is none, another check's measurement, and limits that cannot be kept. What the
+//! files hold, the sandbox says.
 
 use std::path::{Path, PathBuf};
 
 use super::{At, ConfigError, Problem, Subject, duration, file, sample};
-use crate::sandbox::Limits;
+use crate::{
+    description::OWN_MEASUREMENT,
+    digest,
+    sandbox::{Limits, Pinned, Source},
+};
 
 /// A declared check.
 #[derive(Clone, Debug)]
 pub struct Declared {
-    /// Name by which jobs call it.
-    pub name: String,
-    /// The component's file.
-    pub component: PathBuf,
-    /// SHA-256 of the component that may run, in hexadecimal digits.
+    /// Its component and what that must be.
+    pub source: Source,
+    /// SHA-256 of the component that may run, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// What each of its runs may use up.
-    pub limits: Limits,
     /// The configuration file that declares it.
     pub declared_in: PathBuf,
 }
@@ -26,32 +27,56 @@ impl Declared {
     #[must_use]
     pub fn refuse(&self, error: String) -> ConfigError {
         At::key("component", Problem::Component(error))
-            .within(Some(&self.declared_in), Some(Subject::Check(self.name.clone())))
+            .within(Some(&self.declared_in), Some(Subject::Check(self.source.name.clone())))
     }
 }
 
+/// One more, behind `others`.
 pub(super) fn declared(
-    check: &file::Check,
+    check: file::Check,
     declared_in: &Path,
     folder: &Path,
-    names: &mut Vec<String>,
+    others: &[Declared],
 ) -> Result<Declared, At> {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if check.name.is_empty() || !check.name.chars().all(good) {
         return Err(At::key("name", Problem::CheckName));
     }
-    if check.name == sample::SMTP || names.contains(&check.name) {
+    if check.name == sample::SMTP || others.iter().any(|other| other.source.name == check.name) {
         return Err(At::key("name", Problem::DuplicateCheck));
     }
-    names.push(check.name.clone());
-    if check.sha256.len() != 64 || !check.sha256.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(At::key("sha256", Problem::Expected("64 hexadecimal digits".into())));
+    for (key, text) in [("sha256", &check.sha256), ("description_sha256", &check.description_sha256)] {
+        if !digest::is_sha256(text) {
+            return Err(At::key(key, Problem::Expected("64 hexadecimal digits".into())));
+        }
     }
+    let sha256 = check.sha256.to_lowercase();
+    // One component may be declared more than once, with other limits.
+    let writes = |other: &&Declared| {
+        let pinned = other.source.pinned.as_ref();
+        pinned.is_some_and(|pinned| pinned.measurement == check.measurement) && other.sha256 != sha256
+    };
+    let taken = if [sample::SMTP, OWN_MEASUREMENT].contains(&&*check.measurement) {
+        Some(sample::SMTP.to_owned())
+    } else {
+        others.iter().find(writes).map(|other| other.source.name.clone())
+    };
+    if let Some(other) = taken {
+        return Err(At::key("measurement", Problem::Measurement(other)));
+    }
+    let pinned = Pinned {
+        sha256: sha256.clone(),
+        description_sha256: check.description_sha256.to_lowercase(),
+        measurement: check.measurement,
+    };
     Ok(Declared {
-        name: check.name.clone(),
-        component: folder.join(&check.component),
-        sha256: check.sha256.clone(),
-        limits: limits(&check.limits)?,
+        source: Source {
+            name: check.name,
+            path: folder.join(&check.component),
+            pinned: Some(pinned),
+            limits: limits(&check.limits)?,
+        },
+        sha256,
         declared_in: declared_in.to_owned(),
     })
 }

@@ -49,6 +49,8 @@ pub enum Problem {
     CheckName,
     /// The check's name stands twice, or is a built-in one's.
     DuplicateCheck,
+    /// The lines are another check's, of another component.
+    Measurement(String),
     /// A key of the whole configuration in an included file.
     Included,
     /// Not a pattern for file names.
@@ -108,6 +110,9 @@ impl fmt::Display for ConfigError {
             Problem::Name => f.write_str("expected a text without line breaks, not empty"),
             Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
             Problem::DuplicateCheck => f.write_str("another check has this name"),
+            Problem::Measurement(other) => {
+                write!(f, "check `{other}`, another component, writes this measurement")
+            }
             Problem::Included => f.write_str("an included file may only have [[check]] and [[job]]"),
             Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
             Problem::Unknown(known) => {

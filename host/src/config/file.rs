@@ -24,6 +24,8 @@ pub(super) struct Check {
     pub(super) name: String,
     pub(super) component: PathBuf,
     pub(super) sha256: String,
+    pub(super) description_sha256: String,
+    pub(super) measurement: String,
     #[serde(default)]
     pub(super) limits: Limits,
 }

@@ -1,9 +1,12 @@
 //! A sample configuration, from what the checks tell about themselves: descriptions in, TOML out that loads as it is.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{ConfigError, parameters};
-use crate::description::{Description, Parameter, ParameterKind};
+use crate::{
+    check::Check,
+    description::{Description, Parameter, ParameterKind},
+};
 
 /// Name of the built-in probe, a job's check where none is named.
 pub const SMTP: &str = "smtp";
@@ -20,6 +23,8 @@ const HEAD: &str = r#"# Jobs that run at once.
 # name = "redis"
 # component = "checks/redis.wasm"
 # sha256 = "…"
+# description_sha256 = "…"
+# measurement = "redis"
 # What each of its runs may use up.
 # [check.limits]
 # memory_mib = 64
@@ -64,47 +69,53 @@ cert_days_left = { warning = "< 30", critical = "< 7" }
 # cert_life_left_percent = { warning = "< 33", critical = "< 15" }
 "#;
 
-/// Writes it: one job with every parameter of the first check.
+/// Writes it: one job with every parameter of the check.
 #[must_use]
-pub fn sample(checks: &[Arc<Description>]) -> String {
+pub fn sample(check: &Description) -> String {
     let mut text = HEAD.to_owned();
-    for check in checks.iter().take(1) {
-        text.push_str(JOB);
-        text.push_str("\n[job.parameters]\n");
-        for parameter in &check.parameters {
-            let value = match (&parameter.default, parameter.kind) {
-                (_, ParameterKind::Secret) => "{ file = \"/run/secrets/smtp\" }".to_owned(),
-                (Some(default), _) => default.to_string(),
-                (None, _) => "…".to_owned(),
-            };
-            let _infallible = writeln!(text, "# {}\n# {} = {value}", parameter.doc, parameter.name);
-        }
-        text.push_str(TAIL);
+    text.push_str(JOB);
+    text.push_str("\n[job.parameters]\n");
+    for parameter in &check.parameters {
+        let value = match (&parameter.default, parameter.kind) {
+            (_, ParameterKind::Secret) => "{ file = \"/run/secrets/smtp\" }".to_owned(),
+            (Some(default), _) => default.to_string(),
+            (None, _) => "…".to_owned(),
+        };
+        let _infallible = writeln!(text, "# {}\n# {} = {value}", parameter.doc, parameter.name);
     }
+    text.push_str(TAIL);
     text
 }
 
-/// Writes the block that pins a component to its digest, and a job with every parameter that was given or must be.
+/// Writes the block that pins a component to what was looked at, and a job with its port and every parameter that was given
+/// or must be.
 pub fn pinned(
-    check: &Description,
+    check: &Check,
     path: &str,
-    sha256: &str,
     host: &str,
     given: &BTreeMap<String, String>,
 ) -> Result<String, ConfigError> {
+    let sha256 = check.program.as_ref().ok().and_then(|program| program.sha256()).unwrap_or_default();
+    let check = &check.description;
     let given = parameters::from_texts(given, check).map_err(|at| at.within(None, None))?;
-    let name = &check.name;
+    let (name, measurement, description) = (&check.name, &check.measurement, check.sha256());
     let (component, host) = (toml::Value::from(path), toml::Value::from(host));
     let mut text = format!(
-        "[[check]]\nname = \"{name}\"\ncomponent = {component}\nsha256 = \"{sha256}\"\n\n\
+        "[[check]]\nname = \"{name}\"\ncomponent = {component}\nsha256 = \"{sha256}\"\n\
+         description_sha256 = \"{description}\"\nmeasurement = \"{measurement}\"\n\n\
          [[job]]\nname = \"{name}\"\ncheck = \"{name}\"\nhost = {host}\n"
     );
-    let needed = |parameter: &&Parameter| parameter.required || given.contains_key(&parameter.name);
+    // The port always: it is what the job grants.
+    let needed = |parameter: &&Parameter| {
+        parameter.required || parameter.kind == ParameterKind::Port || given.contains_key(&parameter.name)
+    };
     for (index, parameter) in check.parameters.iter().filter(needed).enumerate() {
         if index == 0 {
             text.push_str("\n[job.parameters]\n");
         }
-        let value = match (given.get(&parameter.name), parameter.choices.first(), parameter.kind) {
+        let known = given.get(&parameter.name);
+        let port = parameter.default.as_ref().filter(|_| parameter.kind == ParameterKind::Port);
+        let value = match (known.or(port), parameter.choices.first(), parameter.kind) {
             (Some(value), _, _) => {
                 toml::Value::try_from(value).map_or_else(|_| String::new(), |value| value.to_string())
             }

@@ -1,7 +1,16 @@
 //! Refusals with their exact words, and what is accepted.
 
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
 use super::*;
-use crate::description::{ConditionalDefault, Field, Parameter, Tag};
+use crate::{
+    catalogue::HostError,
+    check::Check,
+    description::{ConditionalDefault, Description, Field, FieldKind, Parameter, ParameterKind, Tag},
+    job::Job,
+};
 
 fn description() -> Arc<Description> {
     let parameter = |name: &str, kind, default: Option<Json>| Parameter {
@@ -47,25 +56,32 @@ fn description() -> Arc<Description> {
     })
 }
 
-fn read(text: &str) -> Result<Config, String> {
+/// The check of this name, as far as its jobs are concerned.
+fn check(name: &str) -> Check {
+    Check { description: description(), ..Check::unknown(name, HostError::CheckLoad, String::new()) }
+}
+
+fn jobs_of(path: &Path) -> Result<Vec<Job>, ConfigError> {
+    let plan = super::read(path)?;
+    plan.jobs.iter().map(|planned| planned.job(&check(planned.check()))).collect()
+}
+
+fn read(text: &str) -> Result<Vec<Job>, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
     fs::write(&path, text).unwrap();
     fs::write(folder.path().join("secret"), "hunter2\r\n").unwrap();
-    let describe = |name: &str| (name == "smtp").then(|| Known::Usable(description()));
-    super::read(&path)
-        .and_then(|draft| draft.jobs(&describe))
-        .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    jobs_of(&path).map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
 
 fn job_with(text: &str) -> Result<Job, String> {
-    read(&format!("[[job]]\nname = \"a\"\nhost = \"h\"\n{text}")).map(|config| config.jobs[0].clone())
+    read(&format!("[[job]]\nname = \"a\"\nhost = \"h\"\n{text}")).map(|jobs| jobs[0].clone())
 }
 
 #[test]
 fn defaults_are_filled_in_and_465_goes_with_tls() {
     let job = job_with("").unwrap();
-    assert_eq!((job.port, job.timeout, &*job.check), (25, Duration::from_secs(10), "smtp"));
+    assert_eq!((job.port, job.timeout, &*job.check.name), (25, Duration::from_secs(10), "smtp"));
     assert_eq!(job.tags, [("connection".to_owned(), "plain".to_owned())]);
     assert_eq!(job_with("parameters.connection = \"tls\"").unwrap().port, 465);
     assert_eq!(job_with("parameters = { connection = \"tls\", port = 26 }").unwrap().port, 26);
@@ -81,8 +97,8 @@ fn a_secret_comes_from_a_file_and_shows_nowhere() {
 
 #[test]
 fn hosts_make_one_job_each_and_brackets_go() {
-    let config = read("[[job]]\nname = \"a\"\nhosts = [\"h\", \"[::1]\"]").unwrap();
-    let hosts: Vec<_> = config.jobs.iter().map(|job| (&*job.name, &*job.host)).collect();
+    let jobs = read("[[job]]\nname = \"a\"\nhosts = [\"h\", \"[::1]\"]").unwrap();
+    let hosts: Vec<_> = jobs.iter().map(|job| (&*job.name, &*job.host)).collect();
     assert_eq!(hosts, [("a", "h"), ("a", "::1")]);
 }
 
@@ -147,12 +163,15 @@ fn every_refusal_names_file_job_and_key() {
 #[test]
 fn a_declared_check_is_refused_by_what_is_wrong() {
     let zeros = "0".repeat(64);
-    let declared = format!("component = \"c.wasm\"\nsha256 = \"{zeros}\"\n");
+    let pinned = |sha256: &str, measurement: &str| {
+        format!(
+            "component = \"c.wasm\"\nsha256 = \"{sha256}\"\ndescription_sha256 = \"{zeros}\"\n\
+             measurement = \"{measurement}\"\n"
+        )
+    };
+    let declared = pinned(&zeros, "m");
     for (text, expected) in [
-        (
-            "name = \"a\"\ncomponent = \"c.wasm\"\nsha256 = \"0\"".to_owned(),
-            "check `a`: sha256: expected 64 hexadecimal digits",
-        ),
+        (format!("name = \"a\"\n{}", pinned("0", "m")), "check `a`: sha256: expected 64 hexadecimal digits"),
         ("name = \"a\"\ncomponent = \"c.wasm\"".to_owned(), "line 1: missing field `sha256`"),
         (format!("name = \"A\"\n{declared}"), "check `A`: name: expected lower-case letters, digits and -"),
         (format!("name = \"smtp\"\n{declared}"), "check `smtp`: name: another check has this name"),
@@ -161,12 +180,20 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
             "check `a`: name: another check has this name",
         ),
         (
+            format!("name = \"a\"\n{declared}[[check]]\nname = \"b\"\n{}", pinned(&"1".repeat(64), "m")),
+            "check `b`: measurement: check `a`, another component, writes this measurement",
+        ),
+        (
+            format!("name = \"a\"\n{}", pinned(&zeros, "smtp")),
+            "check `a`: measurement: check `smtp`, another component, writes this measurement",
+        ),
+        (
             format!("name = \"a\"\n{declared}limits.cpu_time = \"1\""),
             "check `a`: limits.cpu_time: expected a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
         ),
         (
             format!("name = \"a\"\n{declared}limits.memory = 1"),
-            "line 5: unknown key `memory`; did you mean `memory_mib`?",
+            "line 7: unknown key `memory`; did you mean `memory_mib`?",
         ),
     ] {
         let refused = read(&format!("[[check]]\n{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap_err();
@@ -179,49 +206,60 @@ fn limits_are_those_given_and_the_usual_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
     let digest = "0".repeat(64);
-    let check = format!("[[check]]\nname = \"a\"\ncomponent = \"c/a.wasm\"\nsha256 = \"{digest}\"\n");
+    let check = format!(
+        "[[check]]\nname = \"a\"\ncomponent = \"c/a.wasm\"\nsha256 = \"{digest}\"\n\
+         description_sha256 = \"{digest}\"\nmeasurement = \"a\"\n"
+    );
+    let job = "[[job]]\nname = \"a\"\nhost = \"h\"\n";
     let limits = "[check.limits]\nmemory_mib = 8\ncpu_time = \"50ms\"\nconnections = 0\n";
-    fs::write(&path, check + limits).unwrap();
-    let draft = super::read(&path).unwrap();
-    assert_eq!(draft.checks[0].component, folder.path().join("c/a.wasm"));
+    fs::write(&path, check + limits + job).unwrap();
+    let plan = super::read(&path).unwrap();
+    assert_eq!(plan.checks[0].source.path, folder.path().join("c/a.wasm"));
     let expected = crate::sandbox::Limits {
         memory_bytes: 8 << 20,
         cpu_time: Duration::from_millis(50),
         connections: 0,
         ..crate::sandbox::Limits::default()
     };
-    assert_eq!(draft.checks[0].limits, expected);
+    assert_eq!(plan.checks[0].source.limits, expected);
 }
 
 #[test]
 fn a_run_takes_no_longer_than_its_check_may() {
     let digest = "0".repeat(64);
     let check = format!(
-        "[[check]]\nname = \"b\"\ncomponent = \"c\"\nsha256 = \"{digest}\"\nlimits.wall_time = \"5s\"\n\
+        "[[check]]\nname = \"b\"\ncomponent = \"c\"\nsha256 = \"{digest}\"\n\
+         description_sha256 = \"{digest}\"\nmeasurement = \"b\"\nlimits.wall_time = \"5s\"\n\
          [[job]]\nname = \"b\"\ncheck = \"b\"\nhost = \"h\"\n"
     );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
     let read = |text: &str| {
         fs::write(&path, text).unwrap();
-        super::read(&path)?.jobs(&|_| Some(Known::Usable(description())))
+        jobs_of(&path)
     };
-    assert_eq!(read(&check).unwrap().jobs[0].timeout, Duration::from_secs(5));
+    assert_eq!(read(&check).unwrap()[0].timeout, Duration::from_secs(5));
     let refused = read(&format!("{check}timeout = \"6s\"")).unwrap_err().to_string();
     assert!(refused.ends_with("job `b`: timeout: the check's limits allow at most 5s"), "{refused}");
 }
 
 #[test]
-fn a_job_of_a_broken_check_is_kept_whatever_its_parameters() {
+fn a_job_of_a_check_that_cannot_run_it_is_kept_whatever_its_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
-    let job = "[[job]]\nname = \"a\"\ncheck = \"b\"\nhosts = [\"h\", \"[::1]\"]\nparameters = { port = 6379, x = 1 }";
+    let job = "[[job]]\nname = \"a\"\nhosts = [\"h\", \"[::1]\"]\nparameters = { port = 6379, x = 1 }\n\
+               alarm.y = { warning = 1 }";
     fs::write(&path, job).unwrap();
-    let config = super::read(&path).unwrap().jobs(&|_| Some(Known::Broken)).unwrap();
-    let jobs: Vec<_> = config.jobs.iter().map(|job| (&*job.check, &*job.host, job.port)).collect();
-    assert_eq!(jobs, [("b", "h", 6379), ("b", "::1", 6379)]);
-    fs::write(&path, job.replace("[::1]", "i:25/")).unwrap();
-    assert!(super::read(&path).unwrap().jobs(&|_| Some(Known::Broken)).is_err());
+    let broken = Check::unknown("smtp", HostError::CheckLoad, String::new());
+    let plan = super::read(&path).unwrap();
+    let jobs: Vec<_> = plan.jobs.iter().map(|planned| planned.unfit(broken.clone())).collect();
+    // Its limits, too: they are not judged well.
+    let jobs: Vec<_> = jobs.iter().map(|job| (&*job.host, job.port, job.limits.len())).collect();
+    assert_eq!(jobs, [("h", 6379, 1), ("::1", 6379, 1)]);
+    for wrong in [job.replace("[::1]", "i:25/"), job.replace("warning = 1", "warning = \"x\"")] {
+        fs::write(&path, wrong).unwrap();
+        assert!(super::read(&path).is_err());
+    }
 }
 
 #[test]
@@ -231,10 +269,8 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     fs::create_dir(folder.path().join("conf.d")).unwrap();
     let job = |name: &str| format!("[[job]]\nname = \"{name}\"\nhost = \"h\"\n");
-    let read = || {
-        let config = super::read(&path)?.jobs(&|_| Some(Known::Usable(description())))?;
-        Ok::<_, ConfigError>(config.jobs.iter().map(|job| job.name.clone()).collect::<Vec<_>>())
-    };
+    let read =
+        || Ok::<_, ConfigError>(jobs_of(&path)?.iter().map(|job| job.name.clone()).collect::<Vec<_>>());
     write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("main")));
     assert_eq!(read().unwrap(), ["main"]);
     write("conf.d/b.toml", &job("b"));
@@ -245,9 +281,12 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     let digest = "0".repeat(64);
     write(
         "conf.d/c.toml",
-        &format!("[[check]]\nname = \"c\"\ncomponent = \"c.wasm\"\nsha256 = \"{digest}\""),
+        &format!(
+            "[[check]]\nname = \"c\"\ncomponent = \"c.wasm\"\nsha256 = \"{digest}\"\n\
+             description_sha256 = \"{digest}\"\nmeasurement = \"c\""
+        ),
     );
-    assert_eq!(super::read(&path).unwrap().checks[0].component, folder.path().join("conf.d/c.wasm"));
+    assert_eq!(super::read(&path).unwrap().checks[0].source.path, folder.path().join("conf.d/c.wasm"));
     let refused = |name: &str, text: &str| {
         write(name, text);
         read().unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
@@ -279,9 +318,8 @@ fn grants_are_read_and_refused() {
 
 #[test]
 fn the_sample_loads_as_it_is() {
-    let sample = sample::sample(&[description()]);
-    let config = read(&sample).unwrap();
-    assert_eq!(config.jobs[0].limits.len(), 4);
+    let sample = sample::sample(&description());
+    assert_eq!(read(&sample).unwrap()[0].limits.len(), 4);
     for parameter in &description().parameters {
         assert!(sample.contains(&format!("\n# {} = ", parameter.name)), "{}", parameter.name);
     }
@@ -291,13 +329,13 @@ fn the_sample_loads_as_it_is() {
 fn the_limits_of_the_sample_and_of_the_readme_are_the_usual_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
-    let sample = sample::sample(&[description()]);
+    let sample = sample::sample(&description());
     let (_, block) = sample.split_once("# [[check]]\n").unwrap();
     let (block, _) = block.split_once("\n\n").unwrap();
     let block: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
     let block = block.join("\n").replace('…', &"0".repeat(64)).replace("What each", "# What each");
-    fs::write(&path, format!("[[check]]\n{block}")).unwrap();
-    assert_eq!(super::read(&path).unwrap().checks[0].limits, crate::sandbox::Limits::default());
+    fs::write(&path, format!("[[check]]\n{block}\n[[job]]\nname = 'a'\nhost = 'h'")).unwrap();
+    assert_eq!(super::read(&path).unwrap().checks[0].source.limits, crate::sandbox::Limits::default());
     let readme = include_str!("../../../README.md");
     let (_, limits) = block.split_once("[check.limits]\n").unwrap();
     for (key, value) in limits.lines().map(|line| line.split_once(" = ").unwrap()) {
@@ -326,7 +364,7 @@ fn two_jobs_never_write_the_same_series() {
         assert_eq!(read(&text).unwrap_err(), expected, "{text}");
     }
     let apart = job("a", "hosts = ['h', 'i']") + &job("b", "host = 'h'");
-    assert_eq!(read(&apart).unwrap().jobs.len(), 3);
+    assert_eq!(read(&apart).unwrap().len(), 3);
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub(super) fn misbehaving(subject: &Subject<'_>, peers: &mut Peers) -> Result<Ve
 }
 
 fn own_parameters<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Parameter> {
-    subject.description.parameters.iter().filter(|own| own.kind != ParameterKind::Port)
+    subject.check.description.parameters.iter().filter(|own| own.kind != ParameterKind::Port)
 }
 
 /// What the description allows: every choice, and what nobody means. What it rules out, or the host does, never reaches the check.

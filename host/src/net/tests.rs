@@ -154,6 +154,9 @@ async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
 
 #[tokio::test]
 async fn our_own_time_is_in_no_wait() {
+    // The kernel stamps from a moment after it was asked to.
+    start();
+    time::sleep(Duration::from_millis(100)).await;
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
     let ours = Duration::from_millis(300);

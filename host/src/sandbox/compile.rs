@@ -1,27 +1,35 @@
 //! From a component's file to code: from the cache, or compiled and kept there. Refuses a file that is not the pinned one,
-//! or too large, or takes too long to compile.
+//! or too large, or takes too much to compile.
+
+#[cfg(feature = "compiler")]
+pub(crate) mod child;
 
 #[cfg(feature = "compiler")]
 use std::io::IsTerminal;
 use std::{
-    fmt::Write as _,
     fs,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
-#[cfg(feature = "compiler")]
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use wasmtime::{Engine, component::Component};
 
 use super::{
+    Pinned, Source,
     cache::{Cache, CacheError},
     chain, limits,
-    load::LoadError,
+    load::{LoadError, Loaded},
 };
-use crate::output::{self, Level};
+use crate::{
+    digest,
+    output::{self, Level},
+};
 
+/// The running program, whatever its file was replaced by since.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How a core module begins; a component has another version and layer (Component Model, "Binary").
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -47,10 +55,37 @@ fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler(None))
 }
 
+/// How components' files become code.
+pub struct Compiler {
+    /// Where code is kept; else why it is compiled at every start.
+    cache: Result<Cache, CacheError>,
+    /// This program, as it can be started again: what compiles is a process of its own.
+    program: PathBuf,
+}
+
+impl Compiler {
+    /// Keeps code in a folder.
+    #[must_use]
+    pub fn new(cache_dir: Option<PathBuf>) -> Self {
+        Self::of(Cache::open(cache_dir), PathBuf::from(THIS_PROGRAM))
+    }
+
+    /// Keeps none.
+    #[must_use]
+    pub fn without_cache() -> Self {
+        Self::of(Err(CacheError::NoFolder), PathBuf::from(THIS_PROGRAM))
+    }
+
+    /// With a `sonde` that may be another program than this one.
+    #[must_use]
+    pub fn of(cache: Result<Cache, CacheError>, program: PathBuf) -> Self {
+        Self { cache, program }
+    }
+}
+
 /// What a file holds: of a larger file than the sandbox takes, enough to see that.
 struct File {
     wasm: Vec<u8>,
-    /// SHA-256 of it, in lower-case hexadecimal digits.
     sha256: String,
 }
 
@@ -62,102 +97,110 @@ fn read(path: &Path) -> io::Result<File> {
     }
     let mut wasm = Vec::new();
     fs::File::open(path)?.take(limits::COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
-    let mut sha256 = String::new();
-    for byte in digest(&SHA256, &wasm).as_ref() {
-        let _infallible = write!(sha256, "{byte:02x}");
-    }
+    let sha256 = digest::sha256(&wasm);
     Ok(File { wasm, sha256 })
 }
 
-/// Loads a component's file; gives its digest, too.
+/// Loads a component's file.
 pub(super) async fn file(
     engine: &Engine,
-    path: &Path,
-    sha256: Option<&str>,
-    cache: &Result<Cache, CacheError>,
-) -> Result<(Component, String), LoadError> {
+    source: &Source,
+    compiler: &Arc<Compiler>,
+) -> Result<Loaded, LoadError> {
+    let (path, pinned) = (source.path.clone(), source.pinned.clone());
+    let read = on_a_thread(move || look(&path, pinned.as_ref())).await??;
+    let sha256 = read.sha256.clone();
+    let known = kept(engine, compiler, &sha256).await?;
+    let component = match known {
+        Some(component) => component,
+        None => anew(engine, source, read, compiler).await?,
+    };
+    Ok(Loaded { component, sha256: Some(sha256) })
+}
+
+/// Reads a file and refuses what need not be compiled.
+fn look(path: &Path, pinned: Option<&Pinned>) -> Result<File, LoadError> {
     let read = read(path).map_err(LoadError::Unreadable)?;
     if read.wasm.len() > limits::COMPONENT_BYTES {
         return Err(LoadError::Size);
     }
-    if sha256.is_some_and(|pinned| !pinned.eq_ignore_ascii_case(&read.sha256)) {
+    if pinned.is_some_and(|pinned| !pinned.sha256.eq_ignore_ascii_case(&read.sha256)) {
         return Err(LoadError::Digest(read.sha256));
     }
     if read.wasm.starts_with(CORE_MODULE) {
         return Err(LoadError::CoreModule);
     }
-    if let Ok(cache) = cache
-        && let Some(component) = cache.load(engine, &read.sha256)
-    {
-        return Ok((component, read.sha256));
-    }
-    let sha256 = read.sha256.clone();
-    Ok((anew(engine, path, read, cache).await?, sha256))
+    Ok(read)
+}
+
+/// The code of a component that was compiled before.
+async fn kept(
+    engine: &Engine,
+    compiler: &Arc<Compiler>,
+    sha256: &str,
+) -> Result<Option<Component>, LoadError> {
+    let (engine, compiler, sha256) = (engine.clone(), Arc::clone(compiler), sha256.to_owned());
+    on_a_thread(move || compiler.cache.as_ref().ok()?.load(&engine, &sha256)).await
+}
+
+/// Work that takes long and does not wait. (Not on the runtime's own threads: all of them may be waiting for a silent name
+/// server.)
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    let (done, result) = oneshot::channel();
+    thread::spawn(move || drop(done.send(work())));
+    result.await.map_err(|_panicked| LoadError::Component("the host failed over it".to_owned()))
 }
 
 #[cfg(not(feature = "compiler"))]
 #[expect(clippy::unused_async, reason = "called as the one that compiles")]
 async fn anew(
     _engine: &Engine,
-    _path: &Path,
+    _source: &Source,
     _read: File,
-    cache: &Result<Cache, CacheError>,
+    compiler: &Arc<Compiler>,
 ) -> Result<Component, LoadError> {
-    Err(LoadError::NoCompiler(cache.as_ref().err().map(ToString::to_string)))
+    Err(LoadError::NoCompiler(compiler.cache.as_ref().err().map(ToString::to_string)))
 }
 
-/// Compiles on a thread of its own; one that does not come to an end is left behind, and ends with the process.
 #[cfg(feature = "compiler")]
 async fn anew(
     engine: &Engine,
-    path: &Path,
+    source: &Source,
     read: File,
-    cache: &Result<Cache, CacheError>,
+    compiler: &Arc<Compiler>,
 ) -> Result<Component, LoadError> {
-    if let Err(error) = cache {
-        output::log(Level::Warning, &format!("{error}: {} is compiled at every start", path.display()));
+    let path = source.path.display().to_string();
+    let again = move |error: &CacheError| {
+        output::log(Level::Warning, &format!("{error}: {path} is compiled at every start"));
+    };
+    if let Err(error) = &compiler.cache {
+        again(error);
     }
     if io::stderr().is_terminal() {
-        let text = format!("compiling {} ({} KiB), once", path.display(), read.wasm.len() >> 10);
+        let text = format!("compiling {} ({} KiB), once", source.path.display(), read.wasm.len() >> 10);
         output::log(Level::Information, &text);
     }
-    let (compiler, wasm) = (engine.clone(), read.wasm);
-    let Ok(cache) = cache else {
-        return bounded(move || component(&compiler, &wasm)).await;
-    };
-    let compile =
-        move || compiler.precompile_component(&wasm).map_err(|error| LoadError::Component(chain(&error)));
-    let code = bounded(compile).await?;
-    if let Err(error) = cache.store(&read.sha256, &code) {
-        output::log(Level::Warning, &format!("{error}: {} is compiled at every start", path.display()));
-    } else if let Some(component) = cache.load(engine, &read.sha256) {
-        return Ok(component);
-    }
-    compiled(engine, &code)
+    let code = child::compile(&compiler.program, &read.wasm).await?;
+    let (engine, compiler) = (engine.clone(), Arc::clone(compiler));
+    on_a_thread(move || {
+        if let Ok(cache) = &compiler.cache {
+            if let Err(error) = cache.store(&read.sha256, &code) {
+                again(&error);
+            } else if let Some(component) = cache.load(&engine, &read.sha256) {
+                return Ok(component);
+            }
+        }
+        compiled(&engine, &code)
+    })
+    .await?
 }
 
 /// Loads what was compiled a moment ago and could not be kept.
 #[cfg(feature = "compiler")]
 #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
 fn compiled(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
-    // SAFETY: this process made it and it was nowhere else since.
+    // SAFETY: this very program made it in a process of its own, and it was nowhere else since.
     unsafe { Component::deserialize(engine, code) }.map_err(|error| LoadError::Component(chain(&error)))
-}
-
-/// One component is compiled at a time, with all cores: each takes hundreds of megabytes.
-#[cfg(feature = "compiler")]
-static COMPILER: Semaphore = Semaphore::const_new(1);
-
-#[cfg(feature = "compiler")]
-async fn bounded<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
-) -> Result<T, LoadError> {
-    let _turn = COMPILER.acquire().await;
-    match tokio::time::timeout(limits::COMPILE_TIME, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(panicked)) => Err(LoadError::Component(format!("the compiler failed: {panicked}"))),
-        Err(_late) => Err(LoadError::CompileTime),
-    }
 }
 
 #[cfg(all(test, feature = "compiler"))]

@@ -1,7 +1,7 @@
 //! From a component to a usable check: refuses an import that is not on the list, another version of the interface, and a
-//! description that contradicts itself or changes. It gets no network meanwhile.
+//! description that contradicts itself or is not the pinned one. It gets no network meanwhile.
 
-use std::{fmt, io, sync::Arc, time::Instant};
+use std::{fmt, io, sync::Arc};
 
 use tokio::time::timeout;
 use wasmtime::{
@@ -10,19 +10,17 @@ use wasmtime::{
 };
 
 use super::{
-    Check, Origin, Source,
+    Origin, Pinned, Program, SMTP, Sandbox,
     bindings::{Checker, CheckerPre},
-    cache::{Cache, CacheError},
-    chain, compile,
+    chain,
     convert::{self, Contradiction},
-    cpu::Crowd,
     failure, limits,
     limits::Limits,
     log::Log,
     state::{HasState, State},
     store, wasi,
 };
-use crate::{catalogue::HostError, description::Description, net::Grant, secret::Secrets, text};
+use crate::{catalogue::HostError, description::Description, secret::Secrets, text};
 
 /// Of the interface in `wit/`.
 const INTERFACE_VERSION: &str = "0.1.0";
@@ -72,10 +70,20 @@ pub enum LoadError {
     Description(Contradiction),
     /// It did not describe itself.
     Describe(String),
-    /// It describes itself differently at every call.
-    Changing,
+    /// It describes itself otherwise than when it was pinned; the digest of what it says.
+    DescriptionDigest(String),
+    /// Its lines are of this measurement, and another is pinned.
+    Measurement(String),
     /// Compiling takes too long.
     CompileTime,
+    /// The compiler was ended by this signal: it wanted more than it may use up.
+    CompileCost(i32),
+    /// The compiler cannot be started.
+    Compiler(io::Error),
+    /// It is beyond what is compiled, and how.
+    Excess(String),
+    /// Its code is larger than allowed.
+    CodeSize,
     /// No compiled form fits and this binary has no compiler.
     NoCompiler(Option<String>),
 }
@@ -91,8 +99,14 @@ impl LoadError {
             Self::Digest(_) => HostError::CheckDigest,
             Self::Import(_) => HostError::CheckImport,
             Self::Version(_) => HostError::CheckVersion,
-            Self::Description(_) | Self::Describe(_) | Self::Changing => HostError::CheckDescribe,
-            Self::CompileTime | Self::NoCompiler(_) => HostError::CheckCompile,
+            Self::Description(_) | Self::Describe(_) => HostError::CheckDescribe,
+            Self::DescriptionDigest(_) | Self::Measurement(_) => HostError::CheckPinned,
+            Self::CompileTime
+            | Self::CompileCost(_)
+            | Self::Compiler(_)
+            | Self::Excess(_)
+            | Self::CodeSize
+            | Self::NoCompiler(_) => HostError::CheckCompile,
         }
     }
 }
@@ -120,10 +134,29 @@ impl fmt::Display for LoadError {
             ),
             Self::Description(error) => write!(f, "the component's description is wrong: {error}"),
             Self::Describe(error) => write!(f, "the component does not describe itself: {error}"),
-            Self::Changing => f.write_str("the component describes itself differently at every call"),
+            Self::DescriptionDigest(found) => write!(
+                f,
+                "the component describes itself otherwise than the configuration pins, the sha256 of its description is \
+                 {found}: look at it with `sonde describe` and pin it anew"
+            ),
+            Self::Measurement(measurement) => write!(
+                f,
+                "the component's lines are of measurement `{measurement}`, and the configuration pins another: look at it \
+                 with `sonde describe` and pin it anew"
+            ),
             Self::CompileTime => {
                 write!(f, "compiling the component takes longer than {:?}", limits::COMPILE_TIME)
             }
+            Self::CompileCost(signal) => write!(
+                f,
+                "compiling the component takes more than {:?} of computing or {} MiB of memory: the compiler was ended by \
+                 signal {signal}",
+                limits::COMPILE_CPU_TIME,
+                limits::COMPILE_MEMORY_BYTES >> 20
+            ),
+            Self::Compiler(error) => write!(f, "the compiler, this program itself, does not run: {error}"),
+            Self::Excess(excess) => write!(f, "the component is not compiled: {excess}"),
+            Self::CodeSize => write!(f, "the component's code has more than {} MiB", limits::CODE_BYTES >> 20),
             Self::NoCompiler(None) => f.write_str(
                 "the component is not in the cache, and this program has no compiler: run `sonde compile -c FILE` of a \
                  program that has one (feature `compiler`), as the same user",
@@ -165,55 +198,64 @@ fn imports(component: &Component, engine: &Engine) -> Result<Vec<String>, LoadEr
     Ok(imports)
 }
 
-/// Loads a component's file.
-pub(super) async fn file(
-    engine: &Engine,
-    crowd: &Crowd,
-    source: Source,
-    cache: &Result<Cache, CacheError>,
-) -> Result<Check, LoadError> {
-    let (component, sha256) = compile::file(engine, &source.path, source.sha256.as_deref(), cache).await?;
-    check(engine, crowd, &source.name, &component, Origin::File(sha256), source.limits).await
+/// A component's code, and its file's digest; none: it is built in.
+pub(super) struct Loaded {
+    pub(super) component: Component,
+    pub(super) sha256: Option<String>,
 }
 
 /// Links a component and lets it describe itself.
-pub(super) async fn check(
-    engine: &Engine,
-    crowd: &Crowd,
+pub(super) async fn program(
+    sandbox: &Sandbox,
     name: &str,
-    component: &Component,
+    loaded: Loaded,
     origin: Origin,
     limits: Limits,
-) -> Result<Check, LoadError> {
-    let imports = imports(component, engine)?;
+) -> Result<Program, LoadError> {
+    let Loaded { component, sha256 } = loaded;
+    let imports = imports(&component, &sandbox.engine)?;
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
-    let mut linker = Linker::new(engine);
+    let mut linker = Linker::new(&sandbox.engine);
     Checker::add_to_linker::<State, HasState>(&mut linker, |state| state).map_err(broken)?;
-    match &origin {
+    match origin {
         // Its language's library links what it never calls.
-        Origin::BuiltIn => linker.define_unknown_imports_as_traps(component).map_err(broken)?,
-        Origin::File(_) => wasi::link(&mut linker).map_err(broken)?,
+        Origin::BuiltIn => linker.define_unknown_imports_as_traps(&component).map_err(broken)?,
+        Origin::File => wasi::link(&mut linker).map_err(broken)?,
     }
-    let pre = CheckerPre::new(linker.instantiate_pre(component).map_err(broken)?).map_err(broken)?;
-    let description = describe(engine, crowd, name, &pre, &limits).await?;
-    if origin != Origin::BuiltIn && describe(engine, crowd, name, &pre, &limits).await? != description {
-        return Err(LoadError::Changing);
+    let pre = CheckerPre::new(linker.instantiate_pre(&component).map_err(broken)?).map_err(broken)?;
+    let described = describe(sandbox, name, &pre, limits.log_lines).await?;
+    // No other check writes the built-in one's lines.
+    if origin == Origin::File && described.measurement == SMTP {
+        return Err(LoadError::Description(Contradiction::Measurement(described.measurement)));
     }
-    Ok(Check { origin, pre, description: Arc::new(description), imports, limits })
+    Ok(Program { pre, description: Arc::new(described), imports, sha256, limits })
 }
 
+/// Refuses what the operator has not looked at.
+pub(super) fn is_pinned(described: &Description, pinned: &Pinned) -> Result<(), LoadError> {
+    let sha256 = described.sha256();
+    if !pinned.description_sha256.eq_ignore_ascii_case(&sha256) {
+        return Err(LoadError::DescriptionDigest(sha256));
+    }
+    if pinned.measurement != described.measurement {
+        return Err(LoadError::Measurement(described.measurement.clone()));
+    }
+    Ok(())
+}
+
+/// What a component says is a function of its bytes: it sees no clock and no chance, cannot wait, and gets the same limits
+/// wherever it is.
 async fn describe(
-    engine: &Engine,
-    crowd: &Crowd,
+    sandbox: &Sandbox,
     name: &str,
     pre: &CheckerPre<State>,
-    limits: &Limits,
+    log_lines: u32,
 ) -> Result<Description, LoadError> {
-    let log = Log::new(format!("check {name}"), Secrets::default(), limits.log_lines);
-    let limits = Limits { cpu_time: limits.cpu_time.min(limits::DESCRIBE_CPU_TIME), ..limits.clone() };
-    let state = State::new(limits, Grant::none(), Arc::default(), Instant::now(), log);
+    let log = Log::new(format!("check {name}"), Secrets::default(), log_lines);
+    let limits = Limits { cpu_time: limits::DESCRIBE_CPU_TIME, ..Limits::default() };
+    let state = State::describing(limits, log);
     let meter = state.meter.clone();
-    let mut store = store(engine, state, crowd);
+    let mut store = store(&sandbox.engine, state, &sandbox.crowd);
     let described = meter.count(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_describe(&mut store).await

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
+    /// It describes itself: time stands still, and chance is always the same.
+    pub(crate) timeless: bool,
     pub(crate) grant: Grant,
     pub(crate) tls: Arc<Tls>,
     pub(crate) clock: RunClock,
@@ -50,6 +52,7 @@ impl State {
             meter: Meter::default(),
             table,
             wasi: wasi::context(&log),
+            timeless: false,
             grant,
             tls,
             clock: RunClock::start(),
@@ -63,6 +66,14 @@ impl State {
             faults: Vec::new(),
             log,
         }
+    }
+
+    /// For a check that describes itself: nothing is granted, and nothing can be seen that differs from call to call.
+    pub(crate) fn describing(limits: Limits, log: Log) -> Self {
+        let mut state = Self::new(limits, Grant::none(), Arc::default(), Instant::now(), log);
+        state.wasi = wasi::timeless_context(&state.log);
+        state.timeless = true;
+        state
     }
 
     /// Says what there was no line for.

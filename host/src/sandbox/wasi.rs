@@ -3,10 +3,13 @@
 //! are coarse. A wait in `wasi:io/poll` ends at the run's deadline, as any other call.
 
 use std::{
+    convert::Infallible,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use rand_core::TryRng;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{
     HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait,
@@ -32,16 +35,30 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 /// The context of one run.
 pub(super) fn context(log: &Arc<Log>) -> WasiCtx {
+    inert(log).wall_clock(Coarse).build()
+}
+
+/// The context of a check that describes itself: see [`State::describing`].
+pub(super) fn timeless_context(log: &Arc<Log>) -> WasiCtx {
+    inert(log)
+        .wall_clock(Still)
+        .secure_random(Counting(0))
+        .insecure_random(Counting(0))
+        .insecure_random_seed(0)
+        .build()
+}
+
+fn inert(log: &Arc<Log>) -> WasiCtxBuilder {
     let stream = |level| Stream { log: Arc::clone(log), level };
-    WasiCtxBuilder::new()
+    let mut inert = WasiCtxBuilder::new();
+    inert
         .stdout(stream(Level::Information))
         .stderr(stream(Level::Warning))
         .max_random_size(RANDOM_BYTES)
-        .wall_clock(Coarse)
         .allow_tcp(false)
         .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .build()
+        .allow_ip_name_lookup(false);
+    inert
 }
 
 impl WasiView for State {
@@ -59,10 +76,22 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A check waited while it described itself.
+#[derive(Debug)]
+struct Waiting;
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a check that describes itself has nothing to wait for")
+    }
+}
+
+impl std::error::Error for Waiting {}
+
 /// Counts from the run's beginning.
 impl monotonic_clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(nanoseconds(coarse(self.clock.elapsed())))
+        Ok(if self.timeless { 0 } else { nanoseconds(coarse(self.clock.elapsed())) })
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -75,6 +104,9 @@ impl monotonic_clock::Host for State {
     }
 
     fn subscribe_duration(&mut self, nanoseconds: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        if self.timeless && nanoseconds > 0 {
+            return Err(Waiting.into());
+        }
         let now = Instant::now();
         let wanted = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(self.deadline);
         // Until then and no longer, so that the check can still report. One that goes on to wait is stopped soon.
@@ -104,5 +136,46 @@ impl HostWallClock for Coarse {
 
     fn now(&self) -> Duration {
         coarse(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+/// A wall clock that stands still, at the beginning of its count.
+struct Still;
+
+impl HostWallClock for Still {
+    fn resolution(&self) -> Duration {
+        CLOCK_STEP
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Bytes that are anything but random: each is one more than the last. (All the same, they could make a program that draws
+/// until it likes what it gets draw for ever.)
+struct Counting(u8);
+
+impl TryRng for Counting {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for byte in bytes {
+            *byte = self.0;
+            self.0 = self.0.wrapping_add(1);
+        }
+        Ok(())
     }
 }

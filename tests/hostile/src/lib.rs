@@ -90,7 +90,12 @@ impl Guest for Component {
                 let to = Endpoint { host: "127.0.0.1".into(), port: 1 };
                 description.doc = format!("{:?}", Connection::connect(&to).unwrap_err().kind);
             }
-            "changing" => description.version = format!("{:?}", random(8)),
+            "changing" => {
+                let seed = wasip2::random::insecure_seed::insecure_seed();
+                let (wall, since) = (std::time::SystemTime::now(), std::time::Instant::now());
+                let memory = core::arch::wasm32::memory_grow(0, 256);
+                description.doc = format!("{:?} {seed:?} {wall:?} {since:?} {memory}", random(8));
+            }
             "long" => description.doc = "x".repeat(8 << 20),
             "many" => {
                 description

@@ -1,0 +1,295 @@
+//! A job's table in; what of it can be judged without its check, and then, with the check, the job, out. Refuses by key.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    ConfigError, Declared, Problem, Subject, TIMEOUT, duration, error::At, file, folder, nearest, parameters,
+    sample, tls, tls::Trusts,
+};
+use crate::{
+    alarm::{Limit, Severity},
+    check::Check,
+    description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
+    job::{Job, TlsRules},
+    net::{Endpoint, NoEndpoint, Tls},
+    secret::{self, Secrets},
+};
+
+/// A job as its file has it, for one host: valid as far as that can be told without its check.
+#[derive(Clone)]
+pub struct Planned {
+    declared_in: PathBuf,
+    check: String,
+    given: toml::Table,
+    parts: Parts,
+}
+
+/// What a job has whatever its check is.
+#[derive(Clone)]
+struct Parts {
+    name: String,
+    host: String,
+    grants: Vec<Endpoint>,
+    timeout: Duration,
+    tls: Arc<Tls>,
+    limits: Vec<Limit>,
+}
+
+impl Planned {
+    /// Of the job.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    /// Name of its check.
+    #[must_use]
+    pub fn check(&self) -> &str {
+        &self.check
+    }
+
+    /// Without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.parts.host
+    }
+
+    /// How long a run may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.parts.timeout
+    }
+
+    /// The job, with its check. Refuses what by the check's description it cannot take.
+    pub fn job(&self, check: &Check) -> Result<Job, ConfigError> {
+        let build = || {
+            for limit in &self.parts.limits {
+                known_number(&check.description, &limit.field)?;
+            }
+            let folder = folder(&self.declared_in);
+            let given = parameters::from_toml(self.given.clone(), &check.description, folder)?;
+            job(self.parts.clone(), given, check)
+        };
+        build()
+            .map_err(|at: At| at.within(Some(&self.declared_in), Some(Subject::Job(self.parts.name.clone()))))
+    }
+
+    /// The job, with a check that cannot run it and says so.
+    #[must_use]
+    pub fn unfit(&self, check: Check) -> Job {
+        let port = self.given.get("port").and_then(toml::Value::as_integer);
+        let parts = self.parts.clone();
+        Job {
+            name: parts.name,
+            check,
+            host: parts.host,
+            port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
+            grants: Vec::new(),
+            timeout: parts.timeout,
+            parameters: Map::new(),
+            tags: Vec::new(),
+            secrets: Secrets::default(),
+            tls: parts.tls,
+            limits: parts.limits,
+        }
+    }
+}
+
+/// One for each of its hosts.
+pub(super) fn planned(
+    shape: file::Job,
+    declared_in: &Path,
+    checks: &[Declared],
+    trusts: &mut Trusts,
+) -> Result<Vec<Planned>, At> {
+    let check = checks.iter().map(|check| &check.source).find(|check| check.name == shape.check);
+    if check.is_none() && shape.check != sample::SMTP {
+        return Err(At::key("check", Problem::Expected("the name of a check, such as \"smtp\"".into())));
+    }
+    let wall_time = check.map(|check| check.limits.wall_time);
+    let hosts = match (shape.host, shape.hosts) {
+        (Some(host), None) => vec![host],
+        (None, Some(hosts)) if !hosts.is_empty() => hosts,
+        (None, None) => return Err(At::key("host", Problem::Missing)),
+        (None, Some(_)) => return Err(At::key("hosts", Problem::Expected("at least one host".into()))),
+        (Some(_), Some(_)) => {
+            return Err(At::key("host", Problem::Contradiction("either host or hosts, not both")));
+        }
+    };
+    let timeout = match &shape.timeout {
+        None => wall_time.map_or(TIMEOUT, |most| most.min(TIMEOUT)),
+        Some(text) => {
+            let timeout =
+                duration(text).map_err(|expected| At::key("timeout", Problem::Expected(expected)))?;
+            if let Some(most) = wall_time.filter(|most| timeout > *most) {
+                return Err(At::key("timeout", Problem::WallTime(most)));
+            }
+            timeout
+        }
+    };
+    let grants = shape
+        .grants
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<Vec<Endpoint>, NoEndpoint>>()
+        .map_err(|expected| At::key("grants", Problem::Expected(expected.to_string())))?;
+    let tls = trusts.tls(shape.tls, folder(declared_in))?;
+    let mut limits = Vec::new();
+    for (field, levels) in shape.alarm {
+        for (severity, name, limit) in [
+            (Severity::Warning, "warning", levels.warning),
+            (Severity::Critical, "critical", levels.critical),
+        ] {
+            if let Some(limit) = limit {
+                let key = format!("alarm.{field}.{name}");
+                limits.push(self::limit(&field, severity, &limit.text(), &key)?);
+            }
+        }
+    }
+    let planned = |host: &String| {
+        Ok(Planned {
+            declared_in: declared_in.to_owned(),
+            check: shape.check.clone(),
+            given: shape.parameters.clone(),
+            parts: Parts {
+                name: shape.name.clone(),
+                host: self::host(host)?,
+                grants: grants.clone(),
+                timeout,
+                tls: Arc::clone(&tls),
+                limits: limits.clone(),
+            },
+        })
+    };
+    hosts.iter().map(planned).collect()
+}
+
+/// A name or an address, IPv6 with or without brackets; gives it without.
+fn host(text: &str) -> Result<String, At> {
+    let bare = text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text);
+    let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']');
+    if bare.is_empty() || !bare.chars().all(legal) {
+        return Err(At::key("host", Problem::Expected("a host name or address, without port".into())));
+    }
+    Ok(bare.to_owned())
+}
+
+/// Fills in defaults, and draws from the parameters what the host itself needs.
+fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
+    let description = &check.description;
+    let parameters = parameters::complete(given, description)?;
+    let mut port = 0;
+    let mut secrets = Vec::new();
+    for parameter in &description.parameters {
+        let value = parameters.get(&parameter.name);
+        match (parameter.kind, value) {
+            (ParameterKind::Port, Some(value)) => {
+                port = value.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+            }
+            (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
+                secrets.push(secret.clone());
+                secret::check(&secrets).map_err(|error| {
+                    At::key(format!("parameters.{}", parameter.name), Problem::Secret(error))
+                })?;
+            }
+            _ => {}
+        }
+    }
+    if port == 0 {
+        return Err(At::key("parameters.port", Problem::Expected("a port, 1 to 65535".into())));
+    }
+    // Of the built-in probe: a mail needs a sender, and the person who configures it is the one to tell.
+    let has_text = |name: &str| match parameters.get(name) {
+        Some(Json::String(text)) => !text.is_empty(),
+        Some(Json::Array(list)) => !list.is_empty(),
+        _ => false,
+    };
+    if check.name == sample::SMTP && has_text("to") && !has_text("from") {
+        return Err(At::key(
+            "parameters.from",
+            Problem::Contradiction("needed to send a mail (`to` is not empty)"),
+        ));
+    }
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let tags = description
+        .tags
+        .iter()
+        .filter_map(|tag| Some((tag.name.clone(), text(parameters.get(&tag.parameter)?))));
+    Ok(Job {
+        check: check.clone(),
+        host: parts.host,
+        port,
+        tags: tags.collect(),
+        secrets: Secrets::new(&secrets).map_err(|error| At::key("parameters", Problem::Secret(error)))?,
+        parameters,
+        name: parts.name,
+        grants: parts.grants,
+        timeout: parts.timeout,
+        tls: parts.tls,
+        limits: parts.limits,
+    })
+}
+
+/// Refuses a limit on what is no number of the check's lines.
+fn known_number(description: &Description, field: &str) -> Result<(), At> {
+    let own = description.fields.iter().map(|field| (field.name.as_str(), field.kind));
+    let all = HOST_FIELDS.iter().map(|field| (field.0, field.1)).chain(own);
+    let is_number = |(name, kind): &(&str, FieldKind)| {
+        matches!(kind, FieldKind::Integer | FieldKind::Float) && *name != "alarm_state"
+    };
+    let numbers: Vec<&str> = all.filter(is_number).map(|(name, _)| name).collect();
+    if numbers.contains(&field) {
+        return Ok(());
+    }
+    let meant = nearest(field, numbers.into_iter()).map(ToOwned::to_owned);
+    Err(At::key(format!("alarm.{field}"), Problem::Field(meant)))
+}
+
+fn limit(field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit, At> {
+    Limit::parse(field, severity, text).map_err(|error| At::key(key, Problem::Limit(error.to_string())))
+}
+
+/// A job from the command line; every parameter as text. Limits are `FIELD=WARNING[,CRITICAL]`.
+pub fn ad_hoc(
+    name: &str,
+    check: &Check,
+    host: &str,
+    timeout: Duration,
+    parameters: &BTreeMap<String, String>,
+    tls: &TlsRules,
+    limits: &[String],
+) -> Result<Job, ConfigError> {
+    let build = || {
+        let mut judged = Vec::new();
+        for text in limits {
+            let (field, levels) = text
+                .split_once('=')
+                .ok_or_else(|| At::key("limit", Problem::Expected("FIELD=WARNING[,CRITICAL]".into())))?;
+            let (warning, critical) = levels.split_once(',').unwrap_or((levels, ""));
+            for (severity, level) in [(Severity::Warning, warning), (Severity::Critical, critical)] {
+                if !level.trim().is_empty() {
+                    known_number(&check.description, field)?;
+                    judged.push(limit(field, severity, level, &format!("limit {field}"))?);
+                }
+            }
+        }
+        let given = parameters::from_texts(parameters, &check.description)?;
+        let parts = Parts {
+            name: name.to_owned(),
+            host: self::host(host)?,
+            grants: Vec::new(),
+            timeout,
+            tls: tls::alone(tls)?,
+            limits: judged,
+        };
+        job(parts, given, check)
+    };
+    build().map_err(|at| at.within(None, None))
+}

@@ -1,0 +1,142 @@
+//! Small components that are dear to compile, each beside fifty good jobs: it costs this process nothing.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sonde_host::{
+    catalogue::HostError,
+    sandbox::{Compiler, Limits, Source, cache::CacheError},
+};
+
+use crate::{
+    components::{Wat, wat},
+    process::{ALONE, Log, forget_peak, peak_kib, resident_kib},
+    yard::{Checks, TIMEOUT, Yard, load},
+};
+
+/// What loading one beside a round may add to this process: the good jobs, and the component itself.
+const MEMORY_KIB: u64 = 200 << 10;
+
+fn dear() -> Vec<(&'static str, String, Option<&'static str>)> {
+    let blocks = |open: &str, count: usize| format!("{}{}", open.repeat(count), "end ".repeat(count));
+    let locals = |count: usize| format!("(local {})", "i64 ".repeat(count));
+    vec![
+        (
+            "nesting",
+            format!("(func {})", blocks("block ", 50_000)),
+            Some("a function is nested deeper than 5000"),
+        ),
+        (
+            "locals",
+            format!("(func {} {})", locals(50_000), blocks("loop ", 1_000)),
+            Some("a function has more than 5000 local variables"),
+        ),
+        (
+            "loops",
+            format!("(func {} {})", locals(4_000), blocks("loop ", 1_000)),
+            Some("a function has more than 2000000 local variables times branch targets"),
+        ),
+        (
+            "br-table",
+            format!(
+                "(func (param i32) {} block local.get 0 br_table {} end)",
+                locals(10),
+                "0 ".repeat(1_000_000)
+            ),
+            Some("a function has more than 2000000 local variables times branch targets"),
+        ),
+        (
+            "large",
+            format!("(func {})", "i64.const 0 drop ".repeat(2_000_000)),
+            Some("a function is larger than 4096 KiB"),
+        ),
+        ("functions", "(func)".repeat(110_000), Some("it has more than 100000 functions")),
+        (
+            "types",
+            (0..21_000)
+                .map(|number| format!("(type (func (param{})))", " i32".repeat(number % 900)))
+                .collect(),
+            Some("it has more than 20000 types"),
+        ),
+        // Within all of these.
+        (
+            "table",
+            format!("(func (param i32) block local.get 0 br_table {} end)", "0 ".repeat(1_000_000)),
+            None,
+        ),
+        ("deep", format!("(func {})", blocks("block ", 4_900)), None),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_dear_to_compile_harms_nobody() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut checks = Checks::new().await;
+    load(&mut checks, "honest", &wat("honest", Wat::default()), Limits::default()).await.unwrap();
+    let yard = Yard::new(checks);
+    let mut loader = Checks::new().await;
+    for (name, parts, refused) in dear() {
+        let wasm = wat("dear", Wat { parts: &parts, ..Wat::default() });
+        drop(parts);
+        forget_peak();
+        let (before, began) = (resident_kib(), Instant::now());
+        let (loaded, came) = tokio::join!(
+            load(&mut loader, name, &wasm, Limits::default()),
+            yard.round(&[("x", "honest")], TIMEOUT)
+        );
+        let (took, grown) = (began.elapsed(), peak_kib().saturating_sub(before));
+        assert_eq!(came[0].0.failure, None, "{name}");
+        assert!(took < Duration::from_secs(20), "{name} took {took:?}");
+        assert!(grown < MEMORY_KIB, "{name} grew the process by {grown} KiB");
+        match (loaded, refused) {
+            (Ok(()), None) => {}
+            (Err(error), Some(text)) => {
+                assert_eq!(error.host_error(), HostError::CheckCompile, "{name}: {error}");
+                assert_eq!(error.to_string(), format!("the component is not compiled: {text}"));
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    log.lines();
+}
+
+/// The compiler is stood in for: what it is stopped by takes minutes.
+#[tokio::test]
+async fn a_compiler_that_is_stopped_or_fails_is_told_from_a_component_that_is_none() {
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("check.wasm");
+    fs::write(&component, wat("honest", Wat::default())).unwrap();
+    let sandbox = Checks::new().await.sandbox;
+    for (script, said) in [
+        (
+            "kill -XCPU $$",
+            "compiling the component takes more than 120s of computing or 2048 MiB of memory: the compiler \
+                           was ended by signal 24",
+        ),
+        (
+            "echo no memory >&2; exit 101",
+            "the compiler, this program itself, does not run: exit status: 101: no memory",
+        ),
+        ("echo bad >&2; exit 3", "not a usable component: bad"),
+        ("echo elf", "not a usable component: "),
+    ] {
+        let program = folder.path().join("compiler");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let compiler = Arc::new(Compiler::of(Err(CacheError::NoFolder), program));
+        let source =
+            Source { name: "x".into(), path: component.clone(), pinned: None, limits: Limits::default() };
+        let refused = sandbox.load(&source, &compiler).await.unwrap_err().to_string();
+        assert!(refused.starts_with(said), "{script}: {refused}");
+    }
+    let compiler = Arc::new(Compiler::of(Err(CacheError::NoFolder), folder.path().join("none")));
+    let source = Source { name: "x".into(), path: component, pinned: None, limits: Limits::default() };
+    let refused = sandbox.load(&source, &compiler).await.unwrap_err();
+    assert_eq!(refused.host_error(), HostError::CheckCompile, "{refused}");
+}
