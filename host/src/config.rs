@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use crate::line;
+use crate::{line, net::Deny};
 
 pub use self::{
     check::Declared,
@@ -62,11 +62,19 @@ fn parse(path: &Path) -> Result<file::File, ConfigError> {
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
     let main = parse(path)?;
     let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
+    let deny = Deny::new(&main.deny).map_err(|text| {
+        let expected = format!("networks such as \"10.0.0.0/8\" or addresses, not `{text}`");
+        At::key("deny", Problem::Expected(expected)).within(Some(path), None)
+    })?;
     let cache_dir = main.cache_dir.as_ref().map(|dir| folder(path).join(dir));
     let mut files = Vec::new();
     for included in included(path, &main.include)? {
         let file = parse(&included)?;
-        if file.max_concurrent.is_some() || file.cache_dir.is_some() || !file.include.is_empty() {
+        if file.max_concurrent.is_some()
+            || file.cache_dir.is_some()
+            || !file.deny.is_empty()
+            || !file.include.is_empty()
+        {
             return Err(At::whole(Problem::Included).within(Some(&included), None));
         }
         files.push((included, file));
@@ -82,14 +90,18 @@ pub fn read(path: &Path) -> Result<Plan, ConfigError> {
         }
         jobs.extend(file.job.into_iter().map(|job| (path.clone(), job)));
     }
-    let jobs = planned(jobs, &checks)?;
+    let jobs = planned(jobs, &checks, &deny)?;
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
     Ok(Plan { path: path.to_owned(), max_concurrent, cache_dir, checks, jobs })
 }
 
-fn planned(shapes: Vec<(PathBuf, file::Job)>, checks: &[Declared]) -> Result<Vec<Planned>, ConfigError> {
+fn planned(
+    shapes: Vec<(PathBuf, file::Job)>,
+    checks: &[Declared],
+    deny: &Deny,
+) -> Result<Vec<Planned>, ConfigError> {
     let mut trusts = Trusts::default();
     let mut jobs = Vec::new();
     let mut names: Vec<String> = Vec::new();
@@ -104,7 +116,7 @@ fn planned(shapes: Vec<(PathBuf, file::Job)>, checks: &[Declared]) -> Result<Vec
             return Err(refuse(At::key("name", Problem::DuplicateJob)));
         }
         names.push(name.clone());
-        for job in job::planned(shape, &path, checks, &mut trusts).map_err(refuse)? {
+        for job in job::planned(shape, &path, checks, deny, &mut trusts).map_err(refuse)? {
             if let Some(other) = series.insert(line::series(job.name(), job.host()), name.clone()) {
                 return Err(refuse(At::key("host", Problem::SameSeries(other))));
             }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::{
     alarm::Limit,
     check::Check,
-    net::{Endpoint, Tls},
+    net::{Deny, Endpoint, Tls},
     secret::Secrets,
 };
 
@@ -78,6 +78,8 @@ pub struct Job {
     pub port: u16,
     /// What the check may reach besides.
     pub grants: Vec<Endpoint>,
+    /// What nothing reaches: the configuration's, the same for all jobs.
+    pub deny: Deny,
     /// Soft deadline, from the job's own start.
     pub timeout: Duration,
     /// What the check gets; contains secrets, hence no derived `Debug`.

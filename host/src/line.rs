@@ -182,7 +182,7 @@ mod tests {
         catalogue::HostError,
         check::Check,
         description::Description,
-        net::Tls,
+        net::{Deny, Tls},
         report::{Failure, Outcome},
         secret::Secrets,
     };
@@ -197,6 +197,7 @@ mod tests {
             parameters: Map::new(),
             tags: vec![("connection".into(), "plain".into())],
             grants: Vec::new(),
+            deny: Deny::default(),
             secrets: Secrets::new(&["hunter2".into()]).unwrap(),
             tls: Arc::new(Tls::default()),
             limits: Vec::new(),

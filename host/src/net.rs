@@ -2,10 +2,12 @@
 //! measured on the way. Refuses every endpoint and address that the job does not grant. Knows nothing of wasm.
 
 mod clock;
+mod deny;
 mod error;
 mod grant;
 mod resolve;
 mod round_trip;
+mod special;
 mod tcp;
 mod tls;
 
@@ -19,8 +21,9 @@ use tokio::time;
 
 pub use self::{
     clock::RunClock,
+    deny::Deny,
     error::{ErrorKind, NetError},
-    grant::{Endpoint, Grant, NoEndpoint},
+    grant::{Endpoint, Grant, NoEndpoint, Refusal},
     tls::{NoTls, Tls, Trust},
 };
 use self::{
@@ -109,35 +112,40 @@ pub async fn connect(
         return Err(NetError::new(HostError::ConnectTimeout, text));
     }
     let addresses = resolve(host, port, clock, deadline, measured).await?;
-    connect_to(addresses, grant, host, port, clock, deadline, measured).await
+    let granted = granted(addresses, grant, host, measured)?;
+    connect_to(granted, host, clock, deadline, measured).await
+}
+
+/// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
+fn granted(
+    addresses: Vec<SocketAddr>,
+    grant: &Grant,
+    host: &str,
+    measured: &mut Measured,
+) -> Result<Vec<SocketAddr>, NetError> {
+    let (mut granted, mut refused) = (Vec::new(), String::new());
+    for address in addresses {
+        match grant.judge(host, address.ip(), address.port()) {
+            Ok(()) => granted.push(address),
+            Err(refusal) => {
+                measured.ip = Some(address.ip());
+                refused = format!("connect to {host}:{}: it is {}, {refusal}", address.port(), address.ip());
+            }
+        }
+    }
+    if granted.is_empty() { Err(NetError::new(HostError::Denied, refused)) } else { Ok(granted) }
 }
 
 async fn connect_to(
     addresses: Vec<SocketAddr>,
-    grant: &Grant,
     host: &str,
-    port: u16,
     clock: &RunClock,
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
-    let mut granted = Vec::new();
-    for address in addresses {
-        if grant.allows(host, address.ip(), port) {
-            granted.push(address);
-        } else {
-            measured.ip = Some(address.ip());
-        }
-    }
-    let mut last = NetError::new(
-        HostError::Denied,
-        format!(
-            "connect to {host}:{port}: it resolves to {}, which must be granted by address",
-            measured.ip.map_or_else(String::new, |ip| ip.to_string())
-        ),
-    );
-    let count = granted.len();
-    for (index, address) in granted.into_iter().enumerate() {
+    let mut last = NetError::new(HostError::NameNotFound, format!("connect to {host}: it has no address"));
+    let count = addresses.len();
+    for (index, address) in addresses.into_iter().enumerate() {
         measured.ip = Some(address.ip());
         let began = Instant::now();
         // A dead address must leave time for those behind it.

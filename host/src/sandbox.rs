@@ -159,7 +159,7 @@ impl Sandbox {
         let start = Instant::now();
         let label = format!("job {}: check {}", job.name, job.check.name);
         let log = Log::new(label, job.secrets.clone(), check.limits.log_lines);
-        let grant = Grant::new(&job.host, job.port, &job.grants);
+        let grant = Grant::new(&job.host, job.port, &job.grants).denying(&job.deny);
         let state = State::new(check.limits.clone(), grant, Arc::clone(&job.tls), start + job.timeout, log);
         let meter = state.meter.clone();
         let mut store = store(&self.engine, state, &self.crowd);

@@ -18,6 +18,7 @@ use sonde_host::{
     description::Description,
     job::Job,
     line,
+    net::Deny,
     report::{Outcome, Report},
     sandbox::{
         Compiler, Limits, LoadError, SMTP, Sandbox, Source,
@@ -152,6 +153,7 @@ impl Yard {
             parameters: parameters.as_object().unwrap().clone(),
             tags: Vec::new(),
             grants: Vec::new(),
+            deny: Deny::default(),
             secrets: Secrets::new(&[SECRET.into()]).unwrap(),
             tls: Arc::default(),
             limits: Vec::new(),

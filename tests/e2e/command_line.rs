@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{free_port, points, sonde, stderr, stdout};
+use crate::support::{free_port, greeter, points, run, sonde, stderr, stdout};
 
 #[test]
 fn the_demonstration_succeeds_and_shows_every_mode() {
@@ -111,6 +111,27 @@ fn config_check_says_what_run_would_refuse() {
         path.display()
     );
     assert_eq!(stderr(&output), expected);
+}
+
+#[test]
+fn what_the_configuration_denies_no_job_reaches() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), greeter("421 bye"));
+    let jobs = format!(
+        "[[job]]\nname = \"a\"\nhosts = [\"127.0.0.1\", \"::ffff:127.0.0.1\"]\nparameters.port = {port}\n\
+         grants = [\"tcp://127.0.0.1:{port}\"]\n"
+    );
+    for point in run(&jobs, folder.path()) {
+        assert_eq!(point.code("error_code"), 1023, "{point:?}");
+    }
+    for denied in ["127.0.0.0/8", "127.0.0.1"] {
+        let points = run(&format!("deny = [\"{denied}\"]\n{jobs}"), folder.path());
+        assert_eq!(points.len(), 2);
+        for point in points {
+            assert_eq!(point.code("error_code"), 401, "{point:?}");
+            let text = point.text("error");
+            assert!(text.ends_with("which `deny` of the configuration forbids"), "{text}");
+        }
+    }
 }
 
 #[test]

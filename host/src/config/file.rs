@@ -10,6 +10,8 @@ pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<usize>>,
     pub(super) cache_dir: Option<PathBuf>,
     #[serde(default)]
+    pub(super) deny: Vec<String>,
+    #[serde(default)]
     pub(super) include: Vec<String>,
     #[serde(default)]
     pub(super) check: Vec<Check>,

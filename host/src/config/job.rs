@@ -18,7 +18,7 @@ use crate::{
     check::Check,
     description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
     job::{Job, TlsRules},
-    net::{Endpoint, NoEndpoint, Tls},
+    net::{Deny, Endpoint, NoEndpoint, Tls},
     secret::{self, Secrets},
 };
 
@@ -37,6 +37,7 @@ struct Parts {
     name: String,
     host: String,
     grants: Vec<Endpoint>,
+    deny: Deny,
     timeout: Duration,
     tls: Arc<Tls>,
     limits: Vec<Limit>,
@@ -92,6 +93,7 @@ impl Planned {
             host: parts.host,
             port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
             grants: Vec::new(),
+            deny: parts.deny,
             timeout: parts.timeout,
             parameters: Map::new(),
             tags: Vec::new(),
@@ -107,6 +109,7 @@ pub(super) fn planned(
     shape: file::Job,
     declared_in: &Path,
     checks: &[Declared],
+    deny: &Deny,
     trusts: &mut Trusts,
 ) -> Result<Vec<Planned>, At> {
     let check = checks.iter().map(|check| &check.source).find(|check| check.name == shape.check);
@@ -162,6 +165,7 @@ pub(super) fn planned(
                 name: shape.name.clone(),
                 host: self::host(host)?,
                 grants: grants.clone(),
+                deny: deny.clone(),
                 timeout,
                 tls: Arc::clone(&tls),
                 limits: limits.clone(),
@@ -231,6 +235,7 @@ fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At>
         parameters,
         name: parts.name,
         grants: parts.grants,
+        deny: parts.deny,
         timeout: parts.timeout,
         tls: parts.tls,
         limits: parts.limits,
@@ -285,6 +290,7 @@ pub fn ad_hoc(
             name: name.to_owned(),
             host: self::host(host)?,
             grants: Vec::new(),
+            deny: Deny::default(),
             timeout,
             tls: tls::alone(tls)?,
             limits: judged,

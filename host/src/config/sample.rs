@@ -15,6 +15,8 @@ const HEAD: &str = r#"# Jobs that run at once.
 # max_concurrent = 64
 # Where compiled checks are kept; this user's own folder.
 # cache_dir = "/var/cache/sonde"
+# What no job reaches, whatever it grants: private networks, say, which names may lead to otherwise.
+# deny = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]
 # Files with further checks and jobs.
 # include = ["conf.d/*.toml"]
 

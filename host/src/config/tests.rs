@@ -300,6 +300,10 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
         "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
     );
     assert_eq!(
+        refused("conf.d/c.toml", "deny = [\"10.0.0.0/8\"]"),
+        "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
+    );
+    assert_eq!(
         refused("sonde.toml", "include = [\"none.toml\"]"),
         "cannot read none.toml: No such file or directory (os error 2)"
     );
@@ -314,6 +318,22 @@ fn grants_are_read_and_refused() {
         refused.starts_with("sonde.toml: job `a`: grants: expected an endpoint such as \"tcp://"),
         "{refused}"
     );
+}
+
+#[test]
+fn what_is_denied_holds_for_every_job_and_a_bad_entry_is_refused() {
+    let job = "[[job]]\nname = \"a\"\nhosts = [\"h\", \"i\"]\n";
+    let denied = Deny::new(&["10.0.0.0/8".to_owned(), "fd00::1".to_owned()]).unwrap();
+    let jobs = read(&format!("deny = [\"10.0.0.0/8\", \"fd00::1\"]\n{job}")).unwrap();
+    assert!(jobs.iter().all(|job| job.deny == denied));
+    assert_eq!(read(job).unwrap()[0].deny, Deny::default());
+    assert_eq!(
+        read(&format!("deny = [\"10.0.0.0/8\", \"h\"]\n{job}")).unwrap_err(),
+        "sonde.toml: deny: expected networks such as \"10.0.0.0/8\" or addresses, not `h`"
+    );
+    // Nor can a job lift it, or have one of its own.
+    let refused = job_with("deny = []").unwrap_err();
+    assert!(refused.starts_with("sonde.toml: line 4: unknown "), "{refused}");
 }
 
 #[test]

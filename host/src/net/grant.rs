@@ -1,15 +1,15 @@
 //! What a job lets its check reach: one host and one port, and whatever else it grants, but of a name's addresses none
-//! that stands for this machine or its surroundings unless it was granted in so many words. A name or address in, yes or
-//! no out.
+//! that stands for this machine or its surroundings unless it was granted in so many words, and nothing that the operator
+//! denies to all jobs. A name or address in; yes, or why not, out.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    ops::RangeInclusive,
-    str::FromStr,
-};
+use std::{fmt, net::IpAddr, ops::RangeInclusive, str::FromStr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+
+use super::{deny::Deny, special::special};
+
+/// Bits in front of an IPv4 address that is written as one of IPv6 (RFC 4291 section 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// One host, or network of addresses, and its ports.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,11 +62,23 @@ impl FromStr for Endpoint {
 }
 
 fn addresses(text: &str) -> Option<Host> {
+    network(text).map(Host::Addresses)
+}
+
+/// A network or a single address; one of IPv4 also where it is written as one of IPv6.
+pub(super) fn network(text: &str) -> Option<IpNet> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address.to_canonical()),
         Err(_) => text.parse::<IpNet>().ok()?.trunc(),
     };
-    Some(Host::Addresses(network))
+    let mapped = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_BITS)),
+        IpNet::V4(_) => None,
+    };
+    match mapped {
+        Some((address, prefix_len)) => Ipv4Net::new(address, prefix_len).ok().map(IpNet::V4),
+        None => Some(network),
+    }
 }
 
 /// Refuses what was meant to be an address or a URL.
@@ -111,19 +123,37 @@ impl Endpoint {
     }
 }
 
-/// All that a job grants.
+/// All that a job grants, and the operator does not deny.
 #[derive(Clone, Debug, Default)]
-pub struct Grant(Vec<Endpoint>);
+pub struct Grant {
+    granted: Vec<Endpoint>,
+    deny: Deny,
+}
 
-/// Amazon's metadata service over IPv6, in a range that is otherwise private.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Why an address of a granted endpoint is not connected to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The operator denies it.
+    Denied,
+    /// It stands for this, and was not granted itself.
+    Special(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied => f.write_str("which `deny` of the configuration forbids"),
+            Self::Special(what) => write!(f, "which must be granted by address ({what})"),
+        }
+    }
+}
 
 impl Grant {
     /// Grants the job's target, and more.
     #[must_use]
     pub fn new(host: &str, port: u16, more: &[Endpoint]) -> Self {
         let target = (port != 0).then(|| Endpoint::new(host, port));
-        Self(target.into_iter().chain(more.iter().cloned()).collect())
+        Self { granted: target.into_iter().chain(more.iter().cloned()).collect(), deny: Deny::default() }
     }
 
     /// Grants nothing.
@@ -132,53 +162,33 @@ impl Grant {
         Self::default()
     }
 
+    /// Without what is denied, whatever is granted.
+    #[must_use]
+    pub fn denying(self, deny: &Deny) -> Self {
+        Self { deny: deny.clone(), ..self }
+    }
+
     /// The endpoint is granted.
     #[must_use]
     pub fn covers(&self, host: &str, port: u16) -> bool {
-        self.0.iter().any(|granted| granted.covers(host, port))
+        self.granted.iter().any(|granted| granted.covers(host, port))
     }
 
-    /// An address that the host of a granted endpoint resolved to may be connected to.
-    #[must_use]
-    pub fn allows(&self, host: &str, address: IpAddr, port: u16) -> bool {
+    /// Refuses an address that the host of a granted endpoint resolved to.
+    pub fn judge(&self, host: &str, address: IpAddr, port: u16) -> Result<(), Refusal> {
+        if self.deny.covers(address) {
+            return Err(Refusal::Denied);
+        }
         let address = address.to_canonical();
         // `localhost` speaks for itself only: another name that leads here is not granted by it.
         let localhost =
             |granted: &Endpoint| matches!(granted.host, Host::Name(_)) && !granted.covers(host, port);
-        let named = self.0.iter().any(|granted| !localhost(granted) && granted.names(address, port));
-        named || !special(address)
-    }
-}
-
-/// This machine and its surroundings.
-fn special(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_loopback() || special_v4(v4),
-        IpAddr::V6(v6) => {
-            // Forms that carry an IPv4 address past the check. NAT64 is the way to IPv4 where a network has none itself,
-            // so that what it carries decides; the others are not used any more, or not between hosts.
-            let carrier = match v6.segments() {
-                [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
-                    let [.., a, b, c, d] = v6.octets();
-                    special(Ipv4Addr::new(a, b, c, d).into())
-                }
-                [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..] | [0, 0, 0, 0, 0, 0, _, _] => true,
-                _ => false,
-            };
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || v6.is_unicast_link_local()
-                || v6 == METADATA_V6
-                || carrier
+        let named = self.granted.iter().any(|granted| !localhost(granted) && granted.names(address, port));
+        match special(address) {
+            Some(what) if !named => Err(Refusal::Special(what)),
+            _ => Ok(()),
         }
     }
-}
-
-/// Link-local, hence metadata services; multicast, "this network", reserved and broadcast.
-fn special_v4(address: Ipv4Addr) -> bool {
-    let [first, ..] = address.octets();
-    address.is_link_local() || address.is_multicast() || first == 0 || first >= 240
 }
 
 #[cfg(test)]
@@ -186,7 +196,7 @@ mod tests {
     use super::*;
 
     fn allows(host: &str, address: &str) -> bool {
-        Grant::new(host, 25, &[]).allows(host, address.parse().unwrap(), 25)
+        Grant::new(host, 25, &[]).judge(host, address.parse().unwrap(), 25).is_ok()
     }
 
     #[test]
@@ -217,6 +227,11 @@ mod tests {
             "64:ff9b::7f00:1",
             "64:ff9b:1::c000:219",
             "2002:7f00:1::",
+            "::ffff:0:127.0.0.1",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fd20:ce::254",
+            "fec0::1",
         ] {
             assert!(!allows("mx1.example.org", address), "{address}");
         }
@@ -235,6 +250,9 @@ mod tests {
         assert!(allows("::ffff:127.0.0.1", "127.0.0.1"));
         assert!(allows("169.254.169.254", "169.254.169.254"));
         assert!(allows("::1", "::1"));
+        assert!(allows("168.63.129.16", "168.63.129.16"));
+        assert!(allows("64:ff9b::a9fe:a9fe", "64:ff9b::a9fe:a9fe"));
+        assert!(!allows("169.254.169.254", "64:ff9b::a9fe:a9fe"));
         assert!(!allows("127.0.0.1", "127.0.0.2"));
     }
 
@@ -271,7 +289,7 @@ mod tests {
     fn special_addresses_are_granted_only_in_so_many_words() {
         let allows = |more: &[&str], host: &str, address: &str| {
             let grant = granted(more);
-            grant.covers(host, 80) && grant.allows(host, address.parse().unwrap(), 80)
+            grant.covers(host, 80) && grant.judge(host, address.parse().unwrap(), 80).is_ok()
         };
         assert!(allows(&["tcp://169.254.169.254:80"], "169.254.169.254", "169.254.169.254"));
         assert!(allows(&["tcp://localhost:80"], "localhost", "127.0.0.1"));
@@ -282,6 +300,33 @@ mod tests {
         assert!(!allows(&["tcp://a.example.org:80", "tcp://localhost:80"], "a.example.org", "127.0.0.1"));
         assert!(allows(&["tcp://a.example.org:80", "tcp://127.0.0.1:80"], "a.example.org", "127.0.0.1"));
         assert!(!allows(&["tcp://a.example.org:80", "tcp://127.0.0.1:81"], "a.example.org", "127.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_denied_no_grant_brings_back() {
+        let deny = Deny::new(&["10.0.0.0/8".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let judged = |host: &str, more: &[&str], address: &str| {
+            let more: Vec<Endpoint> = more.iter().map(|text| text.parse().unwrap()).collect();
+            let grant = Grant::new(host, 25, &more).denying(&deny);
+            grant.judge(host, address.parse().unwrap(), 25)
+        };
+        for (host, more, address) in [
+            ("mx1.example.org", &["tcp://10.1.0.1:25", "tcp://10.0.0.0/8:25"][..], "10.1.0.1"),
+            ("10.1.0.1", &[], "10.1.0.1"),
+            ("::ffff:10.1.0.1", &[], "::ffff:10.1.0.1"),
+            ("64:ff9b::a01:1", &[], "64:ff9b::a01:1"),
+            ("localhost", &["tcp://127.0.0.1:25"], "127.0.0.1"),
+        ] {
+            assert_eq!(judged(host, more, address), Err(Refusal::Denied), "{host}");
+        }
+        assert_eq!(judged("mx1.example.org", &[], "192.0.2.25"), Ok(()));
+        assert_eq!(judged("localhost", &[], "::1"), Ok(()));
+    }
+
+    #[test]
+    fn a_network_of_ipv4_may_be_written_as_one_of_ipv6() {
+        let grant = granted(&["tcp://[::ffff:10.1.0.0/112]:25"]);
+        assert!(grant.covers("10.1.255.1", 25) && !grant.covers("10.2.0.1", 25));
     }
 
     #[test]

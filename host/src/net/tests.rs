@@ -203,17 +203,32 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     forbidden.set_ip("169.254.169.254".parse().unwrap());
     let grant = Grant::new("localhost", alive.port(), &[]);
     let mut measured = Measured::default();
-    let (clock, addresses) = (RunClock::start(), vec![forbidden, dead, alive]);
-    let found = connect_to(addresses, &grant, "localhost", alive.port(), &clock, soon(), &mut measured)
-        .await
-        .unwrap();
+    let addresses = granted(vec![forbidden, dead, alive], &grant, "localhost", &mut measured).unwrap();
+    let found = connect_to(addresses, "localhost", &RunClock::start(), soon(), &mut measured).await.unwrap();
     assert_eq!(found.opened().address, alive.ip());
     assert_eq!(measured.ip, Some(alive.ip()));
-    let refused =
-        connect_to(vec![forbidden], &grant, "localhost", alive.port(), &clock, soon(), &mut measured).await;
-    let refused = refused.err().unwrap();
+    let refused = granted(vec![forbidden], &grant, "localhost", &mut measured).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Denied);
     assert!(refused.text.contains("169.254.169.254"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs_own_host() {
+    let listener = listener().await;
+    let port = listener.local_addr().unwrap().port();
+    let deny = Deny::new(&["127.0.0.0/8".to_owned()]).unwrap();
+    for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
+        let grant = Grant::new(host, port, &[]).denying(&deny);
+        let mut measured = Measured::default();
+        let denied = connect(&grant, host, port, &RunClock::start(), soon(), &mut measured).await;
+        let denied = denied.err().unwrap();
+        assert_eq!(denied.host_error, HostError::Denied);
+        let text =
+            format!("connect to {host}:{port}: it is {host}, which `deny` of the configuration forbids");
+        assert_eq!(denied.text, text);
+        assert_eq!(measured.ip, Some(host.parse().unwrap()));
+    }
+    assert!(time::timeout(Duration::from_millis(100), listener.accept()).await.is_err());
 }
 
 #[tokio::test]
