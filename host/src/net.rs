@@ -5,6 +5,7 @@ mod clock;
 mod deny;
 mod error;
 mod grant;
+mod quota;
 mod resolve;
 mod round_trip;
 mod special;
@@ -24,6 +25,7 @@ pub use self::{
     deny::Deny,
     error::{ErrorKind, NetError},
     grant::{Endpoint, Grant, NoEndpoint, Refusal},
+    quota::Quota,
     tls::{NoTls, Tls, Trust},
 };
 use self::{
@@ -32,6 +34,9 @@ use self::{
     tls::{Session, StreamError},
 };
 use crate::{catalogue::HostError, report::Measured};
+
+/// Addresses of a name that are tried for one connection: a name server may give thousands.
+const ADDRESSES: usize = 8;
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug)]
@@ -91,15 +96,18 @@ pub fn start() {
     tcp::stamp_from_now_on();
 }
 
-/// Connects to a granted endpoint; `measured` gets what is known, also when it fails.
+/// Connects to a granted endpoint; `measured` gets what is known, also when it fails. Charged as one attempt whatever comes of
+/// it – a look-up has its price, too – and with one more for each further address that is tried.
 pub async fn connect(
     grant: &Grant,
     host: &str,
     port: u16,
     clock: &RunClock,
+    quota: &Quota,
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
+    quota.connection().map_err(|used_up| NetError::new(HostError::CheckLimit, used_up.to_string()))?;
     if !grant.covers(host, port) {
         return Err(NetError::new(
             HostError::Denied,
@@ -112,8 +120,8 @@ pub async fn connect(
         return Err(NetError::new(HostError::ConnectTimeout, text));
     }
     let addresses = resolve(host, port, clock, deadline, measured).await?;
-    let granted = granted(addresses, grant, host, measured)?;
-    connect_to(granted, host, clock, deadline, measured).await
+    let granted = in_turn(granted(addresses, grant, host, measured)?);
+    connect_to(granted, host, clock, quota, deadline, measured).await
 }
 
 /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
@@ -136,16 +144,34 @@ fn granted(
     if granted.is_empty() { Err(NetError::new(HostError::Denied, refused)) } else { Ok(granted) }
 }
 
+/// The first of them, the families in turn as RFC 8305 section 4 has it: where one family is dead, the other's turn comes soon.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut other) = (first.into_iter(), other.into_iter());
+    let turns = std::iter::from_fn(|| {
+        let turn: Vec<_> = first.next().into_iter().chain(other.next()).collect();
+        (!turn.is_empty()).then_some(turn)
+    });
+    turns.flatten().take(ADDRESSES).collect()
+}
+
+/// Tries one address after the other; the first attempt is paid for already.
 async fn connect_to(
     addresses: Vec<SocketAddr>,
     host: &str,
     clock: &RunClock,
+    quota: &Quota,
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
     let mut last = NetError::new(HostError::NameNotFound, format!("connect to {host}: it has no address"));
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
+        if index > 0 && quota.connection().is_err() {
+            break;
+        }
         measured.ip = Some(address.ip());
         let began = Instant::now();
         // A dead address must leave time for those behind it.

@@ -1,4 +1,4 @@
-//! Names that lead to a granted address first and to another one then, and a name server that says nothing.
+//! Names that lead to a granted address first and to another one then, or to very many, and a name server that says nothing.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     process::ALONE,
-    support::{hostile, points, skip, stderr, stdout},
+    support::{free_port, hostile, points, skip, stderr, stdout},
+    yard::{GOOD_JOBS, mail_server},
 };
 
 /// Runs it in a folder, with a file there in the place of that of `/etc`.
@@ -74,13 +75,7 @@ fn a_name_that_changes_its_address_does_not_lead_past_the_grants() {
     });
 
     fs::write(at("hostile.wasm"), hostile("honest")).unwrap();
-    let sonde = |arguments: &str| {
-        let script =
-            format!("mount --bind hosts /etc/hosts && exec {} {arguments}", env!("CARGO_BIN_EXE_sonde"));
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &script]).current_dir(folder.path()).stdin(Stdio::null());
-        command.env("XDG_CACHE_HOME", at("cache")).output().unwrap()
-    };
+    let sonde = |arguments: &str| sonde_with("hosts", folder.path(), arguments);
     let pinned =
         sonde(&format!("pin hostile.wasm --host changing.example -p harm=twice-by-name -p port={port}"));
     assert!(pinned.status.success(), "{}", stderr(&pinned));
@@ -94,4 +89,49 @@ fn a_name_that_changes_its_address_does_not_lead_past_the_grants() {
     assert!(stderr(&ran).contains("127.0.0.2, which must be granted by address"), "{}", stderr(&ran));
     other.set_nonblocking(true).unwrap();
     assert!(other.accept().is_err(), "a connection was made all the same");
+}
+
+/// What a name server may put into one answer.
+const ADDRESSES: u16 = 1000;
+/// Of which a call may try 8, each charged as a connection.
+const CONNECTIONS: u16 = 100;
+
+#[test]
+fn a_name_with_many_addresses_costs_no_more_than_its_share_of_connections() {
+    let _alone = ALONE.blocking_lock();
+    if !nix::unistd::Uid::effective().is_root() {
+        return skip("only root may give a process an /etc/hosts of its own");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // Nobody listens on any of them.
+    let (port, good) = (free_port(), mail_server().port());
+    let (mut hosts, mut grants) = (String::new(), String::new());
+    for number in 0..ADDRESSES {
+        let [high, low] = number.to_be_bytes();
+        writeln!(hosts, "127.1.{high}.{low} many.example").unwrap();
+        write!(grants, "\"tcp://127.1.{high}.{low}:{port}\", ").unwrap();
+    }
+    fs::write(at("hosts"), hosts).unwrap();
+    fs::write(at("hostile.wasm"), hostile("honest")).unwrap();
+    let sonde = |arguments: &str| sonde_with("hosts", folder.path(), arguments);
+    let pinned = sonde(&format!("pin hostile.wasm --host many.example -p harm=until-limited -p port={port}"));
+    assert!(pinned.status.success(), "{}", stderr(&pinned));
+    let mut config = stdout(&pinned)
+        .replace("\n[[job]]", &format!("limits.connections = {CONNECTIONS}\n\n[[job]]"))
+        .replace("\n[job.parameters]", &format!("grants = [{grants}]\n\n[job.parameters]"));
+    for number in 0..GOOD_JOBS {
+        writeln!(config, "[[job]]\nname = \"{number}\"\nhost = \"127.0.0.1\"\nparameters.port = {good}")
+            .unwrap();
+    }
+    fs::write(at("sonde.toml"), config).unwrap();
+    let began = Instant::now();
+    let ran = sonde("run --config sonde.toml");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let (good, hostile): (Vec<_>, Vec<_>) =
+        points(&stdout(&ran)).into_iter().partition(|point| point.measurement == "smtp");
+    assert_eq!((good.len(), hostile.len()), (GOOD_JOBS, 1), "{}", stderr(&ran));
+    assert!(good.iter().all(|point| point.outcome() == ("success", 0, 0, 0)), "{good:?}");
+    let calls = CONNECTIONS.div_ceil(8);
+    assert_eq!(hostile[0].text("said"), format!("{calls} calls, the last one ErrorKind::ConnectionRefused"));
 }

@@ -114,21 +114,26 @@ fn silent_server() -> u16 {
     port
 }
 
+/// A real mail server, for good jobs.
+pub(crate) fn mail_server() -> SocketAddr {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start().await.unwrap();
+            sender.send(server.plain).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().unwrap()
+}
+
 impl Yard {
     pub(crate) fn new(checks: Checks) -> Self {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let server = Server::start().await.unwrap();
-                sender.send(server.plain).unwrap();
-                std::future::pending::<()>().await;
-            });
-        });
         Self {
             sandbox: Arc::new(checks.sandbox),
             checks: checks.by_name,
-            smtp: receiver.recv().unwrap(),
+            smtp: mail_server(),
             silent: silent_server(),
             good_timeout: Duration::from_secs(10),
         }

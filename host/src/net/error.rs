@@ -31,6 +31,7 @@ pub enum ErrorKind {
     TlsUnsupported,
     TlsFailed,
     PlaintextBeforeTls,
+    LimitExceeded,
     InvalidState,
     Other,
 }
@@ -80,6 +81,7 @@ impl NetError {
             }
             HostError::TlsFailed => ErrorKind::TlsFailed,
             HostError::PlaintextBeforeTls => ErrorKind::PlaintextBeforeTls,
+            HostError::CheckLimit => ErrorKind::LimitExceeded,
             HostError::CheckState => ErrorKind::InvalidState,
             _ => ErrorKind::Other,
         };

@@ -2,6 +2,7 @@
 //! system's resolver took. An IP address is not looked up. Refuses nothing: the grant judges what comes out.
 
 use std::{
+    collections::HashSet,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     time::Instant,
 };
@@ -40,13 +41,9 @@ pub(super) async fn resolve(
     match found {
         Err(error) => Err(NetError::resolve(host, &error)),
         Ok(found) => {
-            let mut addresses: Vec<SocketAddr> = Vec::new();
-            for address in found {
-                let address = SocketAddr::new(address.ip().to_canonical(), port);
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-            }
+            let mut known = HashSet::new();
+            let canonical = found.map(|address| SocketAddr::new(address.ip().to_canonical(), port));
+            let addresses: Vec<SocketAddr> = canonical.filter(|address| known.insert(*address)).collect();
             if addresses.is_empty() {
                 return Err(NetError::new(
                     HostError::NameNotFound,

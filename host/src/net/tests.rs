@@ -13,12 +13,18 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_millis(500)
 }
 
+/// More than any of these tests needs.
+fn quota() -> Quota {
+    Quota::new(100)
+}
+
 async fn opened(listener: &TcpListener) -> (Connection, tokio::net::TcpStream) {
     let port = listener.local_addr().unwrap().port();
     let grant = Grant::new("localhost", port, &[]);
     let mut measured = Measured::default();
     let clock = RunClock::start();
-    let connecting = connect(&grant, "localhost", port, &clock, soon(), &mut measured);
+    let quota = quota();
+    let connecting = connect(&grant, "localhost", port, &clock, &quota, soon(), &mut measured);
     let (connection, accepted) = tokio::join!(connecting, listener.accept());
     (connection.unwrap(), accepted.unwrap().0)
 }
@@ -31,7 +37,7 @@ async fn listener() -> TcpListener {
 async fn what_is_not_granted_is_denied() {
     let grant = Grant::new("127.0.0.1", 25, &[]);
     let mut measured = Measured::default();
-    let denied = connect(&grant, "127.0.0.1", 26, &RunClock::start(), soon(), &mut measured).await;
+    let denied = connect(&grant, "127.0.0.1", 26, &RunClock::start(), &quota(), soon(), &mut measured).await;
     assert_eq!(denied.err().unwrap().kind, ErrorKind::Denied);
 }
 
@@ -41,7 +47,8 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
     let port = listener.local_addr().unwrap().port();
     for host in ["localhost", "127.0.0.1"] {
         let (grant, mut measured) = (Grant::new(host, port, &[]), Measured::default());
-        let late = connect(&grant, host, port, &RunClock::start(), Instant::now(), &mut measured).await;
+        let late =
+            connect(&grant, host, port, &RunClock::start(), &quota(), Instant::now(), &mut measured).await;
         assert_eq!(late.err().unwrap().host_error, HostError::ConnectTimeout);
         assert_eq!(measured, Measured::default());
     }
@@ -53,8 +60,10 @@ async fn a_closed_port_is_refused() {
     let port = listener().await.local_addr().unwrap().port();
     let grant = Grant::new("127.0.0.1", port, &[]);
     let mut measured = Measured::default();
-    let refused =
-        connect(&grant, "127.0.0.1", port, &RunClock::start(), soon(), &mut measured).await.err().unwrap();
+    let refused = connect(&grant, "127.0.0.1", port, &RunClock::start(), &quota(), soon(), &mut measured)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(refused.host_error, HostError::ConnectionRefused);
     assert_eq!(refused.text, format!("connect to 127.0.0.1:{port}: connection refused"));
     assert_eq!(measured.ip, Some("127.0.0.1".parse().unwrap()));
@@ -78,8 +87,8 @@ async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connectio
     let port = listener.local_addr().unwrap().port();
     let (grant, mut measured) = (Grant::new("127.0.0.1", port, &[]), Measured::default());
     // On one thread the peer greets while the connection waits to be looked at.
-    let clock = RunClock::start();
-    let connecting = connect(&grant, "127.0.0.1", port, &clock, soon(), &mut measured);
+    let (clock, quota) = (RunClock::start(), quota());
+    let connecting = connect(&grant, "127.0.0.1", port, &clock, &quota, soon(), &mut measured);
     let (connection, _peer) = tokio::join!(connecting, async {
         let listener = listener.into_std().unwrap();
         listener.set_nonblocking(false).unwrap();
@@ -187,8 +196,16 @@ async fn ipv6_loopback_is_reached() {
     };
     let port = listener.local_addr().unwrap().port();
     let mut measured = Measured::default();
-    let connection =
-        connect(&Grant::new("::1", port, &[]), "::1", port, &RunClock::start(), soon(), &mut measured).await;
+    let connection = connect(
+        &Grant::new("::1", port, &[]),
+        "::1",
+        port,
+        &RunClock::start(),
+        &quota(),
+        soon(),
+        &mut measured,
+    )
+    .await;
     assert_eq!(connection.unwrap().opened().address.to_string(), "::1");
     assert!(measured.dns.is_none() && measured.connect.is_some());
 }
@@ -204,12 +221,61 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     let grant = Grant::new("localhost", alive.port(), &[]);
     let mut measured = Measured::default();
     let addresses = granted(vec![forbidden, dead, alive], &grant, "localhost", &mut measured).unwrap();
-    let found = connect_to(addresses, "localhost", &RunClock::start(), soon(), &mut measured).await.unwrap();
+    let found = connect_to(addresses, "localhost", &RunClock::start(), &quota(), soon(), &mut measured)
+        .await
+        .unwrap();
     assert_eq!(found.opened().address, alive.ip());
     assert_eq!(measured.ip, Some(alive.ip()));
     let refused = granted(vec![forbidden], &grant, "localhost", &mut measured).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Denied);
     assert!(refused.text.contains("169.254.169.254"), "{refused}");
+}
+
+#[test]
+fn of_a_name_with_many_addresses_few_are_tried_and_the_families_in_turn() {
+    let address = |text: &str| SocketAddr::new(text.parse().unwrap(), 25);
+    let order = |texts: &[&str]| -> Vec<String> {
+        let addresses = texts.iter().map(|text| address(text)).collect();
+        in_turn(addresses).into_iter().map(|address| address.ip().to_string()).collect()
+    };
+    assert_eq!(
+        order(&["::1", "::2", "::3", "10.0.0.1", "10.0.0.2", "::4"]),
+        ["::1", "10.0.0.1", "::2", "10.0.0.2", "::3", "::4"]
+    );
+    assert_eq!(order(&["10.0.0.1", "10.0.0.2", "::1"]), ["10.0.0.1", "::1", "10.0.0.2"]);
+    assert!(order(&[]).is_empty());
+    let many: Vec<SocketAddr> = (0..1000).map(|number: u32| (Ipv4Addr::from(number), 25).into()).collect();
+    let mixed = [many.clone(), vec![address("::1")]].concat();
+    let tried = in_turn(mixed);
+    assert_eq!((tried.len(), tried[1], &tried[2..]), (ADDRESSES, address("::1"), &many[1..7]));
+}
+
+#[tokio::test]
+async fn every_address_that_is_tried_is_charged() {
+    let listener = listener().await;
+    let alive = listener.local_addr().unwrap();
+    let mut addresses: Vec<SocketAddr> =
+        (2..9).map(|host| ([127, 0, 0, host], alive.port()).into()).collect();
+    addresses.push(alive);
+    let tried = async |quota: &Quota| {
+        let clock = RunClock::start();
+        connect_to(addresses.clone(), "many", &clock, quota, soon(), &mut Measured::default()).await
+    };
+    // The first is paid for by whoever resolves the name.
+    let enough = Quota::new(7);
+    assert_eq!(tried(&enough).await.unwrap().opened().address, alive.ip());
+    assert_eq!(
+        enough.connection().map_err(|used_up| used_up.to_string()),
+        Err("the run's share of connections is used up".to_owned())
+    );
+    let last = tried(&Quota::new(6)).await.err().unwrap();
+    assert_eq!(last.text, format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
+    let (grant, none) = (Grant::new("127.0.0.1", alive.port(), &[]), Quota::new(0));
+    let (clock, mut measured) = (RunClock::start(), Measured::default());
+    let refused = connect(&grant, "127.0.0.1", alive.port(), &clock, &none, soon(), &mut measured);
+    let refused = refused.await.err().unwrap();
+    assert_eq!((refused.kind, refused.host_error), (ErrorKind::LimitExceeded, HostError::CheckLimit));
+    assert_eq!(measured, Measured::default());
 }
 
 #[tokio::test]
@@ -220,7 +286,7 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
     for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
         let grant = Grant::new(host, port, &[]).denying(&deny);
         let mut measured = Measured::default();
-        let denied = connect(&grant, host, port, &RunClock::start(), soon(), &mut measured).await;
+        let denied = connect(&grant, host, port, &RunClock::start(), &quota(), soon(), &mut measured).await;
         let denied = denied.err().unwrap();
         assert_eq!(denied.host_error, HostError::Denied);
         let text =

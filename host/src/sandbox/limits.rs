@@ -13,7 +13,7 @@ pub struct Limits {
     pub cpu_time: Duration,
     /// The longest `timeout` that a job of the check may have.
     pub wall_time: Duration,
-    /// Connections opened.
+    /// Attempts at a connection.
     pub connections: u32,
     /// Bytes received and sent, each.
     pub traffic_bytes: u64,

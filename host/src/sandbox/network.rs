@@ -29,14 +29,11 @@ impl Host for State {}
 impl HostConnection for State {
     async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Handle>, Error>> {
         self.charge_call()?;
-        self.connections += 1;
-        if self.connections > self.limits.connections {
-            return Ok(Err(exceeded("connections")));
-        }
-        let first = self.connections == 1;
+        let first = !std::mem::replace(&mut self.connected, true);
         let mut other = Measured::default();
         let measured = if first { &mut self.measured } else { &mut other };
-        match net::connect(&self.grant, &to.host, to.port, &self.clock, self.deadline, measured).await {
+        let (grant, clock, quota) = (&self.grant, &self.clock, &self.quota);
+        match net::connect(grant, &to.host, to.port, clock, quota, self.deadline, measured).await {
             Ok(connection) => match self.table.push(Handle { connection, first }) {
                 Ok(handle) => Ok(Ok(handle)),
                 Err(_full) => Ok(Err(exceeded("connections"))),
@@ -166,7 +163,6 @@ macro_rules! kinds {
         fn general(kind: ErrorKind) -> HostError {
             match kind {
                 $(ErrorKind::$kind => HostError::$error,)+
-                ErrorKind::LimitExceeded => HostError::CheckLimit,
             }
         }
     };
@@ -180,5 +176,5 @@ kinds! {
     CertificateUnknownIssuer => CertificateUnknownIssuer, CertificateRevoked => CertificateRevoked,
     CertificateInvalid => CertificateInvalid, TlsAlert => TlsAlert, TlsNotTls => TlsNotTls, TlsClosed => TlsClosed,
     TlsUnsupported => TlsUnsupported, TlsFailed => TlsFailed, PlaintextBeforeTls => PlaintextBeforeTls,
-    InvalidState => CheckState, Other => NetworkOther,
+    LimitExceeded => CheckLimit, InvalidState => CheckState, Other => NetworkOther,
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     catalogue::HostError,
-    net::{Grant, RunClock, Tls},
+    net::{Grant, Quota, RunClock, Tls},
     report::Measured,
 };
 
@@ -30,10 +30,12 @@ pub(crate) struct State {
     pub(crate) grant: Grant,
     pub(crate) tls: Arc<Tls>,
     pub(crate) clock: RunClock,
+    pub(crate) quota: Quota,
     pub(crate) deadline: Instant,
     pub(crate) measured: Measured,
     pub(crate) calls: u32,
-    pub(crate) connections: u32,
+    /// It has asked for a connection: the first is the one that is measured.
+    pub(crate) connected: bool,
     pub(crate) denied: u32,
     pub(crate) received: u64,
     pub(crate) sent: u64,
@@ -48,6 +50,7 @@ impl State {
         let log = Arc::new(log);
         Self {
             limiter: Limiter::new(&limits),
+            quota: Quota::new(limits.connections),
             limits,
             meter: Meter::default(),
             table,
@@ -59,7 +62,7 @@ impl State {
             deadline,
             measured: Measured::default(),
             calls: 0,
-            connections: 0,
+            connected: false,
             denied: 0,
             received: 0,
             sent: 0,

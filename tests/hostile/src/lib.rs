@@ -225,6 +225,16 @@ impl Guest for Component {
                 let limited = ended.filter(|error| error.kind == ErrorKind::LimitExceeded).count();
                 say(format!("{limited}"));
             }
+            "until-limited" => {
+                let mut before = Vec::new();
+                loop {
+                    match connect(&job.target.host, job.target.port).map(drop).map_err(|error| error.kind) {
+                        Err(ErrorKind::LimitExceeded) => break,
+                        other => before.push(other.unwrap_err()),
+                    }
+                }
+                say(format!("{} calls, the last one {:?}", before.len(), before.last().unwrap()));
+            }
             "twice-by-name" => {
                 let first = connect(&job.target.host, job.target.port).unwrap();
                 // The server says when it has moved.
