@@ -13,7 +13,7 @@ mod tcp;
 mod tls;
 
 use std::{
-    io,
+    io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
@@ -37,6 +37,8 @@ use crate::{catalogue::HostError, report::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
+/// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
+const READY_BYTES: usize = 64 << 10;
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +179,7 @@ async fn connect_to(
         // A dead address must leave time for those behind it.
         let share =
             deadline.saturating_duration_since(began) / u32::try_from(count - index).unwrap_or(u32::MAX);
-        let tried = time::timeout(share, Tcp::connect(address, clock)).await;
+        let tried = time::timeout(share, Tcp::connect(address, clock, quota)).await;
         let ended = tried
             .as_ref()
             .map_or(began + share, |tried| tried.as_ref().map_or_else(|_| Instant::now(), Tcp::connected));
@@ -360,15 +362,21 @@ impl Connection {
         let peer = self.peer;
         let sending = async {
             self.usable()?;
-            let sent = match &mut self.tls {
-                None => {
-                    self.spoke_plain = true;
-                    self.tcp.outgoing().extend(bytes);
-                    self.tcp.flush().await?
-                }
-                Some(tls) => tls.write_all(bytes, &mut self.tcp).await?,
-            };
-            Ok(sent)
+            // What an earlier call left.
+            self.tcp.flush().await?;
+            let mut first = None;
+            for bytes in bytes.chunks(READY_BYTES) {
+                let sent = match &mut self.tls {
+                    None => {
+                        self.spoke_plain = true;
+                        self.tcp.outgoing().write_all(bytes)?;
+                        self.tcp.flush().await?
+                    }
+                    Some(tls) => tls.write_all(bytes, &mut self.tcp).await?,
+                };
+                first = first.or(Some(sent));
+            }
+            Ok(first.unwrap_or_else(Instant::now))
         };
         let began = Instant::now();
         match time::timeout_at(deadline.into(), sending).await {

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::{
     components::{OWN_IMPORTS, Wat, instances, wat},
     process::{ALONE, Log, forget_peak, peak_kib, resident_kib},
+    servers::Server,
     support::hostile,
     yard::{Checks, GOOD_JOBS, SECRET, TIMEOUT, Yard, compiler, load},
 };
@@ -274,6 +275,40 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
     }
     let (_, line) = alone_in_a_round(&yard, &mut log, "secret-everywhere", "hostile").await;
     assert!(line.contains("said=\"***\"") && line.contains("error=\"harm: ***\""), "{line}");
+}
+
+/// The harm of a server, what its client's line then says, and the bytes of content that came before.
+const SERVERS: &[(&str, Option<HostError>, usize)] = &[
+    ("tls-behind-the-end", None, 3),
+    ("tls-empty-records", Some(HostError::TlsFailed), 0),
+    ("tls-nearly-empty-records", Some(HostError::CheckLimit), 0),
+    ("tls-tickets", Some(HostError::CheckLimit), 0),
+    ("tls-small-tickets", Some(HostError::CheckLimit), 0),
+    // A byte in each record of 16,000.
+    ("tls-padding", Some(HostError::CheckLimit), TRAFFIC / 16_000),
+];
+/// A run's share.
+const TRAFFIC: usize = 4 << 20;
+/// What the system takes from a server beyond it, on both sides.
+const BUFFERED: usize = 12 << 20;
+
+#[tokio::test]
+async fn a_server_that_speaks_without_end_is_contained() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    let limits = Limits { traffic_bytes: TRAFFIC as u64, ..Limits::default() };
+    load(&mut sandbox, "hostile", &hostile("honest"), limits).await.unwrap();
+    let mut yard = Yard::new(sandbox);
+    for (harm, expected, content) in SERVERS.iter().copied() {
+        let server = Server::start(harm);
+        yard.servers.insert(harm, server.port);
+        let (report, line) = alone_in_a_round(&yard, &mut log, harm, "hostile").await;
+        let code = report.failure.as_ref().map(|failure| failure.code);
+        assert_eq!(code, expected.map(HostError::code), "{line}");
+        assert!(said(&report).parse::<usize>().unwrap() <= content, "{line}");
+        assert!(server.sent() < TRAFFIC + BUFFERED, "{harm}: {} bytes", server.sent());
+    }
 }
 
 #[tokio::test]

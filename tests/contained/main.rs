@@ -8,6 +8,7 @@ mod dear;
 mod harms;
 mod names;
 mod process;
+mod servers;
 mod soak;
 #[path = "../e2e/support.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]

@@ -16,9 +16,9 @@ use sonde_host::{
     check::Check,
     demo::server::Server,
     description::Description,
-    job::Job,
+    job::{Job, TlsRules, Verify},
     line,
-    net::Deny,
+    net::{Deny, Tls},
     report::{Outcome, Report},
     sandbox::{
         Compiler, Limits, LoadError, SMTP, Sandbox, Source,
@@ -70,6 +70,10 @@ pub(crate) struct Yard {
     checks: BTreeMap<String, Check>,
     smtp: SocketAddr,
     silent: u16,
+    /// Ports of the servers that do harm, by its name; elsewhere the silent one is.
+    pub(crate) servers: BTreeMap<&'static str, u16>,
+    /// Trust of the hostile jobs: none of their servers has a certificate that anybody knows.
+    tls: Arc<Tls>,
     /// Time of a good job.
     pub(crate) good_timeout: Duration,
 }
@@ -135,12 +139,17 @@ impl Yard {
             checks: checks.by_name,
             smtp: mail_server(),
             silent: silent_server(),
+            servers: BTreeMap::new(),
+            tls: Arc::new(Tls::new(&TlsRules { verify: Verify::Off, ..TlsRules::default() }).unwrap()),
             good_timeout: Duration::from_secs(10),
         }
     }
 
     fn job(&self, name: &str, check: &str, timeout: Duration) -> Job {
-        let port = if check == SMTP { self.smtp.port() } else { self.silent };
+        let port = match check {
+            SMTP => self.smtp.port(),
+            _ => self.servers.get(name).copied().unwrap_or(self.silent),
+        };
         // Of the built-in probe all, of the others those that they have.
         let parameters = match check {
             SMTP => json!({
@@ -160,7 +169,7 @@ impl Yard {
             grants: Vec::new(),
             deny: Deny::default(),
             secrets: Secrets::new(&[SECRET.into()]).unwrap(),
-            tls: Arc::default(),
+            tls: Arc::clone(&self.tls),
             limits: Vec::new(),
         }
     }

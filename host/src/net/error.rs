@@ -127,6 +127,7 @@ impl NetError {
                     }
                     io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => HostError::ConnectionClosed,
                     io::ErrorKind::TimedOut => HostError::ReadTimeout,
+                    io::ErrorKind::QuotaExceeded => HostError::CheckLimit,
                     _ => HostError::NetworkOther,
                 };
                 (host_error, plain(&error))

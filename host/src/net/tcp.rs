@@ -1,9 +1,9 @@
 //! A TCP stream that tells when bytes arrived: by the kernel's time stamp where the system gives one, else by the time of
-//! reading.
+//! reading. Each byte that crosses it, TLS's own ones included, is charged to the run; refuses those over its share.
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSliceMut},
+    io::{self, IoSliceMut, Write},
     net::SocketAddr,
     os::fd::AsRawFd,
     sync::OnceLock,
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{clock::RunClock, round_trip};
+use super::{clock::RunClock, quota::Quota, round_trip};
 
 /// A time stamp further back than this is a clock that was set, not a late reader.
 const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
@@ -27,6 +27,7 @@ const READINGS: u32 = 5;
 pub(super) struct Tcp {
     stream: TcpStream,
     clock: RunClock,
+    quota: Quota,
     started: Instant,
     connected: Instant,
     last_arrival: Instant,
@@ -38,7 +39,7 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) async fn connect(to: SocketAddr, clock: &RunClock) -> io::Result<Self> {
+    pub(super) async fn connect(to: SocketAddr, clock: &RunClock, quota: &Quota) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -63,6 +64,7 @@ impl Tcp {
         Ok(Self {
             stream,
             clock: clock.clone(),
+            quota: quota.clone(),
             started,
             connected,
             last_arrival: connected,
@@ -97,13 +99,14 @@ impl Tcp {
     pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         acknowledge_at_once(&self.stream);
         let stream = &self.stream;
+        let buffer = affordable(buffer, &self.quota);
         let received = stream.async_io(Interest::READABLE, || receive(stream, buffer)).await;
         self.arrived(received)
     }
 
     /// Takes the bytes that are there already, if any; `Some(0)`: the end of the stream.
     pub(super) fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match receive(&self.stream, buffer) {
+        match receive(&self.stream, affordable(buffer, &self.quota)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             received => self.arrived(received).map(Some),
         }
@@ -121,7 +124,9 @@ impl Tcp {
         self.clock.count_wait(self.last_arrival, arrival);
         self.last_arrival = arrival;
         self.last_read = arrival;
-        received.map(|(count, _)| count)
+        let (count, _) = received?;
+        self.quota.receive(count)?;
+        Ok(count)
     }
 
     /// Counts a wait for the peer that was given up at `deadline`.
@@ -129,9 +134,9 @@ impl Tcp {
         self.clock.count_wait(self.last_arrival, deadline.min(Instant::now()));
     }
 
-    /// Where bytes wait for [`Self::flush`].
-    pub(super) fn outgoing(&mut self) -> &mut VecDeque<u8> {
-        &mut self.outgoing
+    /// Where bytes wait for [`Self::flush`], charged already: whoever gives up a write has sent them all the same.
+    pub(super) fn outgoing(&mut self) -> Outgoing<'_> {
+        Outgoing { queue: &mut self.outgoing, quota: &self.quota }
     }
 
     /// Sends what waits; gives the moment at which the first of it was handed to the kernel. Dropped in between, it leaves
@@ -170,6 +175,30 @@ impl Tcp {
         )?;
         Ok(count)
     }
+}
+
+/// The way into what is to be sent.
+pub(super) struct Outgoing<'a> {
+    queue: &'a mut VecDeque<u8>,
+    quota: &'a Quota,
+}
+
+impl Write for Outgoing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.quota.send(bytes.len())?;
+        self.queue.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As much of a buffer as may be filled.
+fn affordable<'a>(buffer: &'a mut [u8], quota: &Quota) -> &'a mut [u8] {
+    let length = quota.receivable(buffer.len());
+    buffer.get_mut(..length).unwrap_or_default()
 }
 
 #[cfg(target_os = "linux")]
@@ -259,6 +288,10 @@ mod tests {
 
     use super::*;
 
+    fn quota() -> Quota {
+        Quota::new(1, 1 << 20)
+    }
+
     #[test]
     fn without_a_usable_time_stamp_the_time_of_reading_counts() {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -275,9 +308,9 @@ mod tests {
     #[tokio::test]
     async fn however_late_we_look_the_connection_was_there_after_its_round_trip() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, clock) = (listener.local_addr().unwrap(), RunClock::start());
+        let (address, clock, quota) = (listener.local_addr().unwrap(), RunClock::start(), quota());
         // On one thread: the connection waits to be looked at.
-        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock), async {
+        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock, &quota), async {
             std::thread::sleep(Duration::from_millis(300));
         });
         let tcp = tcp.unwrap();
@@ -290,13 +323,13 @@ mod tests {
     async fn what_holds_its_bytes_back_until_they_are_acknowledged_gets_that_at_once() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = RunClock::start();
-        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock).await.unwrap();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock, &quota()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         peer.set_nodelay(false).unwrap();
         let mut buffer = [0; 16];
         // After a while of this the kernel takes the exchange for a dialogue and delays what it acknowledges.
         for _ in 0..40 {
-            tcp.outgoing().extend(b"a");
+            tcp.outgoing().write_all(b"a").unwrap();
             tcp.flush().await.unwrap();
             tokio::io::AsyncReadExt::read_exact(&mut peer, &mut [0]).await.unwrap();
             let serving = async {
@@ -322,8 +355,8 @@ mod tests {
         // On one thread the peer resets while the connection waits to be looked at.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let clock = RunClock::start();
-        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock), async {
+        let (clock, quota) = (RunClock::start(), quota());
+        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock, &quota), async {
             let listener = listener.into_std().unwrap();
             listener.set_nonblocking(false).unwrap();
             let (peer, _) = listener.accept().unwrap();
@@ -338,7 +371,7 @@ mod tests {
     async fn a_late_reader_still_learns_when_the_bytes_arrived() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = RunClock::start();
-        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock).await.unwrap();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock, &quota()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         // The kernel stamps for a first socket only after it has switched that on.
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -4,7 +4,10 @@ mod tls;
 
 use std::{io::Write as _, net::Ipv4Addr, sync::Arc};
 
-use tokio::{io::AsyncWriteExt, net::TcpListener};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use self::tls::{Authority, trusting};
 use super::*;
@@ -15,16 +18,19 @@ fn soon() -> Instant {
 
 /// More than any of these tests needs.
 fn quota() -> Quota {
-    Quota::new(100)
+    Quota::new(100, 64 << 20)
 }
 
 async fn opened(listener: &TcpListener) -> (Connection, tokio::net::TcpStream) {
+    opened_with(listener, &quota()).await
+}
+
+async fn opened_with(listener: &TcpListener, quota: &Quota) -> (Connection, tokio::net::TcpStream) {
     let port = listener.local_addr().unwrap().port();
     let grant = Grant::new("localhost", port, &[]);
     let mut measured = Measured::default();
     let clock = RunClock::start();
-    let quota = quota();
-    let connecting = connect(&grant, "localhost", port, &clock, &quota, soon(), &mut measured);
+    let connecting = connect(&grant, "localhost", port, &clock, quota, soon(), &mut measured);
     let (connection, accepted) = tokio::join!(connecting, listener.accept());
     (connection.unwrap(), accepted.unwrap().0)
 }
@@ -262,15 +268,15 @@ async fn every_address_that_is_tried_is_charged() {
         connect_to(addresses.clone(), "many", &clock, quota, soon(), &mut Measured::default()).await
     };
     // The first is paid for by whoever resolves the name.
-    let enough = Quota::new(7);
+    let enough = Quota::new(7, 0);
     assert_eq!(tried(&enough).await.unwrap().opened().address, alive.ip());
     assert_eq!(
         enough.connection().map_err(|used_up| used_up.to_string()),
         Err("the run's share of connections is used up".to_owned())
     );
-    let last = tried(&Quota::new(6)).await.err().unwrap();
+    let last = tried(&Quota::new(6, 0)).await.err().unwrap();
     assert_eq!(last.text, format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
-    let (grant, none) = (Grant::new("127.0.0.1", alive.port(), &[]), Quota::new(0));
+    let (grant, none) = (Grant::new("127.0.0.1", alive.port(), &[]), Quota::new(0, 0));
     let (clock, mut measured) = (RunClock::start(), Measured::default());
     let refused = connect(&grant, "127.0.0.1", alive.port(), &clock, &none, soon(), &mut measured);
     let refused = refused.await.err().unwrap();
@@ -305,4 +311,57 @@ async fn a_read_given_up_loses_nothing() {
     assert_eq!(connection.read(512, brief).await.err().unwrap().kind, ErrorKind::Timeout);
     peer.write_all(b"220 late\r\n").await.unwrap();
     assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 late\r\n");
+}
+
+#[tokio::test]
+async fn nothing_is_received_over_the_runs_share_and_the_end_is_still_told() {
+    let listener = listener().await;
+    for (said, over) in [(&b"220 a\r\n"[..], false), (b"220 a\r\n2", true)] {
+        let (mut connection, mut peer) = opened_with(&listener, &Quota::new(1, 7)).await;
+        peer.write_all(said).await.unwrap();
+        drop(peer);
+        assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 a\r\n");
+        let next = connection.read(512, soon()).await;
+        if over {
+            let refused = next.err().unwrap();
+            assert_eq!((refused.kind, refused.host_error), (ErrorKind::LimitExceeded, HostError::CheckLimit));
+            assert!(refused.text.ends_with(": the run's share of received bytes is used up"), "{refused}");
+        } else {
+            assert!(next.unwrap().bytes.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_over_the_runs_share() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened_with(&listener, &Quota::new(1, 8)).await;
+    connection.write(b"EHLO\r\n", soon()).await.unwrap();
+    for _ in 0..2 {
+        let refused = connection.write(b"QUIT\r\n", soon()).await.err().unwrap();
+        assert_eq!(refused.host_error, HostError::CheckLimit);
+        assert!(refused.text.ends_with(": the run's share of sent bytes is used up"), "{refused}");
+    }
+    drop(connection);
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, b"EHLO\r\n");
+}
+
+/// More than the kernel takes for a peer that does not read, and what is surely left of it.
+const MUCH: usize = 60 << 20;
+const REST: usize = 32 << 20;
+
+#[tokio::test]
+async fn a_write_given_up_leaves_little_behind_however_often_it_is_tried() {
+    let listener = listener().await;
+    let quota = Quota::new(1, MUCH as u64);
+    let (mut connection, _peer) = opened_with(&listener, &quota).await;
+    let (much, brief) = (vec![b'x'; MUCH], Instant::now() + Duration::from_millis(200));
+    for _ in 0..100 {
+        let given_up = connection.write(&much, brief).await.err().unwrap();
+        assert_eq!(given_up.kind, ErrorKind::Timeout);
+    }
+    // What waits is charged: so little waits.
+    assert!(quota.send(REST).is_ok());
 }

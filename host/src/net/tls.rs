@@ -159,6 +159,7 @@ impl Session {
                 break;
             }
             self.take(buffer.get(..count).unwrap_or_default(), tcp).await?;
+            self.make_way().await;
         }
         Ok(self.hand_out(max))
     }
@@ -173,6 +174,7 @@ impl Session {
                 Some(0) => break,
                 Some(count) => self.take(buffer.get(..count).unwrap_or_default(), tcp).await?,
             }
+            self.make_way().await;
         }
         Ok(Some(self.hand_out(max)))
     }
@@ -189,6 +191,13 @@ impl Session {
         Ok(())
     }
 
+    /// Records with nothing in them may follow one another as fast as they can be decrypted: the other runs have their turn.
+    async fn make_way(&self) {
+        if self.received.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn fail(&mut self) -> Result<(), StreamError> {
         self.failed.clone().map_or(Ok(()), |fault| Err(StreamError::Tls(fault)))
     }
@@ -203,6 +212,9 @@ impl Session {
         let mut first = None;
         while !bytes.is_empty() {
             let taken = self.connection.writer().write(bytes)?;
+            if taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
             bytes = bytes.get(taken..).unwrap_or_default();
             let sent = flush(&mut self.connection, tcp).await?;
             first = first.or(Some(sent));
@@ -253,11 +265,14 @@ impl From<io::Error> for StreamError {
 
 async fn flush(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<Instant> {
     while connection.wants_write() {
-        connection.write_tls(tcp.outgoing())?;
+        connection.write_tls(&mut tcp.outgoing())?;
     }
     tcp.flush().await
 }
 
 fn lost(error: &io::Error) -> (HostError, String) {
+    if error.kind() == io::ErrorKind::QuotaExceeded {
+        return (HostError::CheckLimit, error.to_string());
+    }
     (HostError::TlsClosed, format!("the connection was lost inside the handshake: {}", plain(error)))
 }

@@ -15,7 +15,7 @@ pub struct Limits {
     pub wall_time: Duration,
     /// Attempts at a connection.
     pub connections: u32,
-    /// Bytes received and sent, each.
+    /// Bytes received and sent, each, as they cross the socket.
     pub traffic_bytes: u64,
     /// Log lines kept, the check's standard output and error included.
     pub log_lines: u32,

@@ -36,7 +36,7 @@ impl HostConnection for State {
         match net::connect(grant, &to.host, to.port, clock, quota, self.deadline, measured).await {
             Ok(connection) => match self.table.push(Handle { connection, first }) {
                 Ok(handle) => Ok(Ok(handle)),
-                Err(_full) => Ok(Err(exceeded("connections"))),
+                Err(_full) => Ok(Err(full())),
             },
             Err(error) => {
                 if error.kind == net::ErrorKind::Denied {
@@ -85,9 +85,6 @@ impl HostConnection for State {
         wait_ms: Option<u32>,
     ) -> wasmtime::Result<Result<Received, Error>> {
         self.charge_call()?;
-        if self.received > self.limits.traffic_bytes {
-            return Ok(Err(exceeded("received bytes")));
-        }
         let deadline = wait_ms.map_or(self.deadline, |wait| {
             self.deadline.min(Instant::now() + Duration::from_millis(u64::from(wait)))
         });
@@ -99,7 +96,6 @@ impl HostConnection for State {
         };
         match received {
             Ok(received) => {
-                self.received += u64::try_from(received.bytes.len())?;
                 Ok(Ok(Received { bytes: received.bytes, received_at: instant(received.received_at) }))
             }
             Err(error) => Ok(Err(self.remember(error))),
@@ -112,10 +108,6 @@ impl HostConnection for State {
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<WitInstant, Error>> {
         self.charge_call()?;
-        self.sent += u64::try_from(bytes.len())?;
-        if self.sent > self.limits.traffic_bytes {
-            return Ok(Err(exceeded("sent bytes")));
-        }
         match self.table.get_mut(&this)?.connection.write(&bytes, self.deadline).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
             Err(error) => Ok(Err(self.remember(error))),
@@ -128,8 +120,8 @@ impl HostConnection for State {
     }
 }
 
-fn exceeded(what: &str) -> Error {
-    Error { kind: ErrorKind::LimitExceeded, text: format!("the run's share of {what} is used up") }
+fn full() -> Error {
+    Error { kind: ErrorKind::LimitExceeded, text: "as many handles are open as there can be".to_owned() }
 }
 
 impl State {

@@ -37,8 +37,6 @@ pub(crate) struct State {
     /// It has asked for a connection: the first is the one that is measured.
     pub(crate) connected: bool,
     pub(crate) denied: u32,
-    pub(crate) received: u64,
-    pub(crate) sent: u64,
     pub(crate) faults: Vec<(ErrorKind, HostError)>,
     pub(crate) log: Arc<Log>,
 }
@@ -50,7 +48,7 @@ impl State {
         let log = Arc::new(log);
         Self {
             limiter: Limiter::new(&limits),
-            quota: Quota::new(limits.connections),
+            quota: Quota::new(limits.connections, limits.traffic_bytes),
             limits,
             meter: Meter::default(),
             table,
@@ -64,8 +62,6 @@ impl State {
             calls: 0,
             connected: false,
             denied: 0,
-            received: 0,
-            sent: 0,
             faults: Vec::new(),
             log,
         }

@@ -288,6 +288,23 @@ impl Guest for Component {
                 report.failure = Some(Failure { cause, text: format!("harm: {secret}") });
             }
             "secret-in-a-panic" => panic!("{}", parameters["password"].as_str().unwrap()),
+            // The harm is the server's.
+            server if server.starts_with("tls-") => {
+                let connection = connect(&job.target.host, job.target.port).unwrap();
+                let mut count = 0;
+                let ended = connection.start_tls().and_then(|_| {
+                    loop {
+                        let read = connection.read(u32::MAX, None)?.bytes.len();
+                        count += read;
+                        if read == 0 {
+                            return Ok(());
+                        }
+                    }
+                });
+                say(format!("{count}"));
+                report.failure =
+                    ended.err().map(|error| Failure { cause: Cause::Network(error.kind), text: error.text });
+            }
             other => panic!("no such harm: {other}"),
         }
         report

@@ -408,3 +408,58 @@ fn a_client_certificate_needs_its_own_key() {
     let keyless = ClientIdentity { key_pem: b"nothing".to_vec(), ..one };
     assert_eq!(refused(keyless), "client_key: no key in it that is not encrypted");
 }
+
+/// A run's bytes, and records of one byte each which are that many only with what TLS adds to them.
+const SHARE: u64 = 100_000;
+const RECORDS: usize = 10_000;
+
+#[tokio::test]
+async fn what_tls_itself_adds_counts_as_received() {
+    let authority = Authority::new();
+    let server = authority.server("localhost", 2100);
+    let listener = listener().await;
+    for look in [false, true] {
+        let (mut connection, peer) = opened_with(&listener, &Quota::new(1, SHARE)).await;
+        let server = Arc::clone(&server);
+        let serving = tokio::spawn(async move {
+            let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
+            for _ in 0..RECORDS {
+                if stream.write_all(b"x").await.is_err() {
+                    return;
+                }
+            }
+        });
+        let tls = Tls::new(&trusting(&authority)).unwrap();
+        connection.start_tls(&tls, soon(), &mut Measured::default()).await.unwrap();
+        let mut count = 0;
+        let ended = loop {
+            let got =
+                if look { connection.look(512, soon()).await } else { connection.read(512, soon()).await };
+            match got {
+                Ok(got) => count += got.bytes.len(),
+                Err(nothing_yet) if nothing_yet.kind == ErrorKind::Timeout => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(ended.host_error, HostError::CheckLimit, "{ended}");
+        assert!(count < RECORDS / 2, "{count}");
+        drop(connection);
+        serving.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_share_that_ends_inside_the_handshake_is_named() {
+    let authority = Authority::new();
+    let listener = listener().await;
+    for bytes in [100, 1000] {
+        let (mut connection, peer) = opened_with(&listener, &Quota::new(1, bytes)).await;
+        let serving =
+            tokio::spawn(tokio_rustls::TlsAcceptor::from(authority.server("localhost", 2100)).accept(peer));
+        let tls = Tls::new(&trusting(&authority)).unwrap();
+        let failed = connection.start_tls(&tls, soon(), &mut Measured::default()).await.err().unwrap();
+        assert_eq!((failed.kind, failed.host_error), (ErrorKind::LimitExceeded, HostError::CheckLimit));
+        drop(connection);
+        drop(serving.await);
+    }
+}
