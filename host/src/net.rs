@@ -88,6 +88,8 @@ pub struct Connection {
     /// Plaintext was exchanged.
     spoke_plain: bool,
     host: String,
+    /// The job's own host: what the job says of its server's certificate holds here.
+    own: bool,
     peer: SocketAddr,
     opened: Opened,
     clock: RunClock,
@@ -123,7 +125,9 @@ pub async fn connect(
     }
     let addresses = resolve(host, port, clock, deadline, measured).await?;
     let granted = in_turn(granted(addresses, grant, host, measured)?);
-    connect_to(granted, host, clock, quota, deadline, measured).await
+    let mut connection = connect_to(granted, host, clock, quota, deadline, measured).await?;
+    connection.own = grant.is_own(host);
+    Ok(connection)
 }
 
 /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
@@ -199,6 +203,7 @@ async fn connect_to(
                     plain: Vec::new(),
                     spoke_plain: false,
                     host: host.to_owned(),
+                    own: false,
                     peer: address,
                     opened,
                     clock: clock.clone(),
@@ -223,7 +228,8 @@ impl Connection {
         &self.opened
     }
 
-    /// Does a handshake by the job's trust. Unread plaintext refuses it: someone may have injected it.
+    /// Does a handshake by the job's trust, with an endpoint that is not its own host by [`Tls::elsewhere`]. Unread plaintext
+    /// refuses it: someone may have injected it.
     pub async fn start_tls(
         &mut self,
         tls: &Tls,
@@ -240,13 +246,19 @@ impl Connection {
             let text = format!("TLS with {}: plaintext was left over before the handshake", self.peer);
             return Err(NetError::new(HostError::PlaintextBeforeTls, text));
         }
-        let mut session = Session::new(tls, &self.host)
-            .map_err(|fault| NetError::new(fault.number, format!("TLS with {}: {fault}", self.peer)))?;
+        let elsewhere = if self.own { None } else { tls.elsewhere() };
+        let with = match elsewhere {
+            None => format!("TLS with {}", self.peer),
+            Some(_) => format!("TLS with {}, which is not the job's own host", self.peer),
+        };
+        let failed = |error, text: String| Err(NetError::new(error, format!("{with}: {text}")));
+        let mut session = match Session::new(elsewhere.as_ref().unwrap_or(tls), &self.host) {
+            Ok(session) => session,
+            Err(fault) => return failed(fault.number, fault.text),
+        };
         self.spoilt = true;
         let done = time::timeout_at(deadline.into(), session.handshake(&mut self.tcp)).await;
         session.facts(&mut measured.tls_facts);
-        let failed =
-            |error, text: String| Err(NetError::new(error, format!("TLS with {}: {text}", self.peer)));
         match done {
             Err(_late) => {
                 let text = format!("silence inside the handshake for {}", self.silence(deadline));

@@ -102,13 +102,17 @@ impl Endpoint {
     }
 
     fn covers(&self, host: &str, port: u16) -> bool {
-        let named = match &self.host {
+        self.covers_host(host) && self.ports.contains(&port)
+    }
+
+    /// At some port.
+    fn covers_host(&self, host: &str) -> bool {
+        match &self.host {
             Host::Name(name) => *name == normal(host),
             Host::Addresses(network) => {
                 host.parse::<IpAddr>().is_ok_and(|address| network.contains(&address.to_canonical()))
             }
-        };
-        named && self.ports.contains(&port)
+        }
     }
 
     /// Names this very address: a network is not so many words.
@@ -126,7 +130,9 @@ impl Endpoint {
 /// All that a job grants, and the operator does not deny.
 #[derive(Clone, Debug, Default)]
 pub struct Grant {
-    granted: Vec<Endpoint>,
+    /// The job's own host and port.
+    target: Option<Endpoint>,
+    more: Vec<Endpoint>,
     deny: Deny,
 }
 
@@ -153,7 +159,7 @@ impl Grant {
     #[must_use]
     pub fn new(host: &str, port: u16, more: &[Endpoint]) -> Self {
         let target = (port != 0).then(|| Endpoint::new(host, port));
-        Self { granted: target.into_iter().chain(more.iter().cloned()).collect(), deny: Deny::default() }
+        Self { target, more: more.to_vec(), deny: Deny::default() }
     }
 
     /// Grants nothing.
@@ -168,10 +174,20 @@ impl Grant {
         Self { deny: deny.clone(), ..self }
     }
 
+    fn granted(&self) -> impl Iterator<Item = &Endpoint> {
+        self.target.iter().chain(&self.more)
+    }
+
     /// The endpoint is granted.
     #[must_use]
     pub fn covers(&self, host: &str, port: u16) -> bool {
-        self.granted.iter().any(|granted| granted.covers(host, port))
+        self.granted().any(|granted| granted.covers(host, port))
+    }
+
+    /// The job's own host, at whatever port, and not one that it grants besides.
+    #[must_use]
+    pub fn is_own(&self, host: &str) -> bool {
+        self.target.as_ref().is_some_and(|target| target.covers_host(host))
     }
 
     /// Refuses an address that the host of a granted endpoint resolved to.
@@ -183,7 +199,7 @@ impl Grant {
         // `localhost` speaks for itself only: another name that leads here is not granted by it.
         let localhost =
             |granted: &Endpoint| matches!(granted.host, Host::Name(_)) && !granted.covers(host, port);
-        let named = self.granted.iter().any(|granted| !localhost(granted) && granted.names(address, port));
+        let named = self.granted().any(|granted| !localhost(granted) && granted.names(address, port));
         match special(address) {
             Some(what) if !named => Err(Refusal::Special(what)),
             _ => Ok(()),
@@ -321,6 +337,15 @@ mod tests {
         }
         assert_eq!(judged("mx1.example.org", &[], "192.0.2.25"), Ok(()));
         assert_eq!(judged("localhost", &[], "::1"), Ok(()));
+    }
+
+    #[test]
+    fn the_jobs_own_host_is_told_from_others() {
+        let grant = granted(&["tcp://cache.example.org:25", "tcp://192.0.2.25:25"]);
+        assert!(grant.is_own("MX1.example.org."));
+        assert!(!grant.is_own("cache.example.org") && !grant.is_own("192.0.2.25"));
+        assert!(Grant::new("::ffff:192.0.2.25", 25, &[]).is_own("192.0.2.25"));
+        assert!(!Grant::none().is_own(""));
     }
 
     #[test]

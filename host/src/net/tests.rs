@@ -1,5 +1,6 @@
 //! Over loopback listeners.
 
+mod elsewhere;
 mod tls;
 
 use std::{io::Write as _, net::Ipv4Addr, sync::Arc};

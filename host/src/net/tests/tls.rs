@@ -24,11 +24,23 @@ impl Authority {
     }
 
     /// A certificate of this authority, and its key.
-    fn identity(&self, name: &str) -> ClientIdentity {
+    pub(super) fn identity(&self, name: &str) -> ClientIdentity {
         let key = KeyPair::generate().unwrap();
         let certificate =
             CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         ClientIdentity { chain_pem: certificate.pem().into(), key_pem: key.serialize_pem().into() }
+    }
+
+    /// The same, as a server takes it.
+    pub(super) fn chain_and_key(&self, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let own = self.identity(name);
+        let chain = CertificateDer::pem_slice_iter(&own.chain_pem).collect::<Result<_, _>>().unwrap();
+        (chain, PrivateKeyDer::from_pem_slice(&own.key_pem).unwrap())
+    }
+
+    /// Its own.
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap()
     }
 
     pub(super) fn server(&self, name: &str, end_year: i32) -> Arc<ServerConfig> {
@@ -255,9 +267,7 @@ async fn what_was_said_before_the_stream_broke_is_read_before_that() {
 #[tokio::test]
 async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
     let authority = Authority::new();
-    let identity = authority.identity("localhost");
-    let chain = CertificateDer::pem_slice_iter(&identity.chain_pem).collect::<Result<_, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(&identity.key_pem).unwrap();
+    let (chain, key) = authority.chain_and_key("localhost");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])
@@ -372,11 +382,7 @@ async fn after_a_failed_handshake_nothing_more_is_said() {
 #[tokio::test]
 async fn the_least_version_is_kept() {
     let authority = Authority::new();
-    let key = authority.identity("localhost");
-    let (chain, key) = (
-        vec![CertificateDer::from_pem_slice(&key.chain_pem).unwrap()],
-        PrivateKeyDer::from_pem_slice(&key.key_pem).unwrap(),
-    );
+    let (chain, key) = authority.chain_and_key("localhost");
     let server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS12])
         .unwrap()

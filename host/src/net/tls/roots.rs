@@ -30,11 +30,7 @@ impl Roots {
                 return Err(NoTls::CaFile("not a usable certificate"));
             }
         }
-        if roots.anchors.is_empty() && roots.others.is_empty() {
-            Err(NoTls::CaFile("no certificate in it"))
-        } else {
-            Ok(roots)
-        }
+        if roots.is_empty() { Err(NoTls::CaFile("no certificate in it")) } else { Ok(roots) }
     }
 
     /// The system's; what cannot be used of them is left out.
@@ -60,6 +56,11 @@ impl Roots {
             self.others.push(certificate);
         }
         true
+    }
+
+    /// There is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.anchors.is_empty() && self.others.is_empty()
     }
 
     /// What verification compares with.

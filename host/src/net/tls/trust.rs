@@ -85,7 +85,7 @@ pub struct Trust {
     pub(super) min_version: TlsVersion,
     /// Beside the system's.
     pub(super) roots: Roots,
-    pub(super) revoked: Vec<CertRevocationList<'static>>,
+    pub(super) revoked: Arc<[CertRevocationList<'static>]>,
     pub(super) identity: Option<Arc<CertifiedKey>>,
 }
 
@@ -113,6 +113,18 @@ impl Tls {
         Ok(Self { server_name: server_name.map(name_of).transpose()?, trust })
     }
 
+    /// For an endpoint that the job grants besides its own host: as strict, and revocation holds there as well, but by the
+    /// system's roots alone, under the endpoint's own name, and without showing who the job is. None: that is the same.
+    pub(in crate::net) fn elsewhere(&self) -> Option<Self> {
+        let Trust { verify, min_version, roots, revoked, identity } = &*self.trust;
+        if self.server_name.is_none() && roots.is_empty() && identity.is_none() {
+            return None;
+        }
+        let (roots, revoked) = (Roots::default(), Arc::clone(revoked));
+        let trust = Trust { verify: *verify, min_version: *min_version, roots, revoked, identity: None };
+        Some(Self { server_name: None, trust: Arc::new(trust) })
+    }
+
     /// Both trust the very same.
     #[must_use]
     pub fn shares_with(&self, other: &Self) -> bool {
@@ -132,7 +144,7 @@ impl Trust {
             verify: rules.verify,
             min_version: rules.min_version,
             roots: rules.ca_pem.as_deref().map(Roots::from_pem).transpose()?.unwrap_or_default(),
-            revoked: rules.crl_pem.as_deref().map(revoked).transpose()?.unwrap_or_default(),
+            revoked: rules.crl_pem.as_deref().map(revoked).transpose()?.unwrap_or_default().into(),
             identity: rules.client.as_ref().map(identity).transpose()?.map(Arc::new),
         })
     }
@@ -213,4 +225,26 @@ fn identity(client: &ClientIdentity) -> Result<CertifiedKey, NoTls> {
         rustls::Error::InvalidCertificate(_) => NoTls::ClientCert("not a usable certificate"),
         _ => NoTls::ClientKey("not a usable key"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elsewhere_is_as_strict_and_knows_nothing_of_the_job() {
+        let rules = TlsRules {
+            verify: Verify::Report,
+            min_version: TlsVersion::V13,
+            server_name: Some("mail.example.org".to_owned()),
+            ..TlsRules::default()
+        };
+        let own = Tls::new(&rules).unwrap();
+        let elsewhere = own.elsewhere().unwrap();
+        let (own, trust) = (&own.trust, &elsewhere.trust);
+        assert_eq!((elsewhere.server_name.as_ref(), trust.verify), (None, Verify::Report));
+        assert_eq!(trust.min_version, TlsVersion::V13);
+        assert!(Arc::ptr_eq(&own.revoked, &trust.revoked));
+        assert!(Tls::new(&TlsRules { server_name: None, ..rules }).unwrap().elsewhere().is_none());
+    }
 }

@@ -111,7 +111,7 @@ impl Chain<'_> {
     fn by_webpki(&self, leaf: &EndEntityCert<'_>, roots: &Roots) -> Result<Path, Error> {
         // One after the other: of two lists by one issuer webpki looks at the first alone.
         let mut found = self.by_webpki_and(None, leaf, roots);
-        for list in &self.trust.revoked {
+        for list in self.trust.revoked.iter() {
             found = found.and_then(|_| self.by_webpki_and(Some(list), leaf, roots));
         }
         found

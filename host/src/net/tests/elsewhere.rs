@@ -1,0 +1,89 @@
+//! What a job says of its server's TLS holds for its own host, and not for the others that it grants.
+
+use std::sync::Arc;
+
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use tokio_rustls::TlsAcceptor;
+
+use super::{tls::Authority, *};
+use crate::job::{TlsRules, Verify};
+
+/// What a server saw of its client: the name that was asked for, and whether a certificate was shown.
+type Seen = Option<(Option<String>, bool)>;
+
+/// A handshake with a server of that authority which asks for a client certificate, under `host` at one of the ports that a job
+/// of `own` grants.
+async fn handshake(
+    authority: &Authority,
+    own: &str,
+    host: &str,
+    rules: &TlsRules,
+) -> (Result<Secured, NetError>, Seen) {
+    let listener = listener().await;
+    let port = listener.local_addr().unwrap().port();
+    let more = [format!("tcp://{host}:{port}").parse().unwrap()];
+    let (grant, quota) = (Grant::new(own, 1, &more), quota());
+    let mut measured = Measured::default();
+    let connecting = connect(&grant, host, port, &RunClock::start(), &quota, soon(), &mut measured).await;
+    let (mut connection, (peer, _)) = (connecting.unwrap(), listener.accept().await.unwrap());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let (chain, key) = authority.chain_and_key(host);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap())
+        .with_single_cert(chain, key)
+        .unwrap();
+    let serving = tokio::spawn(async move {
+        let stream = TlsAcceptor::from(Arc::new(config)).accept(peer).await.ok()?;
+        let (_, server) = stream.get_ref();
+        Some((server.server_name().map(ToOwned::to_owned), server.peer_certificates().is_some()))
+    });
+    let tls = Tls::new(rules).unwrap();
+    let secured = connection.start_tls(&tls, soon(), &mut measured).await;
+    drop(connection);
+    (secured, serving.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_at_the_jobs_own_host_alone() {
+    let authority = Authority::new();
+    let rules = trusting(&authority);
+    // At whatever port.
+    let (secured, _) = handshake(&authority, "localhost", "localhost", &rules).await;
+    assert_eq!(secured.unwrap().verify_error, None);
+    let (refused, _) = handshake(&authority, "mx1.example.org", "127.0.0.1", &rules).await;
+    let refused = refused.err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::CertificateUnknownIssuer);
+    assert!(refused.text.contains(", which is not the job's own host: "), "{refused}");
+    let rules = TlsRules { verify: Verify::Report, ..rules };
+    let (reported, _) = handshake(&authority, "mx1.example.org", "127.0.0.1", &rules).await;
+    assert!(reported.unwrap().verify_error.is_some());
+}
+
+#[tokio::test]
+async fn the_client_certificate_is_shown_to_the_jobs_own_host_alone() {
+    let authority = Authority::new();
+    let client = Some(authority.identity("client.example"));
+    let rules = TlsRules { verify: Verify::Off, client, ..TlsRules::default() };
+    for (own, shown) in [("localhost", true), ("LOCALHOST.", true), ("127.0.0.1", false)] {
+        let (secured, seen) = handshake(&authority, own, "localhost", &rules).await;
+        secured.unwrap();
+        assert_eq!(seen.unwrap().1, shown, "{own}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_name_is_asked_of_the_jobs_own_host_alone() {
+    let authority = Authority::new();
+    let server_name = Some("mail.example.org".to_owned());
+    let rules = TlsRules { verify: Verify::Off, server_name, ..TlsRules::default() };
+    for (own, asked) in [("localhost", "mail.example.org"), ("127.0.0.1", "localhost")] {
+        let (secured, seen) = handshake(&authority, own, "localhost", &rules).await;
+        secured.unwrap();
+        assert_eq!(seen.unwrap().0.as_deref(), Some(asked), "{own}");
+    }
+}
