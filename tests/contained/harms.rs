@@ -296,7 +296,7 @@ const BUFFERED: usize = 12 << 20;
 async fn a_server_that_speaks_without_end_is_contained() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     let limits = Limits { traffic_bytes: TRAFFIC as u64, ..Limits::default() };
     load(&mut sandbox, "hostile", &hostile("honest"), limits).await.unwrap();
     let mut yard = Yard::new(sandbox);
@@ -309,6 +309,20 @@ async fn a_server_that_speaks_without_end_is_contained() {
         assert!(said(&report).parse::<usize>().unwrap() <= content, "{line}");
         assert!(server.sent() < TRAFFIC + BUFFERED, "{harm}: {} bytes", server.sent());
     }
+}
+
+#[tokio::test]
+async fn as_many_connections_as_can_be_allowed_can_be_open_at_once() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Checks::new().await;
+    // What the configuration allows at most.
+    let limits = Limits { connections: 240, ..Limits::default() };
+    load(&mut sandbox, "hostile", &hostile("honest"), limits).await.unwrap();
+    let yard = Yard::new(sandbox);
+    let (report, line) = alone_in_a_round(&yard, &mut log, "connections", "hostile").await;
+    // Of a thousand.
+    assert_eq!(said(&report), "760", "{line}");
 }
 
 #[tokio::test]

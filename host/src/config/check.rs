@@ -8,7 +8,7 @@ use super::{At, ConfigError, Problem, Subject, duration, file, sample};
 use crate::{
     description::OWN_MEASUREMENT,
     digest,
-    sandbox::{Limits, Pinned, Source},
+    sandbox::{Limits, Pinned, Source, limits::CONNECTIONS},
 };
 
 /// A declared check.
@@ -89,12 +89,16 @@ fn limits(given: &file::Limits) -> Result<Limits, At> {
             duration(text).map_err(|expected| At::key(format!("limits.{key}"), Problem::Expected(expected)))
         }
     };
+    let connections = given.connections.unwrap_or(usual.connections);
+    if connections > CONNECTIONS {
+        return Err(At::key("limits.connections", Problem::Expected(format!("at most {CONNECTIONS}"))));
+    }
     let mebibytes = |mib: std::num::NonZero<u16>| usize::from(mib.get()) << 20;
     Ok(Limits {
         memory_bytes: given.memory_mib.map_or(usual.memory_bytes, mebibytes),
         cpu_time: time("cpu_time", &given.cpu_time, usual.cpu_time)?,
         wall_time: time("wall_time", &given.wall_time, usual.wall_time)?,
-        connections: given.connections.unwrap_or(usual.connections),
+        connections,
         traffic_bytes: given.traffic_mib.map_or(usual.traffic_bytes, |mib| mebibytes(mib) as u64),
         log_lines: given.log_lines.unwrap_or(usual.log_lines),
     })

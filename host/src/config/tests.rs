@@ -192,6 +192,10 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
             "check `a`: limits.cpu_time: expected a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
         ),
         (
+            format!("name = \"a\"\n{declared}limits.connections = 241"),
+            "check `a`: limits.connections: expected at most 240",
+        ),
+        (
             format!("name = \"a\"\n{declared}limits.memory = 1"),
             "line 7: unknown key `memory`; did you mean `memory_mib`?",
         ),

@@ -50,6 +50,8 @@ pub(crate) const READ_BYTES: u32 = 64 << 10;
 pub(crate) const CALL_BYTES: usize = 4 << 20;
 /// Resource handles alive at once: connections, and the streams of a language's runtime.
 pub(crate) const HANDLES: usize = 256;
+/// Connections that an operator may allow a run: the handles, without sixteen for a runtime's own streams and waits.
+pub(crate) const CONNECTIONS: u32 = 240;
 /// Bytes of a log line.
 pub(crate) const LOG_BYTES: usize = 512;
 /// Denied connections of a run that get a line in the log each; the others are counted.
