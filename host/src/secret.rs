@@ -1,19 +1,23 @@
 //! Secrets: a job's texts in; any text without them out, in one pass over its beginning, however many they are and whatever
 //! they look like. Refuses secrets that are too short to be told from other text, or too long to be looked for.
+//!
+//! This is against accidents. Who holds a secret and means harm writes it in a way that nobody looks for.
+
+mod forms;
+mod sequence;
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
-
-use crate::text;
+use self::forms::Forms;
+pub use self::sequence::Sequence;
+use crate::text::{self, Visible};
 
 /// What stands for a secret.
 const MASK: &str = "***";
 /// Bytes of the shortest: shorter ones occur everywhere by chance.
 const SHORTEST: usize = 4;
-/// Bytes of all secrets of a job together: far more than passwords, keys and tokens have. Several times as much is kept to
-/// find them.
+/// Bytes of all secrets of a job together: far more than passwords, keys and tokens have. Some thirty times as
+/// much is kept to find them.
 const TOGETHER: usize = 256 << 10;
 /// So many times what is shown is looked at: runs of spaces become one.
 const LOOKED_AT: usize = 16;
@@ -21,14 +25,6 @@ const LOOKED_AT: usize = 16;
 /// What a job's secrets look like.
 #[derive(Clone, Default)]
 pub struct Secrets(Option<Arc<Forms>>);
-
-struct Forms {
-    find: AhoCorasick,
-    /// How many of the forms, from the first, are plain text; the others are base64.
-    plain: usize,
-    /// Bytes of the longest form.
-    longest: usize,
-}
 
 /// Why a secret cannot be kept out of texts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,11 +58,11 @@ impl fmt::Debug for Secrets {
 pub fn check<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<(), NoSecret> {
     let mut together = 0;
     for text in texts {
-        let bytes = text.as_ref().len();
-        if (1..SHORTEST).contains(&bytes) {
+        let text = text.as_ref();
+        if !text.is_empty() && Visible::of(text).text().len() < SHORTEST {
             return Err(NoSecret::Short);
         }
-        together += bytes;
+        together += text.len();
     }
     if together > TOGETHER { Err(NoSecret::Long) } else { Ok(()) }
 }
@@ -79,87 +75,37 @@ impl Secrets {
             return Ok(Self(None));
         }
         check(texts.iter().copied())?;
-        // As it is, and as a text that was cleaned before it came here shows it.
-        let mut forms: Vec<String> =
-            texts.iter().flat_map(|text| [(*text).to_owned(), text::clean_to(text, TOGETHER)]).collect();
-        forms.retain(|form| form.len() >= SHORTEST);
-        forms.sort();
-        forms.dedup();
-        let plain = forms.len();
-        let mut inside: Vec<String> = texts.iter().flat_map(|text| encoded(text.as_bytes())).collect();
-        inside.sort();
-        inside.dedup();
-        forms.extend(inside);
-        let longest = forms.iter().map(String::len).max().unwrap_or_default();
-        // The kind that needs least memory: a secret is no more than a pattern or two for each text.
-        let find = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&forms)
-            .map_err(|_too_large| NoSecret::Long)?;
-        Ok(Self(Some(Arc::new(Forms { find, plain, longest }))))
+        Ok(Self(Some(Arc::new(Forms::of(&texts)?))))
     }
 
     /// A text without secrets, clean, at most `limit` bytes.
     #[must_use]
     pub fn outgoing(&self, text: &str, limit: usize) -> String {
         let Some(forms) = &self.0 else { return text::clean_to(text, limit) };
-        // Behind what may be shown, so much more that a secret which begins in it is seen whole.
-        let shown = text.floor_char_boundary(limit.saturating_mul(LOOKED_AT));
-        let seen = text.floor_char_boundary(shown.saturating_add(forms.longest));
-        let (shown, seen) = (text.get(..shown).unwrap_or_default(), text.get(..seen).unwrap_or_default());
-        let clean = text::clean_to(&mask(shown, &forms.found(seen)), limit);
-        // Cleaning may have made one: of a tab, a space.
-        mask(&clean, &forms.found(&clean))
+        let seen = forms.seen(text, limit);
+        forms.masked(seen, &forms.found(seen), limit)
     }
 }
 
 impl Forms {
-    /// Where secrets stand, in order and apart.
-    fn found(&self, text: &str) -> Vec<Range<usize>> {
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for hit in self.find.find_overlapping_iter(text) {
-            // Inside a base64 text that is masked whole there may be many.
-            if found.last().is_some_and(|last| last.start <= hit.start() && hit.end() <= last.end) {
-                continue;
-            }
-            let hit =
-                if hit.pattern().as_usize() < self.plain { hit.range() } else { word(text, hit.range()) };
-            found.push(hit);
-        }
-        found.sort_by_key(|range| range.start);
-        found.dedup_by(|next, before| {
-            let touches = next.start <= before.end;
-            if touches {
-                before.end = before.end.max(next.end);
-            }
-            touches
-        });
-        found
+    /// What of a text is looked at: behind what may be shown, so much more that a secret which begins in it is seen whole.
+    fn seen<'a>(&self, text: &'a str, limit: usize) -> &'a str {
+        let (shown, behind) = text.split_at(shown(text, limit));
+        text.get(..shown.len() + text::visible_end(behind, self.longest)).unwrap_or_default()
+    }
+
+    /// The beginning of a text without the secrets that stand in it, clean.
+    fn masked(&self, text: &str, secrets: &[Range<usize>], limit: usize) -> String {
+        let (shown, _) = text.split_at(shown(text, limit));
+        let clean = text::clean_to(&mask(shown, secrets), limit);
+        // Cleaning may have made one: of a tab, a space.
+        mask(&clean, &self.found(&clean))
     }
 }
 
-/// The whole base64 text around a part of it: what stands beside the part has bits of the secret, too.
-fn word(text: &str, part: Range<usize>) -> Range<usize> {
-    let inside = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
-    let bytes = text.as_bytes();
-    let before =
-        bytes.get(..part.start).unwrap_or_default().iter().rev().take_while(|byte| inside(byte)).count();
-    let behind = bytes.get(part.end..).unwrap_or_default().iter().take_while(|byte| inside(byte)).count();
-    part.start - before..part.end + behind
-}
-
-/// What a longer base64 text shows of a secret inside it, as the answer of AUTH PLAIN has it: in each of the three ways in
-/// which it then falls on groups of three bytes, the letters that only its own bits decide, in both alphabets.
-fn encoded(secret: &[u8]) -> Vec<String> {
-    let mut forms = Vec::new();
-    for before in 0..3 {
-        let bytes = [&vec![0; before], secret].concat();
-        let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
-        for text in [BASE64_STANDARD.encode(&bytes), BASE64_URL_SAFE.encode(&bytes)] {
-            forms.extend(text.get(first..end).map(ToOwned::to_owned));
-        }
-    }
-    forms
+/// Where what may be shown of a text ends.
+fn shown(text: &str, limit: usize) -> usize {
+    text.floor_char_boundary(limit.saturating_mul(LOOKED_AT))
 }
 
 fn mask(text: &str, secrets: &[Range<usize>]) -> String {
@@ -177,6 +123,9 @@ fn mask(text: &str, secrets: &[Range<usize>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn secrets(texts: &[&str]) -> Secrets {
@@ -192,6 +141,30 @@ mod tests {
                 assert!(!text.contains('h') && text.len() <= 10, "{text}");
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_is_found_whatever_hidden_characters_stand_in_it(
+            hidden in prop::collection::vec("[\\x00-\\x1f\u{ad}\u{200b}\u{2060}]{0,3}", 11)
+        ) {
+            let spread: String = "open-sesame".chars().zip(&hidden).flat_map(|(c, hidden)| format!("{c}{hidden}").chars().collect::<Vec<_>>()).collect();
+            prop_assert_eq!(secrets(&["open-sesame"]).outgoing(&format!("<{spread}>"), 99).replace(' ', ""), "<***>");
+            prop_assert_eq!(secrets(&[&spread]).outgoing("<open-sesame>", 99), "<***>");
+            prop_assert_eq!(secrets(&[&spread]).outgoing(&format!("<{}>", text::clean_to(&spread, 99)), 99), "<***>");
+        }
+    }
+
+    #[test]
+    fn hidden_characters_push_no_secret_out_of_sight() {
+        let text = format!("<open-{}sesame>", "\u{200b}".repeat(100_000));
+        assert_eq!(secrets(&["open-sesame"]).outgoing(&text, 99), "<***");
+    }
+
+    #[test]
+    fn a_secret_is_masked_where_it_is_quoted() {
+        let text = format!("{:?} {}", "a\"b\nc\\d", serde_json::json!({ "password": "a\"b\nc\\d" }));
+        assert_eq!(secrets(&["a\"b\nc\\d"]).outgoing(&text, 99), "\"***\" {\"password\":\"***\"}");
     }
 
     #[test]
@@ -257,6 +230,7 @@ mod tests {
     fn what_cannot_be_told_from_other_text_is_no_secret() {
         let of = |text: String| Secrets::new(&[text]).map(drop);
         assert_eq!(of("abc".to_owned()), Err(NoSecret::Short));
+        assert_eq!(of("abc\u{200b}\0".to_owned()), Err(NoSecret::Short));
         assert_eq!(of("x".repeat(TOGETHER + 1)), Err(NoSecret::Long));
         assert_eq!(of(String::new()), Ok(()));
         assert_eq!(format!("{:?}", secrets(&["hunter2"])), "Secrets(…)");

@@ -80,7 +80,6 @@ impl State {
         if self.denied > limits::DENIED_LINES {
             self.log.note(&format!("denied: {} more connections", self.denied - limits::DENIED_LINES));
         }
-        self.log.end();
     }
 
     /// Counts a call into the host; traps a check that floods it.

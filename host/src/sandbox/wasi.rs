@@ -49,11 +49,10 @@ pub(super) fn timeless_context(log: &Arc<Log>) -> WasiCtx {
 }
 
 fn inert(log: &Arc<Log>) -> WasiCtxBuilder {
-    let stream = |level| Stream { log: Arc::clone(log), level };
     let mut inert = WasiCtxBuilder::new();
     inert
-        .stdout(stream(Level::Information))
-        .stderr(stream(Level::Warning))
+        .stdout(Stream::new(log, Level::Information))
+        .stderr(Stream::new(log, Level::Warning))
         .max_random_size(RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)

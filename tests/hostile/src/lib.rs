@@ -287,6 +287,21 @@ impl Guest for Component {
                 let cause = Cause::Judgement(OwnFailure { kind: FailureKind::Rejected, code: 1000 });
                 report.failure = Some(Failure { cause, text: format!("harm: {secret}") });
             }
+            "secret-in-parts" => {
+                let secret = parameters["password"].as_str().unwrap();
+                let (begin, rest) = secret.split_at(5);
+                let hidden: String = secret.chars().flat_map(|c| [c, '\u{200b}']).collect();
+                println!("{begin}\n{rest}");
+                print!("it is {begin}");
+                println!("{rest}");
+                println!("it is {begin}");
+                eprintln!("{rest}!");
+                log::write(log::Level::Error, begin);
+                log::write(log::Level::Error, rest);
+                println!("{hidden}");
+                secret.chars().for_each(|c| println!("{c}"));
+                say(hidden);
+            }
             "secret-in-a-panic" => panic!("{}", parameters["password"].as_str().unwrap()),
             // The harm is the server's.
             server if server.starts_with("tls-") => {
