@@ -46,10 +46,8 @@ pub fn fields(job: &Job, report: &Report) -> Vec<(String, Value)> {
     for (name, value) in &report.fields {
         add(name, Some(value.clone()));
     }
-    for (_, value) in &mut fields {
-        if let Value::Text(text) = value {
-            *text = job.secrets.outgoing(text, text::TEXT_BYTES);
-        }
+    for text in fields.iter_mut().filter_map(|(_, value)| value.as_text_mut()) {
+        *text = job.secrets.outgoing(text, text::TEXT_BYTES);
     }
     // An empty text says nothing.
     fields.retain(|(_, value)| *value != Value::Text(String::new()));

@@ -13,7 +13,7 @@ pub enum Value {
     Float(f64),
     /// `true` or `false`.
     Boolean(bool),
-    /// UTF-8, not yet cleaned.
+    /// UTF-8; a check's own clean and without secrets.
     Text(String),
 }
 
@@ -29,6 +29,14 @@ impl Value {
             Self::Integer(value) => Some(*value as f64),
             Self::Float(value) => Some(*value),
             Self::Boolean(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The text, to be changed.
+    pub fn as_text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Integer(_) | Self::Float(_) | Self::Boolean(_) => None,
         }
     }
 }
@@ -126,7 +134,7 @@ pub struct Failure {
     pub outcome: Outcome,
     /// Its number.
     pub code: ErrorCode,
-    /// For people, not yet cleaned.
+    /// For people; a check's own clean and without secrets.
     pub text: String,
 }
 

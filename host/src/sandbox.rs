@@ -33,6 +33,7 @@ pub(crate) use load::IMPORTS;
 pub use load::LoadError;
 use log::Log;
 use state::{Flood, State};
+use tokio::time::error::Elapsed;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::{
@@ -41,7 +42,7 @@ use crate::{
     description::Description,
     job::Job,
     net::Grant,
-    report::{Failure, Report, Used},
+    report::{Failure, Report, Used, Value},
     text,
 };
 
@@ -169,31 +170,22 @@ impl Sandbox {
             time,
             run_id: run_id.to_owned(),
         };
-        let ran = meter.count(tokio::time::timeout(job.timeout + limits::GRACE, async {
-            let instance = check.pre.instantiate_async(&mut store).await?;
-            instance.sonde_check_check().call_run(&mut store, &input).await
-        }));
-        let ran = ran.await;
+        let (fields, failure) = meter
+            .count(async {
+                let ran = tokio::time::timeout(job.timeout + limits::GRACE, async {
+                    let instance = check.pre.instantiate_async(&mut store).await?;
+                    instance.sonde_check_check().call_run(&mut store, &input).await
+                });
+                let ran = ran.await;
+                // Part of the bill as well.
+                conclude(ran, &check.description, store.data(), job)
+            })
+            .await;
         let mut state = store.into_data();
-        let (fields, failure) = match ran {
-            Ok(Ok(report)) => match accept(report, &check.description, &state) {
-                Ok((fields, failure)) => (Some(fields), failure),
-                Err(contradiction) => {
-                    (None, Some(Failure::of_host(HostError::CheckReport, contradiction.to_string())))
-                }
-            },
-            Ok(Err(error)) => (None, Some(failure(&error, &state))),
-            Err(_late) => {
-                let text =
-                    format!("no report within {:?} and {:?} of grace: stopped", job.timeout, limits::GRACE);
-                (None, Some(Failure::of_host(HostError::CheckDeadline, text)))
-            }
-        };
         state.end();
         let total = start.elapsed();
         state.measured.total = Some(total);
         state.measured.own = Some(total.saturating_sub(state.clock.waited()));
-        let fields = fields.unwrap_or_else(|| unreported(&check.description));
         let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
         Report { fields, failure, measured: state.measured, used }
     }
@@ -238,9 +230,33 @@ fn tick(engine: &Engine) {
     });
 }
 
-type Accepted = (Vec<(String, crate::report::Value)>, Option<Failure>);
+type Ran = Result<wasmtime::Result<wit::Report>, Elapsed>;
+type Concluded = (Vec<(String, Value)>, Option<Failure>);
 
-fn accept(report: wit::Report, description: &Description, state: &State) -> Result<Accepted, Contradiction> {
+/// What a run comes to: a report as it was announced, or what went wrong; its texts without secrets and as short as they are
+/// shown, so that nobody keeps megabytes until the line is written.
+fn conclude(ran: Ran, description: &Description, state: &State, job: &Job) -> Concluded {
+    let accepted = match ran {
+        Ok(Ok(report)) => accept(report, description, state)
+            .map_err(|contradiction| Failure::of_host(HostError::CheckReport, contradiction.to_string())),
+        Ok(Err(error)) => Err(failure(&error, state)),
+        Err(_late) => {
+            let text =
+                format!("no report within {:?} and {:?} of grace: stopped", job.timeout, limits::GRACE);
+            Err(Failure::of_host(HostError::CheckDeadline, text))
+        }
+    };
+    let (mut fields, mut failure) =
+        accepted.unwrap_or_else(|failure| (unreported(description), Some(failure)));
+    let values = fields.iter_mut().map(|(_, value)| value);
+    let said = failure.iter_mut().map(|failure| &mut failure.text);
+    for text in values.filter_map(Value::as_text_mut).chain(said) {
+        *text = job.secrets.outgoing(text, text::TEXT_BYTES);
+    }
+    (fields, failure)
+}
+
+fn accept(report: wit::Report, description: &Description, state: &State) -> Result<Concluded, Contradiction> {
     let fields = convert::fields(report.fields, description)?;
     let failure = match report.failure {
         None => None,
@@ -255,7 +271,7 @@ fn accept(report: wit::Report, description: &Description, state: &State) -> Resu
     Ok((fields, failure))
 }
 
-fn unreported(description: &Description) -> Vec<(String, crate::report::Value)> {
+fn unreported(description: &Description) -> Vec<(String, Value)> {
     let known =
         |field: &crate::description::Field| Some((field.name.clone(), field.when_unreported.clone()?));
     description.fields.iter().filter_map(known).collect()

@@ -13,6 +13,7 @@ use sonde_host::{
         Limits, LoadError, Pinned, Source,
         cache::{Cache, CacheError},
     },
+    schedule::{self, RoundTime},
 };
 use tokio::task::JoinSet;
 
@@ -264,7 +265,7 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
         ("world", "[]"),
         ("connections", "992"),
         ("ten-thousand-connections", "9992"),
-        ("forged-line", "\",state=9i 1\nsmtp,job=x state=1i\\"),
+        ("forged-line", "\",state=9i 1 smtp,job=x state=1i\\"),
     ] {
         let (report, _) = alone_in_a_round(&yard, &mut log, harm, "hostile").await;
         assert_eq!(report.failure, None, "{harm}");
@@ -326,6 +327,47 @@ async fn as_many_connections_as_can_be_allowed_can_be_open_at_once() {
     let (report, line) = alone_in_a_round(&yard, &mut log, "connections", "hostile").await;
     // Of a thousand.
     assert_eq!(said(&report), "760", "{line}");
+}
+
+#[tokio::test]
+async fn reports_that_wait_to_be_written_are_short() {
+    let _alone = ALONE.lock().await;
+    let mut sandbox = Sandbox::new().await.unwrap();
+    load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    let yard = Yard::new(sandbox);
+    let jobs = (0..100).map(|_| yard.job("long-report", "hostile", TIMEOUT)).collect();
+    forget_peak();
+    let before = resident_kib();
+    let mut reports = schedule::round(&yard.sandbox, jobs, 1, RoundTime::now());
+    // Nobody takes one before all have come.
+    while reports.len() < 100 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let grown = peak_kib().saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB");
+    while let Some((_, report)) = reports.recv().await {
+        assert_eq!(report.failure, None);
+        assert_eq!(said(&report).len(), 256);
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_check_does_the_process_grows_by_little_more_than_its_memory() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut sandbox = Sandbox::new().await.unwrap();
+    load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    let yard = Yard::new(sandbox);
+    for harm in ["hold-all", "bloat", "huge-report", "long-report", "line-without-end", "flood-output"] {
+        forget_peak();
+        let before = resident_kib();
+        let job = yard.job(harm, "hostile", TIMEOUT);
+        let report = schedule::round(&yard.sandbox, vec![job], 1, RoundTime::now()).recv().await.unwrap().1;
+        let grown = peak_kib().saturating_sub(before);
+        println!("{harm}: {grown} KiB, {:?}", report.used);
+        assert!(grown < (64 + 12) << 10, "{harm} grew the process by {grown} KiB");
+    }
+    log.lines();
 }
 
 #[tokio::test]

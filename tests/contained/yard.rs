@@ -145,7 +145,7 @@ impl Yard {
         }
     }
 
-    fn job(&self, name: &str, check: &str, timeout: Duration) -> Job {
+    pub(crate) fn job(&self, name: &str, check: &str, timeout: Duration) -> Job {
         let port = match check {
             SMTP => self.smtp.port(),
             _ => self.servers.get(name).copied().unwrap_or(self.silent),

@@ -151,6 +151,21 @@ impl Guest for Component {
                     all.push(vec![1_u8; 1 << 20]);
                 }
             }
+            "hold-all" => {
+                let streams: Vec<_> = (0..200).map(|_| wasip2::cli::stdout::get_stdout()).collect();
+                for _ in 0..8 {
+                    for stream in &streams {
+                        drop(stream.write(&[b'x'; 4096]));
+                    }
+                }
+                let all = std::hint::black_box(vec![1_u8; 50 << 20]);
+                let text = String::from_utf8(all[..4_000_000].to_vec()).unwrap();
+                for _ in 0..5 {
+                    log::write(log::Level::Error, &text);
+                }
+                std::hint::black_box(&all);
+                say(text);
+            }
             "huge-report" => say("x".repeat(8 << 20)),
             "long-report" => say("x".repeat(1 << 20)),
             "flood-log" => {
