@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{line, net::Deny};
+use crate::{line, net::Deny, text};
 
 pub use self::{
     check::Declared,
@@ -109,7 +109,7 @@ fn planned(
     for (path, shape) in shapes {
         let name = shape.name.clone();
         let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.clone())));
-        if name.is_empty() || name.contains(char::is_control) {
+        if name.is_empty() || name.len() > text::TEXT_BYTES || name.contains(char::is_control) {
             return Err(refuse(At::key("name", Problem::Name)));
         }
         if names.contains(&name) {

@@ -71,6 +71,45 @@ pub struct Parameter {
     pub doc: String,
 }
 
+/// Why a value is none for a parameter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Misfit {
+    /// Of another kind, or not among the choices.
+    Value,
+    /// A line break or NUL where there must be none.
+    LineBreak,
+}
+
+impl Parameter {
+    /// Refuses what its value can never be.
+    pub fn judge(&self, value: &Json) -> Result<(), Misfit> {
+        let texts: Vec<&str> = match value {
+            Json::String(text) => vec![text],
+            Json::Array(list) => list.iter().filter_map(Json::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let fits = match self.kind {
+            ParameterKind::Text | ParameterKind::Secret => value.is_string(),
+            ParameterKind::TextList => {
+                value.is_string() || value.as_array().is_some_and(|list| list.len() == texts.len())
+            }
+            ParameterKind::Integer => value.is_i64(),
+            ParameterKind::Number => value.is_number(),
+            ParameterKind::Boolean => value.is_boolean(),
+            ParameterKind::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
+        };
+        let chosen = self.choices.is_empty()
+            || texts.iter().all(|text| self.choices.iter().any(|choice| choice == text));
+        if !fits || !chosen {
+            return Err(Misfit::Value);
+        }
+        if self.single_line && texts.iter().any(|text| text.contains(['\r', '\n', '\0'])) {
+            return Err(Misfit::LineBreak);
+        }
+        Ok(())
+    }
+}
+
 /// What a field's value is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FieldKind {

@@ -82,9 +82,9 @@ pub struct Job {
     pub deny: Deny,
     /// Soft deadline, from the job's own start.
     pub timeout: Duration,
-    /// What the check gets; contains secrets, hence no derived `Debug`.
-    pub parameters: Map<String, Json>,
-    /// The check's tags, from its parameters.
+    /// What the check gets, for all hosts of the job; contains secrets, hence no derived `Debug`.
+    pub parameters: Arc<Map<String, Json>>,
+    /// The check's tags, from its parameters: clean, without secrets, no longer than a field's text.
     pub tags: Vec<(String, String)>,
     /// Every secret among the parameters, to be masked wherever text leaves us.
     pub secrets: Secrets,

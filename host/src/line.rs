@@ -1,5 +1,5 @@
 //! One line of InfluxDB line protocol for one run: job, report and alarm in, text out. Pure. Whatever a
-//! server or a check says, the line is one line and one point.
+//! server or a check says, the line is one line and one point, and no longer than its check's description allows.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -7,10 +7,35 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     alarm::Alarm,
+    description::{Description, FieldKind, HOST_FIELDS, HOST_TAGS},
     job::Job,
     report::{Report, Value},
     text,
 };
+
+/// The longest line that a check may announce: readers of lines, such as agents, mostly give up at 64 KiB.
+pub const LINE_BYTES: usize = 64 << 10;
+/// A text or a tag's value as it is written, where all of it must be escaped.
+const WRITTEN_BYTES: usize = 2 * text::TEXT_BYTES;
+/// The longest numbers, `-9223372036854775808i` and `-2.2250738585072014e-308`.
+const NUMBER_BYTES: usize = 24;
+
+/// Bytes that a check's lines have at most, whatever is reported.
+#[must_use]
+pub fn longest(check: &Description) -> usize {
+    let own_tags = check.tags.iter().map(|tag| tag.name.as_str());
+    let tags =
+        HOST_TAGS.iter().map(|tag| tag.0).chain(own_tags).map(|name| ",=".len() + name.len() + WRITTEN_BYTES);
+    let own_fields = check.fields.iter().map(|field| (field.name.as_str(), field.kind));
+    let fields = HOST_FIELDS.iter().map(|field| (field.0, field.1)).chain(own_fields).map(|(name, kind)| {
+        let value = match kind {
+            FieldKind::Integer | FieldKind::Float | FieldKind::Boolean => NUMBER_BYTES,
+            FieldKind::Text => "\"\"".len() + WRITTEN_BYTES,
+        };
+        ",=".len() + name.len() + value
+    });
+    check.measurement.len() + tags.sum::<usize>() + fields.sum::<usize>() + " ".len() + NUMBER_BYTES
+}
 
 /// All fields of a line but those of the alarm, which judges them: texts clean and without secrets.
 #[must_use]
@@ -111,7 +136,7 @@ pub fn line(job: &Job, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
     for (key, value) in all_fields(job, report, alarm) {
         let written = match value {
             Value::Integer(value) => format!("{value}i"),
-            Value::Float(value) if value.is_finite() => value.to_string(),
+            Value::Float(value) if value.is_finite() => float(value),
             Value::Float(_) => continue,
             Value::Boolean(value) => value.to_string(),
             Value::Text(value) => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
@@ -124,6 +149,12 @@ pub fn line(job: &Job, report: &Report, alarm: &Alarm, time_ns: i64) -> String {
     }
     let _infallible = write!(line, " {time_ns}");
     line
+}
+
+/// A float, in scientific notation where it would have many zeros.
+fn float(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-5..1e16).contains(&size) { format!("{value:e}") } else { value.to_string() }
 }
 
 /// A measurement, key or tag value: control characters become `_`, and no `\` ends it, since nothing can escape that.
@@ -179,9 +210,9 @@ mod tests {
     use crate::{
         catalogue::HostError,
         check::Check,
-        description::Description,
+        description::{Field, Tag},
         net::{Deny, Tls},
-        report::{Failure, Outcome},
+        report::{Failure, Measured, Outcome, TlsFacts},
         secret::Secrets,
     };
 
@@ -192,7 +223,7 @@ mod tests {
             host: "mx1".into(),
             port: 25,
             timeout: Duration::from_secs(1),
-            parameters: Map::new(),
+            parameters: Arc::default(),
             tags: vec![("connection".into(), "plain".into())],
             grants: Vec::new(),
             deny: Deny::default(),
@@ -235,12 +266,70 @@ mod tests {
         assert!(line.contains("error=\"535 ***\""), "{line}");
     }
 
+    #[test]
+    fn the_longest_line_is_no_longer_than_announced() {
+        let worst = "\"".repeat(300);
+        let name = |number: usize| format!("{number:a>64}");
+        let mut description = Description::unknown("smtp");
+        description.measurement = "m".repeat(64);
+        let tag = |number| Tag { name: name(number), parameter: String::new(), doc: String::new() };
+        description.tags = (0..40).map(tag).collect();
+        let kinds = [FieldKind::Text, FieldKind::Float, FieldKind::Integer, FieldKind::Boolean];
+        let field = |number: usize| Field {
+            name: name(100 + number),
+            kind: if number < 50 { FieldKind::Text } else { kinds[number % 4] },
+            unit: String::new(),
+            doc: String::new(),
+            when_unreported: None,
+        };
+        description.fields = (0..100).map(field).collect();
+        let mut job = job(&"=".repeat(256));
+        job.host = ",".repeat(256);
+        job.tags = description.tags.iter().map(|tag| (tag.name.clone(), "=".repeat(256))).collect();
+        let mut report = failed(&worst);
+        let value = |field: &Field| match field.kind {
+            FieldKind::Text => Value::Text(worst.clone()),
+            FieldKind::Float => Value::Float(-f64::MIN_POSITIVE),
+            FieldKind::Integer => Value::Integer(i64::MIN),
+            FieldKind::Boolean => Value::Boolean(false),
+        };
+        report.fields = description.fields.iter().map(|field| (field.name.clone(), value(field))).collect();
+        let time = Duration::from_micros(u64::MAX / 1000);
+        let some = |text: &String| Some(text.clone());
+        report.measured = Measured {
+            dns: Some(time),
+            connect: Some(time),
+            tls: Some(time),
+            total: Some(time),
+            own: Some(time),
+            ip: Some("fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()),
+            tls_facts: TlsFacts {
+                version: some(&worst),
+                cipher: some(&worst),
+                group: some(&worst),
+                not_after: Some(i64::MIN),
+                days_left: Some(i64::MIN),
+                chain_days_left: Some(i64::MIN),
+                life_left_percent: Some(i64::MIN),
+                issuer: some(&worst),
+                verify_error: some(&worst),
+                ..TlsFacts::default()
+            },
+        };
+        let alarm = Alarm { text: worst.clone(), ..Alarm::default() };
+        let longest = longest(&description);
+        job.check.description = Arc::new(description);
+        let line = line(&job, &report, &alarm, i64::MIN);
+        assert!(line.len() <= longest && longest - line.len() < 2000, "{} of {longest}", line.len());
+    }
+
     proptest! {
         #[test]
         fn one_line_in_one_point_out_whatever_anybody_says(name in "\\PC{1,20}|[a-z\\\\,= \"\n\t]{1,12}x", said in any::<String>(), float in any::<f64>()) {
             let mut report = failed(&said);
             report.fields.push(("banner".into(), Value::Text(said.clone())));
             report.fields.push(("x_ms".into(), Value::Float(float)));
+            prop_assert!(self::float(float).len() <= NUMBER_BYTES);
             let job = job(&name);
             let line = line(&job, &report, &Alarm::default(), 7);
             prop_assert!(!line.contains('\n'));
@@ -249,6 +338,8 @@ mod tests {
             let point = points[0].as_ref().unwrap();
             prop_assert_eq!(point.timestamp, Some(7));
             prop_assert_eq!(point.series.measurement.as_str(), "smtp");
+            let written = point.field_set.iter().find(|(key, _)| key.as_str() == "x_ms");
+            prop_assert_eq!(written.map(|(_, value)| value.clone()), float.is_finite().then_some(FieldValue::F64(float)));
             let expected = job.secrets.outgoing(&said, text::TEXT_BYTES);
             let read = point.field_set.iter().find(|(key, _)| key.as_str() == "error");
             match read {

@@ -32,6 +32,7 @@ pub use limits::Limits;
 pub(crate) use load::IMPORTS;
 pub use load::LoadError;
 use log::Log;
+use serde_json::Map;
 use state::{Flood, State};
 use tokio::time::error::Elapsed;
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -166,7 +167,7 @@ impl Sandbox {
         let mut store = store(&self.engine, state, &self.crowd);
         let input = wit::Job {
             target: wit::Endpoint { host: job.host.clone(), port: job.port },
-            parameters: serde_json::Value::Object(job.parameters.clone()).to_string(),
+            parameters: serde_json::Value::Object(Map::clone(&job.parameters)).to_string(),
             time,
             run_id: run_id.to_owned(),
         };

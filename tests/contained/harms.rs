@@ -199,10 +199,17 @@ fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
         ("trap", "wasm trap: "),
         ("exit", "exit"),
         ("long", "fuel"),
+        ("default-in-tags", "fuel"),
+        ("nested-default", "fuel"),
+        ("many-tags", "bytes, more than 65536"),
+        ("many-texts", "bytes, more than 65536"),
         ("many", "more than 256 parameters"),
         ("deep", "the default of parameter `harm` is not JSON, or has control characters"),
         ("escape-in-a-default", "the default of parameter `harm` is not JSON, or has control characters"),
-        ("escape-in-a-condition", "a default of parameter `harm` depends on one that does not exist"),
+        (
+            "escape-in-a-condition",
+            "a default of parameter `harm` depends on a parameter or value that does not exist",
+        ),
         ("measurement-smtp", "measurement `smtp` belongs to another check or to the host"),
         ("measurement-sonde", "measurement `sonde` belongs to another check or to the host"),
         ("measurement-line", "`a b=1 smtp` is no name"),
@@ -244,6 +251,7 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
         let measurement = name.replace('-', "_");
         load(&mut sandbox, name, &wat(&measurement, parts), Limits::default()).await.unwrap();
     }
+    load(&mut sandbox, "texts", &hostile("texts"), Limits::default()).await.unwrap();
     let yard = Yard::new(sandbox);
     assert_eq!(alone_in_a_round(&yard, &mut log, "x", "honest-wat").await.0.outcome(), Outcome::Success);
 
@@ -277,6 +285,14 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
     }
     let (_, line) = alone_in_a_round(&yard, &mut log, "secret-everywhere", "hostile").await;
     assert!(line.contains("said=\"***\"") && line.contains("error=\"harm: ***\""), "{line}");
+    // As many and as long texts as there can be, and as many and as long secrets to be looked for in them.
+    let (report, line) = alone_in_a_round(&yard, &mut log, "texts", "texts").await;
+    assert!(line.len() <= 64 << 10 && report.used.cpu < Limits::default().cpu_time, "{report:?}");
+    assert_eq!(
+        report.fields.iter().filter(|field| field.1 == Value::Text("***".into())).count(),
+        90,
+        "{line}"
+    );
     let (_, line) = alone_in_a_round(&yard, &mut log, "secret-in-parts", "hostile").await;
     assert!(line.contains("said=\"***\""), "{line}");
 }
@@ -332,10 +348,11 @@ async fn as_many_connections_as_can_be_allowed_can_be_open_at_once() {
 #[tokio::test]
 async fn reports_that_wait_to_be_written_are_short() {
     let _alone = ALONE.lock().await;
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let yard = Yard::new(sandbox);
-    let jobs = (0..100).map(|_| yard.job("long-report", "hostile", TIMEOUT)).collect();
+    let jobs = (0..100).map(|_| std::future::ready(yard.job("long-report", "hostile", TIMEOUT)));
+    let jobs: Vec<_> = jobs.collect();
     forget_peak();
     let before = resident_kib();
     let mut reports = schedule::round(&yard.sandbox, jobs, 1, RoundTime::now());
@@ -355,14 +372,18 @@ async fn reports_that_wait_to_be_written_are_short() {
 async fn whatever_a_check_does_the_process_grows_by_little_more_than_its_memory() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Sandbox::new().await.unwrap();
+    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let yard = Yard::new(sandbox);
     for harm in ["hold-all", "bloat", "huge-report", "long-report", "line-without-end", "flood-output"] {
         forget_peak();
         let before = resident_kib();
         let job = yard.job(harm, "hostile", TIMEOUT);
-        let report = schedule::round(&yard.sandbox, vec![job], 1, RoundTime::now()).recv().await.unwrap().1;
+        let report = schedule::round(&yard.sandbox, [std::future::ready(job)], 1, RoundTime::now())
+            .recv()
+            .await
+            .unwrap()
+            .1;
         let grown = peak_kib().saturating_sub(before);
         println!("{harm}: {grown} KiB, {:?}", report.used);
         assert!(grown < (64 + 12) << 10, "{harm} grew the process by {grown} KiB");

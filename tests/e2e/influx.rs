@@ -142,3 +142,13 @@ fn lines_written_to_influxdb_come_back_equal() {
         assert_eq!(stored, point.fields.len() + point.tags.len());
     }
 }
+
+#[test]
+fn the_notation_of_very_large_and_small_floats_is_understood() {
+    let Some(database) = Database::start() else { return };
+    let floats = [1.797_693_134_862_315_7e308, -2.225_073_858_507_201_4e-308, 1e16];
+    database.write(&format!("floats a={:e},b={:e},c={:e} 1", floats[0], floats[1], floats[2]));
+    let (_, rows) = database.read("floats");
+    let read: Vec<f64> = rows[0][1..].iter().filter_map(Json::as_f64).collect();
+    assert_eq!(read, floats);
+}

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::secret::NoSecret;
+use crate::{secret::NoSecret, text};
 
 /// Why a configuration is refused.
 #[derive(Debug, Eq, PartialEq)]
@@ -107,7 +107,11 @@ impl fmt::Display for ConfigError {
                 "its lines could not be told from those of job `{other}`: the same host is listed twice, or the names \
                  differ only in what line protocol cannot carry"
             ),
-            Problem::Name => f.write_str("expected a text without line breaks, not empty"),
+            Problem::Name => write!(
+                f,
+                "expected a text without line breaks, not empty, of at most {} bytes",
+                text::TEXT_BYTES
+            ),
             Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
             Problem::DuplicateCheck => f.write_str("another check has this name"),
             Problem::Measurement(other) => {

@@ -20,6 +20,7 @@ use crate::{
     job::{Job, TlsRules},
     net::{Deny, Endpoint, NoEndpoint, Tls},
     secret::{self, Secrets},
+    text,
 };
 
 /// A job as its file has it, for one host: valid as far as that can be told without its check.
@@ -95,7 +96,7 @@ impl Planned {
             grants: Vec::new(),
             deny: parts.deny,
             timeout: parts.timeout,
-            parameters: Map::new(),
+            parameters: Arc::default(),
             tags: Vec::new(),
             secrets: Secrets::default(),
             tls: parts.tls,
@@ -179,7 +180,7 @@ pub(super) fn planned(
 fn host(text: &str) -> Result<String, At> {
     let bare = text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text);
     let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']');
-    if bare.is_empty() || !bare.chars().all(legal) {
+    if bare.is_empty() || bare.len() > text::TEXT_BYTES || !bare.chars().all(legal) {
         return Err(At::key("host", Problem::Expected("a host name or address, without port".into())));
     }
     Ok(bare.to_owned())
@@ -221,18 +222,22 @@ fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At>
             Problem::Contradiction("needed to send a mail (`to` is not empty)"),
         ));
     }
-    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let secrets = Secrets::new(&secrets).map_err(|error| At::key("parameters", Problem::Secret(error)))?;
+    let shown = |value: &Json| {
+        let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        secrets.outgoing(&text, text::TEXT_BYTES)
+    };
     let tags = description
         .tags
         .iter()
-        .filter_map(|tag| Some((tag.name.clone(), text(parameters.get(&tag.parameter)?))));
+        .filter_map(|tag| Some((tag.name.clone(), shown(parameters.get(&tag.parameter)?))));
     Ok(Job {
         check: check.clone(),
         host: parts.host,
         port,
         tags: tags.collect(),
-        secrets: Secrets::new(&secrets).map_err(|error| At::key("parameters", Problem::Secret(error)))?,
-        parameters,
+        secrets,
+        parameters: Arc::new(parameters),
         name: parts.name,
         grants: parts.grants,
         deny: parts.deny,

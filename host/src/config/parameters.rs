@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::{At, Problem, file, nearest, read};
-use crate::description::{Description, Parameter, ParameterKind};
+use crate::description::{Description, Misfit, Parameter, ParameterKind};
 
 /// Bytes of a secret's file; no key or token is longer.
 const SECRET_BYTES: usize = 64 << 10;
@@ -129,29 +129,13 @@ fn default(given: &mut Map<String, Json>, parameter: &Parameter, value: Option<&
 }
 
 fn check(parameter: &Parameter, value: &Json) -> Result<(), At> {
-    let refuse = |problem| Err(At::key(format!("parameters.{}", parameter.name), problem));
-    let texts: Vec<&str> = match value {
-        Json::String(text) => vec![text],
-        Json::Array(list) => list.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let fits = match parameter.kind {
-        ParameterKind::Text | ParameterKind::Secret => value.is_string(),
-        ParameterKind::TextList => value.is_string() || value.is_array(),
-        ParameterKind::Integer => value.is_i64(),
-        ParameterKind::Number => value.is_number(),
-        ParameterKind::Boolean => value.is_boolean(),
-        ParameterKind::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
-    };
-    let chosen = parameter.choices.is_empty()
-        || texts.iter().all(|text| parameter.choices.iter().any(|choice| choice == text));
-    if !fits || !chosen {
-        return refuse(Problem::Expected(expectation(parameter)));
-    }
-    if parameter.single_line && texts.iter().any(|text| text.contains(['\r', '\n', '\0'])) {
-        return refuse(Problem::LineBreak);
-    }
-    Ok(())
+    parameter.judge(value).map_err(|misfit| {
+        let problem = match misfit {
+            Misfit::Value => Problem::Expected(expectation(parameter)),
+            Misfit::LineBreak => Problem::LineBreak,
+        };
+        At::key(format!("parameters.{}", parameter.name), problem)
+    })
 }
 
 fn expectation(parameter: &Parameter) -> String {

@@ -1,6 +1,6 @@
 //! Refusals with their exact words, and what is accepted.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value as Json;
 
@@ -96,6 +96,28 @@ fn a_secret_comes_from_a_file_and_shows_nowhere() {
 }
 
 #[test]
+fn a_tag_is_clean_short_and_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let mut description = Description::clone(&description());
+    for shown in ["subject", "to"] {
+        description.tags.push(Tag { name: shown.into(), parameter: shown.into(), doc: String::new() });
+        description.parameters.iter_mut().for_each(|parameter| parameter.single_line = false);
+    }
+    let text = format!(
+        "[[job]]\nname = 'a'\nhost = 'h'\n[job.parameters]\npassword = 'hun\"ter'\nfrom = 'f'\n\
+         subject = \"\"\"a\n<hun\"ter>{}\"\"\"\nto = ['hun\"ter', 'b']\n",
+        "é".repeat(300)
+    );
+    fs::write(&path, text).unwrap();
+    let check = Check { description: Arc::new(description), ..check("smtp") };
+    let job = super::read(&path).unwrap().jobs[0].job(&check).unwrap();
+    let shown: BTreeMap<_, _> = job.tags.iter().cloned().collect();
+    assert_eq!(shown["subject"], format!("a <***>{}", "é".repeat(124)));
+    assert_eq!(shown["to"], "[\"***\",\"b\"]");
+}
+
+#[test]
 fn hosts_make_one_job_each_and_brackets_go() {
     let jobs = read("[[job]]\nname = \"a\"\nhosts = [\"h\", \"[::1]\"]").unwrap();
     let hosts: Vec<_> = jobs.iter().map(|job| (&*job.name, &*job.host)).collect();
@@ -153,6 +175,10 @@ fn every_refusal_names_file_job_and_key() {
         ("timout = \"1s\"", "line 4: unknown key `timout`; did you mean `timeout`?"),
         ("[[job]]\nname = \"a\"\nhost = \"h\"", "job `a`: name: another job has this name"),
         ("[[job]]\nname = \"b\"", "job `b`: host: missing"),
+        (
+            &format!("[[job]]\nname = \"b\"\nhost = \"{}\"", "h".repeat(257)),
+            "job `b`: host: expected a host name or address, without port",
+        ),
     ] {
         assert_eq!(job_with(text).unwrap_err(), format!("sonde.toml: {expected}"));
     }

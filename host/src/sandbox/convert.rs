@@ -11,6 +11,7 @@ use crate::{
         ConditionalDefault, Description, Field, FieldKind, HOST_FIELDS, HOST_TAGS, OWN_MEASUREMENT, OwnError,
         Parameter, ParameterKind, Tag,
     },
+    line,
     report::{Outcome, Value},
     text,
 };
@@ -28,9 +29,13 @@ pub enum Contradiction {
     Many(&'static str),
     /// A default is not JSON, or would colour a terminal.
     Default(String),
+    /// A default or a choice is longer than a value has to be.
+    Long(String),
+    /// A default is nothing that its parameter can be.
+    Misfit(String),
     /// A secret has a default that is not empty: everybody knows it.
     Secret(String),
-    /// A default depends on a parameter that is not described.
+    /// A default depends on a parameter, or on a value of it, that there is not.
     Condition(String),
     /// Not exactly one parameter of kind `port`.
     Port,
@@ -44,6 +49,8 @@ pub enum Contradiction {
     Kind(String),
     /// The measurement belongs to another check.
     Measurement(String),
+    /// The longest line would have this many bytes.
+    Line(usize),
 }
 
 impl fmt::Display for Contradiction {
@@ -60,11 +67,18 @@ impl fmt::Display for Contradiction {
             Self::Default(name) => {
                 write!(f, "the default of parameter `{name}` is not JSON, or has control characters")
             }
+            Self::Long(name) => {
+                write!(f, "a default or choice of parameter `{name}` has more than {VALUE_BYTES} bytes")
+            }
+            Self::Misfit(name) => write!(f, "a default of parameter `{name}` is no value that it can have"),
             Self::Secret(name) => {
                 write!(f, "parameter `{name}` is a secret: its default can only be the empty text")
             }
             Self::Condition(name) => {
-                write!(f, "a default of parameter `{name}` depends on one that does not exist")
+                write!(
+                    f,
+                    "a default of parameter `{name}` depends on a parameter or value that does not exist"
+                )
             }
             Self::Port => f.write_str("there must be exactly one parameter of kind port"),
             Self::Tag(name) => write!(f, "tag `{name}` shows a parameter that is a secret or does not exist"),
@@ -78,6 +92,13 @@ impl fmt::Display for Contradiction {
             Self::Measurement(name) => {
                 write!(f, "measurement `{name}` belongs to another check or to the host")
             }
+            Self::Line(bytes) => {
+                write!(
+                    f,
+                    "its tags and texts make lines of up to {bytes} bytes, more than {}",
+                    line::LINE_BYTES
+                )
+            }
         }
     }
 }
@@ -86,9 +107,11 @@ impl std::error::Error for Contradiction {}
 
 /// The longest name.
 const NAME_BYTES: usize = 64;
-/// Parameters, fields, tags and error codes of a check, and choices of a parameter, at most each: they are for people, and each
-/// is compared with all others.
+/// Parameters, fields, tags and error codes of a check, and choices, defaults and items of a default of a parameter, at most
+/// each: they are for people, and each is compared with all others.
 const MOST: usize = 256;
+/// A default or a choice: every job has its own copy, and so may tags. As JSON it is read only when it is no longer.
+const VALUE_BYTES: usize = 4 << 10;
 
 fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
     let legal = text.len() <= NAME_BYTES
@@ -129,11 +152,13 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     for parameter in from.parameters {
         parameters.push(self::parameter(&parameter, &mut names)?);
     }
-    let depends = |parameter: &&Parameter| {
-        let exists = |name: &str| names.iter().any(|known| known == name);
-        parameter.conditional_defaults.iter().any(|default| !exists(&default.parameter))
+    let can_be = |default: &ConditionalDefault| {
+        let other = parameters.iter().find(|other| other.name == default.parameter);
+        other.is_some_and(|other| other.judge(&default.equals).is_ok())
     };
-    if let Some(parameter) = parameters.iter().find(depends) {
+    if let Some(parameter) =
+        parameters.iter().find(|parameter| !parameter.conditional_defaults.iter().all(can_be))
+    {
         return Err(Contradiction::Condition(parameter.name.clone()));
     }
     if parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Port).count() != 1 {
@@ -151,8 +176,11 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             wit::FieldKind::Text => FieldKind::Text,
         };
         let name = name(&field.name, &mut names)?;
-        let when_unreported =
+        let mut when_unreported =
             field.when_unreported.map(|value| self::value(&name, kind, value)).transpose()?;
+        if let Some(text) = when_unreported.as_mut().and_then(Value::as_text_mut) {
+            *text = text::clean(text);
+        }
         fields.push(Field {
             name,
             kind,
@@ -185,7 +213,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     if measurement == OWN_MEASUREMENT {
         return Err(Contradiction::Measurement(measurement));
     }
-    Ok(Description {
+    let description = Description {
         name: check_name(&from.name)?,
         version: text::clean(&from.version),
         measurement,
@@ -194,7 +222,9 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         fields,
         tags,
         errors,
-    })
+    };
+    let longest = line::longest(&description);
+    if longest > line::LINE_BYTES { Err(Contradiction::Line(longest)) } else { Ok(description) }
 }
 
 fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
@@ -202,8 +232,18 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
     if from.choices.len() > MOST || from.conditional_defaults.len() > MOST {
         return Err(Contradiction::Many("choices or defaults of one parameter"));
     }
+    let long = |text: &str| text.len() > VALUE_BYTES;
+    if from.choices.iter().any(|choice| long(choice)) {
+        return Err(Contradiction::Long(name));
+    }
     let json = |text: &str| {
+        if long(text) {
+            return Err(Contradiction::Long(name.clone()));
+        }
         let value = serde_json::from_str::<Json>(text).ok();
+        if value.as_ref().and_then(Json::as_array).is_some_and(|list| list.len() > MOST) {
+            return Err(Contradiction::Many("items in a default"));
+        }
         // As it is shown: JSON escapes some of them and not others.
         let value = value.filter(|value| !text::has_hidden(&value.to_string()));
         value.ok_or_else(|| Contradiction::Default(name.clone()))
@@ -227,7 +267,7 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
     {
         return Err(Contradiction::Secret(name));
     }
-    Ok(Parameter {
+    let parameter = Parameter {
         kind: match from.kind {
             wit::ParameterKind::Text => ParameterKind::Text,
             wit::ParameterKind::Integer => ParameterKind::Integer,
@@ -241,10 +281,15 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
         required: from.required,
         default,
         conditional_defaults,
-        choices: from.choices.iter().map(|choice| text::clean(choice)).collect(),
+        choices: from.choices.iter().map(|choice| text::clean_to(choice, VALUE_BYTES)).collect(),
         single_line: from.single_line,
         doc: text::clean(&from.doc),
-    })
+    };
+    let conditional = parameter.conditional_defaults.iter().map(|default| &default.default);
+    if parameter.default.iter().chain(conditional).any(|default| parameter.judge(default).is_err()) {
+        return Err(Contradiction::Misfit(parameter.name));
+    }
+    Ok(parameter)
 }
 
 fn value(name: &str, kind: FieldKind, from: wit::Value) -> Result<Value, Contradiction> {
@@ -288,4 +333,94 @@ pub(crate) fn own_failure(
         wit::FailureKind::ProtocolError => Outcome::ProtocolError,
     };
     Ok((outcome, ErrorCode(from.code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(name: &str, kind: wit::ParameterKind, default: &str) -> wit::Parameter {
+        wit::Parameter {
+            name: name.into(),
+            kind,
+            required: false,
+            default: Some(default.into()),
+            conditional_defaults: Vec::new(),
+            choices: Vec::new(),
+            single_line: true,
+            doc: String::new(),
+        }
+    }
+
+    /// With one parameter besides the port.
+    fn described(one: wit::Parameter) -> Result<Description, Contradiction> {
+        description(wit::Description {
+            name: "a".into(),
+            version: String::new(),
+            measurement: "a".into(),
+            doc: String::new(),
+            parameters: vec![parameter("port", wit::ParameterKind::Port, "25"), one],
+            fields: Vec::new(),
+            tags: Vec::new(),
+            errors: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_default_is_a_value_that_the_parameter_can_have() {
+        use wit::ParameterKind::{Boolean, Integer, Number, Text, TextList};
+        let of = |kind, default: &str| described(parameter("a", kind, default)).map(drop);
+        for (kind, default) in [
+            (Text, "\"\""),
+            (Integer, "-1"),
+            (Number, "1.5"),
+            (Boolean, "true"),
+            (TextList, "[\"a\"]"),
+            (TextList, "\"a\""),
+        ] {
+            assert_eq!(of(kind, default), Ok(()), "{default}");
+        }
+        let nested = "[".repeat(100) + &"]".repeat(100);
+        for (kind, default) in [
+            (Text, "1"),
+            (Text, "\"a\\nb\""),
+            (Integer, "1.5"),
+            (Number, "null"),
+            (Boolean, "{}"),
+            (TextList, "[1]"),
+            (TextList, &nested),
+        ] {
+            assert_eq!(of(kind, default), Err(Contradiction::Misfit("a".into())), "{default}");
+        }
+        let mut chosen = parameter("a", Text, "\"c\"");
+        chosen.choices = vec!["a".into(), "b".into()];
+        assert_eq!(described(chosen).map(drop), Err(Contradiction::Misfit("a".into())));
+    }
+
+    #[test]
+    fn a_default_is_short_also_one_that_depends() {
+        let text = |bytes| format!("\"{}\"", "x".repeat(bytes - 2));
+        let long = Err(Contradiction::Long("a".into()));
+        let of = |one| described(one).map(drop);
+        assert_eq!(of(parameter("a", wit::ParameterKind::Text, &text(VALUE_BYTES))), Ok(()));
+        assert_eq!(of(parameter("a", wit::ParameterKind::Text, &text(VALUE_BYTES + 1))), long);
+        let when = |equals: String, default: String| {
+            let mut one = parameter("a", wit::ParameterKind::Text, "\"\"");
+            one.conditional_defaults =
+                vec![wit::ConditionalDefault { parameter: "port".into(), equals, default }];
+            one
+        };
+        assert_eq!(of(when("26".into(), text(9))), Ok(()));
+        assert_eq!(of(when("26".into(), text(VALUE_BYTES + 1))), long);
+        assert_eq!(of(when(text(VALUE_BYTES + 1), text(9))), long);
+        assert_eq!(of(when(text(9), text(9))), Err(Contradiction::Condition("a".into())));
+        let mut chosen = parameter("a", wit::ParameterKind::Text, "\"\"");
+        chosen.choices = vec![text(VALUE_BYTES + 1)];
+        assert_eq!(of(chosen), long);
+        let many = format!("[{}\"\"]", "\"\",".repeat(MOST));
+        assert_eq!(
+            of(parameter("a", wit::ParameterKind::TextList, &many)),
+            Err(Contradiction::Many("items in a default"))
+        );
+    }
 }

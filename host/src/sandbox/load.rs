@@ -256,6 +256,7 @@ async fn describe(
     let state = State::describing(limits, log);
     let meter = state.meter.clone();
     let mut store = store(&sandbox.engine, state, &sandbox.crowd);
+    store.set_hostcall_fuel(limits::DESCRIPTION_BYTES);
     let described = meter.count(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_describe(&mut store).await

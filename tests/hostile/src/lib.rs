@@ -32,6 +32,9 @@ fn mode() -> String {
     String::from_utf8_lossy(&mode).split_once(':').unwrap().1.trim().to_owned()
 }
 
+/// Fields of text that mode `texts` announces.
+const TEXTS: usize = 90;
+
 fn random(bytes: u64) -> Vec<u8> {
     wasip2::random::random::get_random_bytes(bytes)
 }
@@ -96,13 +99,31 @@ impl Guest for Component {
                 let memory = core::arch::wasm32::memory_grow(0, 256);
                 description.doc = format!("{:?} {seed:?} {wall:?} {since:?} {memory}", random(8));
             }
-            "long" => description.doc = "x".repeat(8 << 20),
+            "long" => description.doc = "x".repeat(300 << 10),
             "many" => {
                 description
                     .parameters
-                    .extend((0..10_000).map(|i| parameter(&format!("p{i}"), ParameterKind::Text, "0")));
+                    .extend((0..300).map(|i| parameter(&format!("p{i}"), ParameterKind::Text, "\"\"")));
             }
-            "deep" => description.parameters[0].default = Some("[".repeat(1 << 20)),
+            "deep" => description.parameters[0].default = Some("[".repeat(4000)),
+            // One text of megabytes, which every tag shows.
+            "default-in-tags" => {
+                description.parameters[0].default = Some(format!("\"{}\"", "x".repeat(3_900_000)));
+                description.tags.extend((0..250).map(|i| tag(&format!("t{i}"), "harm")));
+            }
+            "nested-default" => {
+                description.parameters[0].default = Some(format!("[{}[]]", "[],".repeat(1_300_000)))
+            }
+            "many-tags" => description.tags.extend((0..250).map(|i| tag(&format!("t{i}"), "harm"))),
+            "many-texts" => {
+                let text = |i| field(&format!("{i:a>64}"), FieldKind::Text, None);
+                description.fields.extend((0..250).map(text));
+            }
+            // As many as there may be.
+            "texts" => {
+                description.measurement = "texts".into();
+                description.fields.extend((0..TEXTS).map(|i| field(&format!("f{i}"), FieldKind::Text, None)));
+            }
             "escapes" => {
                 description.doc = "\x1b[31mharm\n\n| `smtp` | forged |\u{202e}".into();
                 description.version = "0\n[[job]]".into();
@@ -168,6 +189,12 @@ impl Guest for Component {
             }
             "huge-report" => say("x".repeat(8 << 20)),
             "long-report" => say("x".repeat(1 << 20)),
+            "texts" => {
+                let text = "0001".repeat(3_900_000 / TEXTS / 4);
+                report
+                    .fields
+                    .extend((0..TEXTS).map(|i| self::report(&format!("f{i}"), Value::Text(text.clone()))));
+            }
             "flood-log" => {
                 (0..50_000).for_each(|_| log::write(log::Level::Error, "\x1b[31mharm\nsmtp forged=1\u{202e}"))
             }
