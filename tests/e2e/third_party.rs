@@ -103,7 +103,8 @@ fn compiling_fails_where_nothing_is_kept() {
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
     let output = compile();
     let said = format!(
-        "E! {}: check `hostile` is not kept: cache {}: it must belong to this user, and nobody else may write to it\n",
+        "E! {}: check `hostile` is not kept: others may write to {1} (mode 777) and could put code of theirs there: `chmod \
+         go-w {1}`, or set `cache_dir` to a folder elsewhere\n",
         config.display(),
         cache.display()
     );

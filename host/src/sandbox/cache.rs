@@ -1,24 +1,22 @@
 //! Compiled components, kept between runs: a component's digest in, its code out. Compiled code is run as it is, so that
-//! the folder and its files must belong to the running user and be writable by nobody else, and each file carries a tag
-//! keyed to this installation. What does not fit is not used, and said.
+//! only this user may be able to change it – see `folder` – and each file carries a tag keyed to this installation. What was
+//! checked is what is loaded, by the file's descriptor. What does not fit is not used, and said.
+
+mod folder;
 
 use std::{
     env, fmt,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    process,
-    time::Duration,
+    fs::File,
+    io::{self, Read},
+    os::fd::AsRawFd,
+    path::PathBuf,
 };
 
-use aws_lc_rs::{
-    hmac::{self, HMAC_SHA256},
-    rand::{SecureRandom, SystemRandom},
-};
-use nix::{fcntl::OFlag, unistd::geteuid};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use blake3::Hasher;
 use wasmtime::{Engine, component::Component};
 
+use self::folder::Folder;
 use super::chain;
 use crate::output::{self, Level};
 
@@ -26,14 +24,14 @@ use crate::output::{self, Level};
 const KEY_BYTES: usize = 32;
 /// Name of the key's file.
 const KEY_FILE: &str = "key";
-/// Beginning and end of the name of a file that is being written.
-const UNFINISHED: (char, &str) = ('.', ".new");
-/// After this time nobody writes it any more: its process was killed.
-const ABANDONED: Duration = Duration::from_hours(1);
 /// Bytes read at once to check a tag.
 const CHUNK_BYTES: usize = 64 << 10;
-/// Bits of a mode that let others write.
-const OTHERS_WRITE: u32 = 0o022;
+/// Where a process finds its open files under the numbers of their descriptors: what is opened there is the very file, and
+/// no name is looked up.
+#[cfg(target_os = "linux")]
+const DESCRIPTORS: &str = "/proc/self/fd";
+#[cfg(not(target_os = "linux"))]
+const DESCRIPTORS: &str = "/dev/fd";
 
 /// Why the cache cannot be used.
 #[derive(Debug)]
@@ -42,8 +40,10 @@ pub enum CacheError {
     NoFolder,
     /// This cannot be read or written.
     Io(PathBuf, io::Error),
-    /// This belongs to somebody else, or others may write to it.
-    Unsafe(PathBuf),
+    /// This belongs to somebody else, by the user's number.
+    Foreign(PathBuf, u32),
+    /// Others may write to this, by its mode.
+    Writable(PathBuf, u32),
     /// This file is not what was stored.
     Tag(PathBuf),
     /// The code in this file is of another engine or machine.
@@ -57,9 +57,16 @@ impl fmt::Display for CacheError {
                 f.write_str("no cache for compiled checks: set `cache_dir`, or XDG_CACHE_HOME or HOME")
             }
             Self::Io(path, error) => write!(f, "cache {}: {error}", path.display()),
-            Self::Unsafe(path) => write!(
+            Self::Foreign(path, user) => write!(
                 f,
-                "cache {}: it must belong to this user, and nobody else may write to it",
+                "{} belongs to user {user}, who could put other code there: set `cache_dir` to a folder that is this user's, \
+                 below none but this user's and root's",
+                path.display()
+            ),
+            Self::Writable(path, mode) => write!(
+                f,
+                "others may write to {0} (mode {mode:o}) and could put code of theirs there: `chmod go-w {0}`, or set \
+                 `cache_dir` to a folder elsewhere",
                 path.display()
             ),
             Self::Tag(path) => write!(f, "cache {}: not what was stored", path.display()),
@@ -81,76 +88,34 @@ pub fn usual_folder() -> Option<PathBuf> {
 
 /// A folder that may be used.
 pub struct Cache {
-    folder: PathBuf,
-    key: hmac::Key,
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> CacheError {
-    |error| CacheError::Io(path.to_owned(), error)
-}
-
-fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), CacheError> {
-    let ours = metadata.uid() == geteuid().as_raw() && metadata.mode() & OTHERS_WRITE == 0;
-    if ours { Ok(()) } else { Err(CacheError::Unsafe(path.to_owned())) }
-}
-
-/// Opens a file of ours: not through a link, and nobody else's.
-fn open(path: &Path) -> Result<File, CacheError> {
-    let file =
-        OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path).map_err(at(path))?;
-    check(path, &file.metadata().map_err(at(path))?)?;
-    Ok(file)
-}
-
-/// Writes a file whole or not at all; `publish` gives it its name.
-fn write(
-    folder: &Path,
-    parts: &[&[u8]],
-    publish: impl Fn(&Path) -> io::Result<()>,
-) -> Result<(), CacheError> {
-    let (begin, end) = UNFINISHED;
-    let temporary = folder.join(format!("{begin}{}{end}", process::id()));
-    let written = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        publish(&temporary)
-    };
-    let result = written().map_err(at(&temporary));
-    // Renamed away, or of no use.
-    let _absent: io::Result<()> = fs::remove_file(&temporary);
-    result
+    folder: Folder,
+    key: [u8; KEY_BYTES],
 }
 
 impl Cache {
     /// Opens a folder, making it and its key where they are missing.
     pub fn open(folder: Option<PathBuf>) -> Result<Self, CacheError> {
-        let folder = folder.ok_or(CacheError::NoFolder)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at(&folder))?;
-        check(&folder, &fs::metadata(&folder).map_err(at(&folder))?)?;
-        let path = folder.join(KEY_FILE);
-        if !path.exists() {
-            let mut key = [0; KEY_BYTES];
-            let failed = |_| CacheError::Io(path.clone(), io::Error::other("no random bytes"));
-            SystemRandom::new().fill(&mut key).map_err(failed)?;
-            // A link, other than a rename, does not replace the key of a process that was faster.
-            let published = write(&folder, &[&key], |temporary| fs::hard_link(temporary, &path));
-            if !path.exists() {
-                published?;
+        let folder = Folder::open(&folder.ok_or(CacheError::NoFolder)?)?;
+        let path = folder.path(KEY_FILE);
+        let at = |error| CacheError::Io(path.clone(), error);
+        let file = match folder.read(KEY_FILE) {
+            Err(CacheError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = [0; KEY_BYTES];
+                SystemRandom::new().fill(&mut key).map_err(|_| at(io::Error::other("no random bytes")))?;
+                folder.add(KEY_FILE, &[&key])?;
+                folder.read(KEY_FILE)
             }
-        }
+            read => read,
+        };
         let mut key = Vec::new();
-        open(&path)?.take(KEY_BYTES as u64 + 1).read_to_end(&mut key).map_err(at(&path))?;
-        if key.len() != KEY_BYTES {
-            return Err(CacheError::Tag(path));
-        }
-        Ok(Self { folder, key: hmac::Key::new(HMAC_SHA256, &key) })
+        file?.take(KEY_BYTES as u64 + 1).read_to_end(&mut key).map_err(at)?;
+        let key = key.try_into().map_err(|_| CacheError::Tag(path))?;
+        Ok(Self { folder, key })
     }
 
-    /// Other settings of the engine are other code.
+    /// Other settings of the engine are other code, and another kind of tag is another file.
     fn name(sha256: &str) -> String {
-        format!("{sha256}-{}-{}.cwasm", env!("SONDE_ENGINE_VERSION"), env::consts::ARCH)
+        format!("{sha256}-{}-{}-blake3.cwasm", env!("SONDE_ENGINE_VERSION"), env::consts::ARCH)
     }
 
     /// The code for a component; none: it is not there, or is not fit and that was said.
@@ -168,69 +133,82 @@ impl Cache {
 
     /// Says why a component's code is not kept here, if it is not.
     pub fn keeps(&self, sha256: &str) -> Result<(), CacheError> {
-        open(&self.folder.join(Self::name(sha256))).map(drop)
+        self.folder.read(&Self::name(sha256)).map(drop)
     }
 
-    #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
     fn read(&self, engine: &Engine, name: &str) -> Result<Component, CacheError> {
-        let path = self.folder.join(name);
-        let mut file = open(&path)?;
-        let bytes = file.metadata().map_err(at(&path))?.len();
-        let mut left = bytes.checked_sub(KEY_BYTES as u64).ok_or_else(|| CacheError::Tag(path.clone()))?;
-        let mut tag = hmac::Context::with_key(&self.key);
+        let file = self.checked(name)?;
+        component(engine, &file).map_err(|error| CacheError::Code(self.folder.path(name), chain(&error)))
+    }
+
+    /// Opens a file that is what was stored.
+    fn checked(&self, name: &str) -> Result<File, CacheError> {
+        let path = self.folder.path(name);
+        let file = self.folder.read(name)?;
+        let at = |error| CacheError::Io(path.clone(), error);
+        let bytes = file.metadata().map_err(at)?.len();
+        if is_stored(self.tag(name), &file, bytes).map_err(at)? {
+            Ok(file)
+        } else {
+            Err(CacheError::Tag(path))
+        }
+    }
+
+    /// The beginning of a file's tag: what was stored under one name does not stand under another.
+    fn tag(&self, name: &str) -> Hasher {
+        let mut tag = Hasher::new_keyed(&self.key);
         tag.update(name.as_bytes());
-        let mut chunk = vec![0; CHUNK_BYTES];
-        while left > 0 {
-            let part = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let Some(part) = chunk.get_mut(..part) else { break };
-            file.read_exact(part).map_err(at(&path))?;
-            tag.update(part);
-            left -= part.len() as u64;
-        }
-        let mut stored = Vec::new();
-        file.read_to_end(&mut stored).map_err(at(&path))?;
-        // The length is the tag's; the comparison need take no care of time, the key being the user's own.
-        if tag.sign().as_ref() != stored {
-            return Err(CacheError::Tag(path));
-        }
-        // SAFETY: the tag shows that this program stored the file under this name, and only this user, who could as well
-        // replace the program, may write to it. The tag behind the code is part of no section.
-        unsafe { Component::deserialize_file(engine, &path) }
-            .map_err(|error| CacheError::Code(path, chain(&error)))
+        tag
     }
 
     /// Keeps a component's code.
     pub fn store(&self, sha256: &str, code: &[u8]) -> Result<(), CacheError> {
-        self.sweep();
+        self.folder.sweep();
         let name = Self::name(sha256);
-        let mut tag = hmac::Context::with_key(&self.key);
-        tag.update(name.as_bytes());
-        tag.update(code);
-        write(&self.folder, &[code, tag.sign().as_ref()], |temporary| {
-            fs::rename(temporary, self.folder.join(&name))
-        })
+        let tag = self.tag(&name).update(code).finalize();
+        self.folder.replace(&name, &[code, tag.as_bytes()])
     }
+}
 
-    /// Removes what processes left that were killed while they wrote; what cannot be removed is in nobody's way.
-    fn sweep(&self) {
-        let (begin, end) = UNFINISHED;
-        for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let unfinished = |name: &str| name.starts_with(begin) && name.ends_with(end);
-            let age = file
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|at| at.elapsed().ok());
-            if file.file_name().to_str().is_some_and(unfinished) && age.is_some_and(|age| age > ABANDONED) {
-                let _gone: io::Result<()> = fs::remove_file(file.path());
-            }
-        }
+/// The last of `bytes` bytes are the tag of those before them.
+fn is_stored(mut tag: Hasher, mut file: impl Read, bytes: u64) -> io::Result<bool> {
+    let Some(mut left) = bytes.checked_sub(KEY_BYTES as u64) else { return Ok(false) };
+    let mut chunk = vec![0; CHUNK_BYTES];
+    while left > 0 {
+        let part = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let Some(part) = chunk.get_mut(..part) else { break };
+        file.read_exact(part)?;
+        tag.update(part);
+        left -= part.len() as u64;
     }
+    // Not more than is needed to see that it is too much.
+    let mut stored = Vec::new();
+    file.take(KEY_BYTES as u64 + 1).read_to_end(&mut stored)?;
+    // Of another length it is never the same.
+    Ok(tag.finalize() == *stored)
+}
+
+/// Maps a file that was checked.
+#[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
+fn component(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
+    let very_file = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
+    // SAFETY: the tag shows that this program stored these bytes, and the descriptor leads to the very file whose bytes were
+    // checked. Until they are mapped, and as long as pages of it are read, they could be changed by whoever may write to the
+    // file. That is only this user, as the descriptor's owner and mode showed, who could as well replace the program; a
+    // writer who had it open before would be this user, too, for it was made with that mode. This program itself never
+    // writes to a file that has its name. The tag behind the code is part of no section.
+    unsafe { Component::deserialize_file(engine, very_file) }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt,
+        path::Path,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
 
     use super::*;
     use crate::sandbox::engine;
@@ -239,13 +217,15 @@ mod tests {
         Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION"))).unwrap()
     }
 
-    fn stored(folder: &Path, engine: &Engine) -> (Cache, PathBuf) {
+    fn stored_code(folder: &Path, engine: &Engine, wat: &str) -> (Cache, PathBuf) {
         let cache = Cache::open(Some(folder.to_owned())).unwrap();
-        cache
-            .store("aa", &engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap())
-            .unwrap();
+        cache.store("aa", &engine.precompile_component(&wat::parse_str(wat).unwrap()).unwrap()).unwrap();
         let path = folder.join(Cache::name("aa"));
         (cache, path)
+    }
+
+    fn stored(folder: &Path, engine: &Engine) -> (Cache, PathBuf) {
+        stored_code(folder, engine, "(component)")
     }
 
     #[test]
@@ -280,22 +260,10 @@ mod tests {
     fn what_others_may_write_to_is_not_used() {
         let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
         let (cache, path) = stored(folder.path(), &engine);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
-        assert!(matches!(cache.read(&engine, &Cache::name("aa")), Err(CacheError::Unsafe(_))));
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(Cache::open(Some(folder.path().to_owned())), Err(CacheError::Unsafe(_))));
-    }
-
-    #[test]
-    fn what_a_killed_process_left_is_removed_and_what_another_writes_is_not() {
-        let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
-        let [left, written] = [".1.new", ".2.new"].map(|name| folder.path().join(name));
-        fs::write(&written, "x").unwrap();
-        fs::write(&left, "x").unwrap();
-        let long_ago = SystemTime::now() - ABANDONED - Duration::from_mins(1);
-        File::options().write(true).open(&left).unwrap().set_modified(long_ago).unwrap();
-        let (_, stored) = stored(folder.path(), &engine);
-        assert!(stored.exists() && written.exists() && !left.exists());
+        fs::set_permissions(&path, Permissions::from_mode(0o620)).unwrap();
+        assert!(matches!(cache.read(&engine, &Cache::name("aa")), Err(CacheError::Writable(_, _))));
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Cache::open(Some(folder.path().to_owned())), Err(CacheError::Writable(_, _))));
     }
 
     #[test]
@@ -306,5 +274,49 @@ mod tests {
         fs::rename(&path, &target).unwrap();
         std::os::unix::fs::symlink(&target, &path).unwrap();
         assert!(matches!(cache.read(&engine, &Cache::name("aa")), Err(CacheError::Io(_, _))));
+    }
+
+    /// Two folders, and how many imports the code in the second has: none of the first's has one.
+    fn good_and_evil(above: &Path, engine: &Engine) -> (Cache, [PathBuf; 2]) {
+        let folders = ["cache", "evil"].map(|name| above.join(name));
+        let (cache, _) = stored(&folders[0], engine);
+        stored_code(&folders[1], engine, "(component (import \"evil\" (func)))");
+        (cache, folders)
+    }
+
+    fn imports(component: &Component, engine: &Engine) -> usize {
+        component.component_type().imports(engine).count()
+    }
+
+    #[test]
+    fn what_was_checked_is_loaded_whatever_has_its_name_by_then() {
+        let (above, engine) = (tempfile::tempdir().unwrap(), engine());
+        let (cache, [good, evil]) = good_and_evil(above.path(), &engine);
+        let name = Cache::name("aa");
+        let checked = cache.checked(&name).unwrap();
+        fs::rename(evil.join(&name), good.join(&name)).unwrap();
+        assert_eq!(imports(&component(&engine, &checked).unwrap(), &engine), 0);
+        assert!(matches!(cache.checked(&name), Err(CacheError::Tag(_))));
+    }
+
+    #[test]
+    fn another_folder_put_in_the_place_of_the_cache_again_and_again_changes_nothing() {
+        let (above, engine) = (tempfile::tempdir().unwrap(), engine());
+        let (cache, [good, evil]) = good_and_evil(above.path(), &engine);
+        let (aside, done) = (above.path().join("aside"), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for (from, to) in [(&good, &aside), (&evil, &good), (&good, &evil), (&aside, &good)] {
+                        fs::rename(from, to).unwrap();
+                    }
+                }
+            });
+            let loaded: Vec<usize> = (0..300)
+                .map(|_| cache.load(&engine, "aa").map_or(usize::MAX, |found| imports(&found, &engine)))
+                .collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(loaded.iter().all(|imports| *imports == 0), "{loaded:?}");
+        });
     }
 }
