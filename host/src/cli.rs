@@ -20,6 +20,8 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 use self::check::{CheckArguments, check, picture, run_once};
+#[cfg(feature = "compiler")]
+use crate::sandbox::compile::child as compile_child;
 use crate::{
     alarm,
     check::Check,
@@ -32,7 +34,7 @@ use crate::{
     line, net,
     output::{self, Level},
     report::Value,
-    sandbox::{SMTP, Sandbox, compile},
+    sandbox::{SMTP, Sandbox},
     schedule::RoundTime,
     text,
 };
@@ -97,7 +99,7 @@ enum Command {
     Test(test::TestArguments),
     /// What this program starts itself with: a component in, its code out
     #[cfg(feature = "compiler")]
-    #[command(name = compile::child::COMMAND, hide = true)]
+    #[command(name = compile_child::COMMAND, hide = true)]
     CompileComponent,
     /// Compiles the checks of a configuration into the cache, so that no run has to
     Compile {
@@ -133,7 +135,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     #[cfg(feature = "compiler")]
     if matches!(cli.command, Command::CompileComponent) {
-        return compile::child::main();
+        return compile_child::main();
     }
     net::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

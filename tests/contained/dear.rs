@@ -55,13 +55,7 @@ fn dear() -> Vec<(&'static str, String, Option<&'static str>)> {
             Some("a function is larger than 4096 KiB"),
         ),
         ("functions", "(func)".repeat(110_000), Some("it has more than 100000 functions")),
-        (
-            "types",
-            (0..21_000)
-                .map(|number| format!("(type (func (param{})))", " i32".repeat(number % 900)))
-                .collect(),
-            Some("it has more than 20000 types"),
-        ),
+        ("types", "(type (func (param i32)))".repeat(21_000), Some("it has more than 20000 types")),
         // Within all of these.
         ("table", format!("(func (param i32) block local.get 0 br_table {} end)", "0 ".repeat(65_000)), None),
         ("deep", format!("(func {})", blocks("block ", 4_900)), None),
@@ -75,14 +69,14 @@ async fn what_is_dear_to_compile_harms_nobody() {
     let mut checks = Checks::new().await;
     load(&mut checks, "honest", &wat("honest", Wat::default()), Limits::default()).await.unwrap();
     let yard = Yard::new(checks);
-    let mut loader = Checks::new().await;
+    let mut others = Checks::new().await;
     for (name, parts, refused) in dear() {
         let wasm = wat("dear", Wat { parts: &parts, ..Wat::default() });
         drop(parts);
         forget_peak();
         let (before, began) = (resident_kib(), Instant::now());
         let (loaded, came) = tokio::join!(
-            load(&mut loader, name, &wasm, Limits::default()),
+            load(&mut others, name, &wasm, Limits::default()),
             yard.round(&[("x", "honest")], TIMEOUT)
         );
         let (took, grown) = (began.elapsed(), peak_kib().saturating_sub(before));

@@ -60,6 +60,7 @@ pub struct Compiler {
     /// Where code is kept; else why it is compiled at every start.
     cache: Result<Cache, CacheError>,
     /// This program, as it can be started again: what compiles is a process of its own.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
     program: PathBuf,
 }
 

@@ -76,21 +76,6 @@ pub(crate) const COMPILE_CPU_TIME: Duration = Duration::from_mins(2);
 pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 /// Compiled code of one component: a language's runtime has 40 MiB.
 pub(crate) const CODE_BYTES: u64 = 256 << 20;
-/// Depth of the blocks of a function. Of this and of what follows, all that is compiled for Python or JavaScript has less
-/// than a fifth.
-pub(crate) const NESTING: u32 = 5_000;
-/// Local variables of a function.
-pub(crate) const LOCALS: u64 = 5_000;
-/// Local variables of a function times its branch targets.
-pub(crate) const FLOW: u64 = 2_000_000;
-/// Bytes of a function.
-pub(crate) const FUNCTION_BYTES: usize = 4 << 20;
-/// Functions of a component.
-pub(crate) const FUNCTIONS: u32 = 100_000;
-/// Types of a component.
-pub(crate) const TYPES: u32 = 20_000;
-/// Modules and components in a component.
-pub(crate) const PARTS: u32 = 200;
 /// Describing itself: there is nothing to wait for, but another check may be computing.
 pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
 /// Computing meanwhile; a language's runtime needs two milliseconds. All checks of a configuration describe themselves

@@ -6,7 +6,20 @@ use std::fmt;
 
 use wasmtime::wasmparser::{FunctionBody, Operator, Parser, Payload};
 
-use super::limits;
+/// Depth of the blocks of a function. Of this and of what follows, checks in Python and JavaScript have less than a fifth.
+const NESTING: u32 = 5_000;
+/// Local variables of a function.
+const LOCALS: u64 = 5_000;
+/// Local variables of a function times its branch targets.
+const FLOW: u64 = 2_000_000;
+/// Bytes of a function.
+const FUNCTION_BYTES: usize = 4 << 20;
+/// Functions of a component.
+const FUNCTIONS: u32 = 100_000;
+/// Types of a component.
+const TYPES: u32 = 20_000;
+/// Modules and components in a component.
+const PARTS: u32 = 200;
 
 /// What there is too much of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,15 +43,15 @@ pub(crate) enum Excess {
 impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nesting => write!(f, "a function is nested deeper than {}", limits::NESTING),
-            Self::Locals => write!(f, "a function has more than {} local variables", limits::LOCALS),
+            Self::Nesting => write!(f, "a function is nested deeper than {NESTING}"),
+            Self::Locals => write!(f, "a function has more than {LOCALS} local variables"),
             Self::Flow => {
-                write!(f, "a function has more than {} local variables times branch targets", limits::FLOW)
+                write!(f, "a function has more than {FLOW} local variables times branch targets")
             }
-            Self::Function => write!(f, "a function is larger than {} KiB", limits::FUNCTION_BYTES >> 10),
-            Self::Functions => write!(f, "it has more than {} functions", limits::FUNCTIONS),
-            Self::Types => write!(f, "it has more than {} types", limits::TYPES),
-            Self::Parts => write!(f, "it has more than {} modules and components in it", limits::PARTS),
+            Self::Function => write!(f, "a function is larger than {} KiB", FUNCTION_BYTES >> 10),
+            Self::Functions => write!(f, "it has more than {FUNCTIONS} functions"),
+            Self::Types => write!(f, "it has more than {TYPES} types"),
+            Self::Parts => write!(f, "it has more than {PARTS} modules and components in it"),
         }
     }
 }
@@ -63,9 +76,9 @@ pub(super) fn check(wasm: &[u8]) -> Result<(), Excess> {
             Err(_no_wasm) => return Ok(()),
         }
         for (count, most, excess) in [
-            (functions, limits::FUNCTIONS, Excess::Functions),
-            (types, limits::TYPES, Excess::Types),
-            (parts, limits::PARTS, Excess::Parts),
+            (functions, FUNCTIONS, Excess::Functions),
+            (types, TYPES, Excess::Types),
+            (parts, PARTS, Excess::Parts),
         ] {
             if count > most {
                 return Err(excess);
@@ -76,12 +89,12 @@ pub(super) fn check(wasm: &[u8]) -> Result<(), Excess> {
 }
 
 fn function(body: &FunctionBody<'_>) -> Result<(), Excess> {
-    if body.range().len() > limits::FUNCTION_BYTES {
+    if body.range().len() > FUNCTION_BYTES {
         return Err(Excess::Function);
     }
     let Ok(declared) = body.get_locals_reader() else { return Ok(()) };
     let locals: u64 = declared.into_iter().map_while(Result::ok).map(|(count, _)| u64::from(count)).sum();
-    if locals > limits::LOCALS {
+    if locals > LOCALS {
         return Err(Excess::Locals);
     }
     let (mut depth, mut targets) = (0_u32, 0_u64);
@@ -99,9 +112,9 @@ fn function(body: &FunctionBody<'_>) -> Result<(), Excess> {
             Operator::BrTable { targets: table } => targets += u64::from(table.len()),
             _ => {}
         }
-        if depth > limits::NESTING {
+        if depth > NESTING {
             return Err(Excess::Nesting);
         }
     }
-    if locals.saturating_mul(targets) > limits::FLOW { Err(Excess::Flow) } else { Ok(()) }
+    if locals.saturating_mul(targets) > FLOW { Err(Excess::Flow) } else { Ok(()) }
 }
