@@ -2,6 +2,7 @@
 //! file, job and key, before anything runs. What of a job only its check can judge is left to its [`Planned::job`].
 
 mod check;
+mod decode;
 mod error;
 mod file;
 mod job;
@@ -54,8 +55,7 @@ fn folder(path: &Path) -> &Path {
 fn parse(path: &Path) -> Result<file::File, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| At::whole(Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
-    toml::from_str(&text)
-        .map_err(|error| At::whole(Problem::Toml(shorten(&error, &text))).within(Some(path), None))
+    decode::decode(&text).map_err(|error| At::whole(Problem::Toml(error)).within(Some(path), None))
 }
 
 /// Reads a file and those that it includes.
@@ -147,21 +147,6 @@ fn included(path: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, ConfigErro
         }
     }
     Ok(files)
-}
-
-/// The library's message is a picture of several lines; one is wanted, without the file's text, which may hold a secret.
-fn shorten(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
-    let mut message = error.message().replace('\n', " ");
-    if let Some((_, rest)) = message.split_once("unknown field `")
-        && let Some((unknown, expected)) = rest.split_once('`')
-    {
-        let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-        if let Some(meant) = nearest(unknown, known.into_iter()) {
-            message = format!("unknown key `{unknown}`; did you mean `{meant}`?");
-        }
-    }
-    line.map_or(message.clone(), |line| format!("line {line}: {message}"))
 }
 
 /// Reads `10s`, `500ms`, `2m`; says what is expected otherwise.

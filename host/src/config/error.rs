@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::decode::Misshapen;
 use crate::{secret::NoSecret, text};
 
 /// Why a configuration is refused.
@@ -36,7 +37,7 @@ pub enum Problem {
     /// A file cannot be read.
     Unreadable(PathBuf, String),
     /// Not TOML, or of a wrong shape.
-    Toml(String),
+    Toml(Misshapen),
     /// No job in it.
     NoJobs,
     /// The name stands twice.
@@ -133,8 +134,8 @@ impl fmt::Display for ConfigError {
                 f.write_str("the check reports no such number")?;
                 meant(f, known)
             }
-            Problem::Toml(error)
-            | Problem::Pattern(error)
+            Problem::Toml(error) => write!(f, "{error}"),
+            Problem::Pattern(error)
             | Problem::Limit(error)
             | Problem::Tls(error)
             | Problem::Component(error) => f.write_str(error),

@@ -1,11 +1,11 @@
 //! The shapes of the file; nobody else sees them. Unknown keys are refused.
 
-use std::{collections::BTreeMap, num::NonZero, path::PathBuf};
+use std::{collections::BTreeMap, fmt, num::NonZero, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Visitor};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<usize>>,
     pub(super) cache_dir: Option<PathBuf>,
@@ -21,7 +21,7 @@ pub(super) struct File {
 
 /// A check that is not built in.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Check {
     pub(super) name: String,
     pub(super) component: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Check {
 
 /// What a run of the check may use up; what is not given is as for the built-in one.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Limits {
     pub(super) memory_mib: Option<NonZero<u16>>,
     pub(super) cpu_time: Option<String>,
@@ -49,7 +49,7 @@ fn smtp() -> String {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Job {
     pub(super) name: String,
     #[serde(default = "smtp")]
@@ -68,7 +68,7 @@ pub(super) struct Job {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Tls {
     pub(super) verify: Verify,
     pub(super) server_name: Option<String>,
@@ -80,7 +80,7 @@ pub(super) struct Tls {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", expecting = "\"full\", \"report\" or \"off\"")]
 pub(super) enum Verify {
     #[default]
     Full,
@@ -89,6 +89,7 @@ pub(super) enum Verify {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "\"1.2\" or \"1.3\"")]
 pub(super) enum Version {
     #[default]
     #[serde(rename = "1.2")]
@@ -98,33 +99,46 @@ pub(super) enum Version {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Levels {
     pub(super) warning: Option<Bound>,
     pub(super) critical: Option<Bound>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a number or, for example, \"< 30\"")]
-pub(super) enum Bound {
-    Integer(i64),
-    Float(f64),
-    Text(String),
-}
+/// A limit as text, also one that is written as a number.
+pub(super) struct Bound(pub(super) String);
 
-impl Bound {
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Integer(number) => number.to_string(),
-            Self::Float(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl Visitor<'_> for Any {
+            type Value = Bound;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or, for example, \"< 30\"")
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Bound, E> {
+                Ok(Bound(number.to_string()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Bound, E> {
+                Ok(Bound(number.to_string()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Bound, E> {
+                Ok(Bound(text.to_owned()))
+            }
         }
+
+        deserializer.deserialize_any(Any)
     }
 }
 
 /// Where a secret stands.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     pub(super) env: Option<String>,

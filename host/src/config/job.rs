@@ -153,7 +153,7 @@ pub(super) fn planned(
         ] {
             if let Some(limit) = limit {
                 let key = format!("alarm.{field}.{name}");
-                limits.push(self::limit(&field, severity, &limit.text(), &key)?);
+                limits.push(self::limit(&field, severity, &limit.0, &key)?);
             }
         }
     }

@@ -169,10 +169,10 @@ fn every_refusal_names_file_job_and_key() {
         ),
         (
             "alarm.login_time_ms = { warning = \"lots\" }",
-            "job `a`: alarm.login_time_ms.warning: `lots` is no limit: expected a number or, for example, \"< 30\" \
+            "job `a`: alarm.login_time_ms.warning: no limit: expected a number or, for example, \"< 30\" \
              (>, >=, <, <=, ==, !=)",
         ),
-        ("timout = \"1s\"", "line 4: unknown key `timout`; did you mean `timeout`?"),
+        ("timout = \"1s\"", "line 4: job: unknown key `timout`; did you mean `timeout`?"),
         ("[[job]]\nname = \"a\"\nhost = \"h\"", "job `a`: name: another job has this name"),
         ("[[job]]\nname = \"b\"", "job `b`: host: missing"),
         (
@@ -198,7 +198,7 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
     let declared = pinned(&zeros, "m");
     for (text, expected) in [
         (format!("name = \"a\"\n{}", pinned("0", "m")), "check `a`: sha256: expected 64 hexadecimal digits"),
-        ("name = \"a\"\ncomponent = \"c.wasm\"".to_owned(), "line 1: missing field `sha256`"),
+        ("name = \"a\"\ncomponent = \"c.wasm\"".to_owned(), "line 1: check: missing key `sha256`"),
         (format!("name = \"A\"\n{declared}"), "check `A`: name: expected lower-case letters, digits and -"),
         (format!("name = \"smtp\"\n{declared}"), "check `smtp`: name: another check has this name"),
         (
@@ -223,7 +223,7 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
         ),
         (
             format!("name = \"a\"\n{declared}limits.memory = 1"),
-            "line 7: unknown key `memory`; did you mean `memory_mib`?",
+            "line 7: check.limits: unknown key `memory`; did you mean `memory_mib`?",
         ),
     ] {
         let refused = read(&format!("[[check]]\n{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap_err();
@@ -433,4 +433,39 @@ fn a_secret_that_cannot_be_kept_out_of_texts_is_refused() {
         "sonde.toml: job `a`: parameters.password: shorter than 4 bytes: it would be masked wherever it stands by chance"
     );
     assert!(job_with("parameters.password = ''").is_ok());
+}
+
+#[test]
+fn what_stands_in_a_wrong_place_is_not_shown() {
+    for text in [
+        "hosts = 'hunter2'",
+        "host = ['hunter2']",
+        "timeout = 'hunter2'",
+        "timeout = ['hunter2']",
+        "grants = 'hunter2'",
+        "grants = ['hunter2']",
+        "check = 'hunter2'",
+        "parameters = 'hunter2'",
+        "parameters.port = 'hunter2'",
+        "parameters.connection = 'hunter2'",
+        "parameters.to = [['hunter2']]",
+        "parameters.password = ['hunter2']",
+        "parameters.password = { file = ['hunter2'] }",
+        "tls = 'hunter2'",
+        "tls.verify = 'hunter2'",
+        "tls.min_version = 'hunter2'",
+        "tls.ca_file = ['hunter2']",
+        "alarm.login_time_ms = 'hunter2'",
+        "alarm.login_time_ms.warning = 'hunter2'",
+        "alarm.login_time_ms.warning = ['hunter2']",
+        "[[check]]\nname = ['hunter2']",
+        "[[check]]\nname = 'a'\ncomponent = 'a'\nsha256 = 'hunter2'",
+        "[[check]]\nname = 'a'\ncomponent = 'a'\nsha256 = 'a'\nlimits.log_lines = 'hunter2'",
+        "parameters.password = hunter2",
+        "parameters.password = 'hunter2",
+        "parameters.password = \"hunter2\\x\"",
+    ] {
+        let refused = job_with(text).unwrap_err();
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
 }

@@ -1,0 +1,371 @@
+//! The text of a file in, its shape out. Refuses with the line, the key and what is expected there – never with what stands
+//! there, which may be a secret: the library's own messages show it.
+
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, DeserializeSeed, Error as _, Expected, IntoDeserializer, MapAccess, Unexpected,
+        Visitor,
+        value::{SeqDeserializer, StrDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use super::nearest;
+
+/// A file that is not TOML, or not of the shape that it must have.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Misshapen {
+    /// Where it stands; none: nobody knows.
+    at: Option<usize>,
+    /// That place's line, from 1 on.
+    line: usize,
+    /// The keys that lead there.
+    keys: Vec<String>,
+    fault: Fault,
+}
+
+/// What is wrong.
+#[derive(Debug, Eq, PartialEq)]
+enum Fault {
+    /// Not TOML. The parser knows what it expected, and says nothing of what it read.
+    Syntax(String),
+    /// A value that is none there, where that says it of another kind.
+    Value { expected: String, found: Option<&'static str> },
+    /// A text that is none of these.
+    Choice(&'static [&'static str]),
+    /// A key that nobody knows, and one that it may be meant to be.
+    Unknown { key: String, meant: Option<&'static str> },
+    /// A key that must be there.
+    Missing(&'static str),
+    /// A key that stands twice.
+    Twice(&'static str),
+    /// Anything else: a type's own words may show the value.
+    Other,
+}
+
+impl fmt::Display for Misshapen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.at.is_some() {
+            write!(f, "line {}: ", self.line)?;
+        }
+        if !self.keys.is_empty() {
+            write!(f, "{}: ", self.keys.join("."))?;
+        }
+        match &self.fault {
+            Fault::Syntax(expected) => f.write_str(expected),
+            Fault::Value { expected, found: None } => write!(f, "expected {expected}"),
+            Fault::Value { expected, found: Some(found) } => write!(f, "expected {expected}, not {found}"),
+            Fault::Choice(choices) => write!(f, "expected one of {}", choices.join(", ")),
+            Fault::Unknown { key, meant: None } => write!(f, "unknown key `{key}`"),
+            Fault::Unknown { key, meant: Some(meant) } => {
+                write!(f, "unknown key `{key}`; did you mean `{meant}`?")
+            }
+            Fault::Missing(key) => write!(f, "missing key `{key}`"),
+            Fault::Twice(key) => write!(f, "key `{key}` stands twice"),
+            Fault::Other => f.write_str("cannot be used"),
+        }
+    }
+}
+
+impl std::error::Error for Misshapen {}
+
+impl Misshapen {
+    fn of(fault: Fault) -> Self {
+        Self { at: None, line: 0, keys: Vec::new(), fault }
+    }
+
+    /// Unless a place further inside is known.
+    fn at(mut self, place: usize) -> Self {
+        self.at.get_or_insert(place);
+        self
+    }
+
+    fn within(mut self, key: String) -> Self {
+        self.keys.insert(0, key);
+        self
+    }
+}
+
+/// Reads a file's text.
+pub(super) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Misshapen> {
+    let read = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map(|span| span.start);
+        Misshapen { at, ..Misshapen::of(Fault::Syntax(error.message().replace('\n', " "))) }
+    });
+    let read = read.and_then(|table| {
+        let place = table.span();
+        T::deserialize(Node(Spanned::new(place, DeValue::Table(table.into_inner()))))
+    });
+    read.map_err(|mut misshapen| {
+        let before = misshapen.at.and_then(|at| text.get(..at)).unwrap_or_default();
+        misshapen.line = before.matches('\n').count() + 1;
+        misshapen
+    })
+}
+
+impl serde::de::Error for Misshapen {
+    fn custom<T: fmt::Display>(_words: T) -> Self {
+        Self::of(Fault::Other)
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(_) => Some("true or false"),
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => Some("a whole number"),
+            Unexpected::Float(_) => Some("a number"),
+            Unexpected::Str(_) => Some("a text"),
+            Unexpected::Seq => Some("a list"),
+            Unexpected::Map => Some("a table"),
+            // Words of the one who asks: some show the value.
+            _ => None,
+        };
+        Self::of(Fault::Value { expected: expected.to_string(), found })
+    }
+
+    fn invalid_value(_found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::of(Fault::Value { expected: expected.to_string(), found: None })
+    }
+
+    fn invalid_length(_found: usize, expected: &dyn Expected) -> Self {
+        Self::of(Fault::Value { expected: expected.to_string(), found: None })
+    }
+
+    fn duplicate_field(key: &'static str) -> Self {
+        Self::of(Fault::Twice(key))
+    }
+
+    fn unknown_variant(_found: &str, expected: &'static [&'static str]) -> Self {
+        Self::of(Fault::Choice(expected))
+    }
+
+    fn unknown_field(key: &str, expected: &'static [&'static str]) -> Self {
+        Self::of(Fault::Unknown { key: key.to_owned(), meant: nearest(key, expected.iter().copied()) })
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Self::of(Fault::Missing(key))
+    }
+}
+
+/// A value of the file, and its place in it.
+struct Node<'de>(Spanned<DeValue<'de>>);
+
+impl<'de> Deserializer<'de> for Node<'de> {
+    type Error = Misshapen;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misshapen> {
+        let place = self.0.span().start;
+        let read = match self.0.into_inner() {
+            DeValue::String(text) => visitor.visit_str(&text),
+            DeValue::Boolean(value) => visitor.visit_bool(value),
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => visitor.visit_i64(number),
+                Err(_too_large) => Err(Misshapen::invalid_value(Unexpected::Other("number"), &visitor)),
+            },
+            DeValue::Float(number) => match number.as_str().parse() {
+                Ok(number) => visitor.visit_f64(number),
+                Err(_) => Err(Misshapen::invalid_value(Unexpected::Other("number"), &visitor)),
+            },
+            DeValue::Datetime(_) => Err(Misshapen::invalid_type(Unexpected::Other("date"), &visitor)),
+            DeValue::Array(list) => visitor.visit_seq(SeqDeserializer::new(list.into_iter().map(Node))),
+            DeValue::Table(table) => visitor.visit_map(Entries { rest: table.into_iter(), value: None }),
+        };
+        read.map_err(|misshapen| misshapen.at(place))
+    }
+
+    /// What is there is not absent.
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misshapen> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misshapen> {
+        let place = self.0.span().start;
+        match self.0.into_inner() {
+            DeValue::String(text) => visitor.visit_enum(StrDeserializer::new(&text)),
+            value => Node(Spanned::new(place..place, value)).deserialize_any(visitor),
+        }
+        .map_err(|misshapen: Misshapen| misshapen.at(place))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Misshapen> for Node<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+type Entry<'de> = (Spanned<DeString<'de>>, Spanned<DeValue<'de>>);
+
+/// A table's keys and values.
+struct Entries<'de, I> {
+    rest: I,
+    value: Option<Entry<'de>>,
+}
+
+impl<'de, I: Iterator<Item = Entry<'de>>> MapAccess<'de> for Entries<'de, I> {
+    type Error = Misshapen;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misshapen> {
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
+        let known = seed.deserialize(StrDeserializer::new(key.get_ref()));
+        let known = known.map_err(|misshapen: Misshapen| misshapen.at(key.span().start))?;
+        self.value = Some((key, value));
+        Ok(Some(known))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misshapen> {
+        let Some((key, value)) = self.value.take() else { return Err(Misshapen::of(Fault::Other)) };
+        let read = seed.deserialize(Node(value));
+        read.map_err(|misshapen| misshapen.within(key.into_inner().into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::file::File, *};
+
+    /// Of every key a value that fits.
+    const WHOLE: &str = "
+        max_concurrent = 1
+        cache_dir = 'a'
+        include = ['a']
+        [[check]]
+        name = 'a'
+        component = 'a'
+        sha256 = 'a'
+        limits = { memory_mib = 1, cpu_time = 'a', wall_time = 'a', connections = 1, traffic_mib = 1, log_lines = 1 }
+        [[job]]
+        name = 'a'
+        check = 'a'
+        host = 'a'
+        hosts = ['a']
+        grants = ['a']
+        timeout = 'a'
+        parameters = { a = 1 }
+        tls = { verify = 'full', server_name = 'a', min_version = '1.3', ca_file = 'a', crl_file = 'a', client_cert = 'a', \
+               client_key = 'a' }
+        alarm = { a = { warning = 1, critical = '< 1' } }
+    ";
+
+    fn refused(text: &str) -> String {
+        decode::<File>(text).map(drop).unwrap_err().to_string()
+    }
+
+    /// Every place in a value, as the keys that lead there.
+    fn places(value: &toml::Value) -> Vec<Vec<String>> {
+        let inside: Vec<(String, &toml::Value)> = match value {
+            toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), value)).collect(),
+            toml::Value::Array(list) => {
+                list.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut all = vec![Vec::new()];
+        for (key, value) in inside {
+            all.extend(places(value).into_iter().map(|rest| [vec![key.clone()], rest].concat()));
+        }
+        all
+    }
+
+    fn put(value: &mut toml::Value, place: &[String], other: toml::Value) {
+        match (place.split_first(), value) {
+            (Some((key, rest)), toml::Value::Table(table)) => put(&mut table[key], rest, other),
+            (Some((key, rest)), toml::Value::Array(list)) => {
+                put(&mut list[key.parse::<usize>().unwrap()], rest, other);
+            }
+            (_, value) => *value = other,
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_line_key_and_what_is_expected() {
+        for (text, expected) in [
+            ("[[job]]\nname = 'a'\nhosts = 'hunter2'", "line 3: job.hosts: expected a sequence, not a text"),
+            (
+                "[[job]]\nname = 'a'\ntls.verify = 'hunter2'",
+                "line 3: job.tls.verify: expected one of full, report, off",
+            ),
+            (
+                "[[job]]\nname = 'a'\ntls.verify = 5",
+                "line 3: job.tls.verify: expected \"full\", \"report\" or \"off\", not a whole number",
+            ),
+            (
+                "[[job]]\nname = 'a'\nalarm.a.warning = [7]",
+                "line 3: job.alarm.a.warning: expected a number or, for example, \"< 30\", not a list",
+            ),
+            ("job = 'hunter2'", "line 1: job: expected a sequence, not a text"),
+            ("job = ['hunter2']", "line 1: job: expected a table, not a text"),
+            ("max_concurrent = -7", "line 1: max_concurrent: expected a nonzero usize"),
+            ("max_concurrent = 77777777777777777777", "line 1: max_concurrent: expected a nonzero usize"),
+            ("max_concurrent = 1979-05-27", "line 1: max_concurrent: expected a nonzero usize"),
+            ("\n[[check]]\nname = 'a'", "line 2: check: missing key `component`"),
+            ("[[job]]\nname = 'a'\ntsl = 'hunter2'", "line 3: job: unknown key `tsl`; did you mean `tls`?"),
+            ("[[job]]\nname = 'a'\nname = 'hunter2'", "line 3: duplicate key"),
+            ("[[job]]\nname = hunter2", "line 2: string values must be quoted, expected literal string"),
+        ] {
+            assert_eq!(refused(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_file_is_read_as_the_library_reads_it() {
+        let file: File = decode(WHOLE).unwrap();
+        assert_eq!(file.job[0].alarm["a"].warning.as_ref().unwrap().0, "1");
+        let job = "[[job]]\nname = 'a'\nparameters = { a = -0x10, b = 1_0.5, c = true, d = [1, 'x'], e = { f = \"é\" }, g = inf }";
+        let read: File = decode(&job.replace("-0x10", "-1_6")).unwrap();
+        let wanted: toml::Table = toml::from_str(&job.replace("-0x10", "-16")).unwrap();
+        assert_eq!(read.job[0].parameters, *wanted["job"][0]["parameters"].as_table().unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_of_the_file_is_shown(
+            place in any::<prop::sample::Index>(), shape in 0..6, cut in any::<prop::sample::Index>(), end in 0..3
+        ) {
+            let mut file = toml::Value::Table(toml::from_str(WHOLE).unwrap());
+            let places = places(&file);
+            let secret = toml::Value::from("hunter2, expected one of `hunter2`");
+            let other = match shape {
+                0 => secret,
+                1 => toml::Value::Array(vec![secret]),
+                2 => toml::Value::Table([("a".to_owned(), secret)].into_iter().collect()),
+                3 => toml::Value::from(77_777_777_777_i64),
+                4 => toml::Value::from(-777_777_777.5),
+                _ => toml::Value::Datetime("7777-07-07".parse().unwrap()),
+            };
+            put(&mut file, place.get::<Vec<String>>(&places), other);
+            let mut text = toml::to_string(&file).unwrap_or_else(|_| "job = 'hunter2'".to_owned());
+            // Some are no TOML either.
+            match end {
+                0 => text.truncate(text.floor_char_boundary(cut.index(text.len() + 1))),
+                1 => text = text.replace('"', ""),
+                _ => {}
+            }
+            if let Err(refused) = decode::<File>(&text) {
+                let refused = refused.to_string();
+                prop_assert!(!refused.contains("hunter") && !refused.contains("7777"), "{}", refused);
+            }
+        }
+    }
+}
