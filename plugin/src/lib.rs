@@ -7,6 +7,9 @@ pub mod auth;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod mail;
 pub mod message;
 pub mod parameters;
