@@ -109,6 +109,19 @@ pub fn json(check: &Description) -> Json {
     })
 }
 
+/// An author's words, which must not end a table's cell; a bar that they escape themselves is escaped.
+fn cell(text: &str) -> String {
+    let (mut cell, mut escaped) = (String::new(), false);
+    for c in text.chars() {
+        if c == '|' && !escaped {
+            cell.push('\\');
+        }
+        escaped = c == '\\' && !escaped;
+        cell.push(c);
+    }
+    cell
+}
+
 /// Everything about a check, as Markdown: parameters, tags, fields, error codes and results.
 #[must_use]
 pub fn markdown(check: &Description) -> String {
@@ -117,8 +130,6 @@ pub fn markdown(check: &Description) -> String {
         text.push_str(&line);
         text.push('\n');
     };
-    // An author's words must not end a cell.
-    let cell = |text: &str| text.replace('|', "\\|");
     row("\n| parameter | kind | default | meaning |\n|---|---|---|---|".to_owned());
     for parameter in &check.parameters {
         let choices = if parameter.choices.is_empty() {
@@ -165,4 +176,18 @@ pub fn markdown(check: &Description) -> String {
         row(format!("| {} | {} | {} |", error.code, error.name, cell(&error.doc)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authors_words_do_not_end_a_cell() {
+        for (words, expected) in
+            [("a | b", r"a \| b"), (r"a \| b", r"a \| b"), (r"a \\| b", r"a \\\| b"), (r"\", r"\")]
+        {
+            assert_eq!(cell(words), expected);
+        }
+    }
 }
