@@ -55,18 +55,16 @@ fn folder(path: &Path) -> &Path {
 fn parse(path: &Path) -> Result<file::File, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| At::whole(Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
-    decode::decode(&text).map_err(|error| At::whole(Problem::Toml(error)).within(Some(path), None))
+    understand(path, &text)
+}
+
+fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {
+    decode::decode(text).map_err(|error| At::whole(Problem::Toml(error)).within(Some(path), None))
 }
 
 /// Reads a file and those that it includes.
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
     let main = parse(path)?;
-    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
-    let deny = Deny::new(&main.deny).map_err(|text| {
-        let expected = format!("networks such as \"10.0.0.0/8\" or addresses, not `{text}`");
-        At::key("deny", Problem::Expected(expected)).within(Some(path), None)
-    })?;
-    let cache_dir = main.cache_dir.as_ref().map(|dir| folder(path).join(dir));
     let mut files = Vec::new();
     for included in included(path, &main.include)? {
         let file = parse(&included)?;
@@ -79,6 +77,23 @@ pub fn read(path: &Path) -> Result<Plan, ConfigError> {
         }
         files.push((included, file));
     }
+    plan(path, main, files)
+}
+
+/// A text as if it stood in a file that includes no other.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn of_text(path: &Path, text: &str) -> Result<Plan, ConfigError> {
+    plan(path, understand(path, text)?, Vec::new())
+}
+
+/// From a file and those that it includes.
+fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) -> Result<Plan, ConfigError> {
+    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
+    let deny = Deny::new(&main.deny).map_err(|text| {
+        let expected = format!("networks such as \"10.0.0.0/8\" or addresses, not `{text}`");
+        At::key("deny", Problem::Expected(expected)).within(Some(path), None)
+    })?;
+    let cache_dir = main.cache_dir.as_ref().map(|dir| folder(path).join(dir));
     files.insert(0, (path.to_owned(), main));
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());
     for (path, file) in files {

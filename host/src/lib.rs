@@ -12,6 +12,9 @@ pub mod demo;
 pub mod describe;
 pub mod description;
 pub mod digest;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod job;
 pub mod kit;
 pub mod line;

@@ -1,10 +1,10 @@
 //! The only door to wasm: a component's file in, a check out; a job in, a report out. Whatever a check does (trap, loop,
 //! grow, lie), the report says so and the next run starts from nothing.
 
-mod bindings;
+pub(crate) mod bindings;
 pub mod cache;
 pub(crate) mod compile;
-mod convert;
+pub(crate) mod convert;
 mod cpu;
 pub(crate) mod engine;
 pub(crate) mod limits;

@@ -21,7 +21,7 @@ use super::chain;
 use crate::output::{self, Level};
 
 /// Bytes of the key and of a tag.
-const KEY_BYTES: usize = 32;
+pub(crate) const KEY_BYTES: usize = 32;
 /// Name of the key's file.
 const KEY_FILE: &str = "key";
 /// Bytes read at once to check a tag.
@@ -171,7 +171,7 @@ impl Cache {
 }
 
 /// The last of `bytes` bytes are the tag of those before them.
-fn is_stored(mut tag: Hasher, mut file: impl Read, bytes: u64) -> io::Result<bool> {
+pub(crate) fn is_stored(mut tag: Hasher, mut file: impl Read, bytes: u64) -> io::Result<bool> {
     let Some(mut left) = bytes.checked_sub(KEY_BYTES as u64) else { return Ok(false) };
     let mut chunk = vec![0; CHUNK_BYTES];
     while left > 0 {

@@ -1,0 +1,138 @@
+//! The line of a run: secrets, names and what a server and a check say. It is one line and one point; its texts are clean
+//! and short, and show no secret.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, Engine as _};
+use influxdb_line_protocol::{FieldValue, parse_lines};
+
+use super::input::Draw;
+use crate::{
+    alarm::{Alarm, State},
+    catalogue::HostError,
+    check::Check,
+    config,
+    description::{Description, Field, FieldKind, OWN_MEASUREMENT, Parameter, ParameterKind, Tag},
+    job::{Job, TlsRules},
+    line as written, report,
+    report::{Failure, Report, Value},
+    secret::Secrets,
+    text,
+};
+
+/// Letters that only secrets have, those that only other texts have, and what may stand in both.
+const SECRET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789~^";
+const OTHER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ .,:\t\r\n";
+
+fn of(letters: &[u8], draw: &mut Draw<'_>) -> String {
+    draw.some().iter().map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).collect()
+}
+
+/// A text in which secrets stand, also in base64, apart from words of other letters.
+fn spoken(secrets: &[String], draw: &mut Draw<'_>) -> String {
+    let secrets: Vec<&String> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
+    let mut text = String::new();
+    for _ in 0..draw.below(24) {
+        let Some(secret) = secrets.get(draw.below(secrets.len())) else {
+            text.push_str(&of(OTHER, draw));
+            continue;
+        };
+        // What stands beside a secret in an answer: in base64, letters of others.
+        let (before, behind) = ("\0".repeat(draw.below(6)), "\0".repeat(draw.below(6)));
+        let answer = format!("{before}{secret}{behind}");
+        let part = match draw.below(6) {
+            0 => of(OTHER, draw),
+            1 => (*secret).clone(),
+            2 => format!(" {} ", BASE64_STANDARD.encode(answer)),
+            3 => format!(" {} ", BASE64_URL_SAFE.encode(answer)),
+            4 => format!(" {} ", BASE64_STANDARD_NO_PAD.encode(answer)),
+            _ => of(b" ", draw).repeat(draw.byte().into()),
+        };
+        text.push_str(&part);
+    }
+    text
+}
+
+fn parameter(name: &str, kind: ParameterKind, default: &str) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        kind,
+        required: false,
+        default: Some(serde_json::Value::from(default)),
+        conditional_defaults: Vec::new(),
+        choices: Vec::new(),
+        single_line: false,
+        doc: String::new(),
+    }
+}
+
+fn description() -> Description {
+    let field = |name: &str, kind| Field {
+        name: name.to_owned(),
+        kind,
+        unit: String::new(),
+        doc: String::new(),
+        when_unreported: None,
+    };
+    let port = Parameter { default: Some(25.into()), ..parameter("port", ParameterKind::Port, "") };
+    Description {
+        measurement: "drawn".to_owned(),
+        parameters: vec![port, parameter("shown", ParameterKind::Text, "")],
+        fields: vec![field("said", FieldKind::Text), field("count", FieldKind::Integer)],
+        tags: vec![Tag { name: "shown".to_owned(), parameter: "shown".to_owned(), doc: String::new() }],
+        ..Description::unknown(OWN_MEASUREMENT)
+    }
+}
+
+/// A job of a check with this description, with these secrets.
+fn job(name: &str, shown: &str, secrets: Secrets, description: Description) -> Option<Job> {
+    let given = BTreeMap::from([("shown".to_owned(), shown.to_owned())]);
+    let (timeout, rules) = (Duration::from_secs(1), TlsRules::default());
+    let unloaded = Check::unknown("drawn", HostError::CheckLoad, String::new());
+    let check = Check { description: Arc::new(description), ..unloaded };
+    let job = config::ad_hoc(name, &check, "mx1", timeout, &given, &rules, &[]).ok()?;
+    Some(Job { secrets, ..job })
+}
+
+pub fn line(data: &[u8]) {
+    let mut draw = Draw::new(data);
+    let arbitrary = draw.below(2) == 1;
+    let count = draw.below(5);
+    let secrets: Vec<String> =
+        (0..count).map(|_| if arbitrary { draw.text() } else { of(SECRET, &mut draw) }).collect();
+    let Ok(known) = Secrets::new(&secrets) else { return };
+    // A job's name and what a tag shows are the operator's words.
+    let (name, shown) = (draw.text(), draw.text());
+    let name = if name.is_empty() { "x" } else { &name };
+    let Some(job) = job(name, &shown, known, description()) else { return };
+    let mut said = || if arbitrary { draw.text() } else { spoken(&secrets, &mut draw) };
+    let (error, field, alarm, issuer) = (said(), said(), said(), said());
+    let mut report = Report { fields: vec![("said".into(), Value::Text(field))], ..Report::default() };
+    report.fields.push(("count".into(), Value::Integer(draw.number().into())));
+    let number = f64::from_bits(u64::from_be_bytes(draw.bytes(8).try_into().unwrap_or_default()));
+    report.fields.push(("number".into(), Value::Float(number)));
+    report.measured.tls_facts = report::TlsFacts { issuer: Some(issuer), ..report::TlsFacts::default() };
+    let of = HostError::ALL[draw.below(HostError::ALL.len())];
+    report.failure = Some(Failure { outcome: of.outcome(), code: of.code(), text: error });
+    let alarm = Alarm { state: State::Warning, text: alarm };
+
+    let line = written::line(&job, &report, &alarm, 7);
+    assert!(!line.contains(['\n', '\r', '\0']), "{line:?}");
+    let points: Vec<_> = parse_lines(&line).collect();
+    let [Ok(point)] = &points[..] else { panic!("{line:?} is {points:?}") };
+    assert_eq!((point.series.measurement.as_str(), point.timestamp), ("drawn", Some(7)), "{line:?}");
+    let json: serde_json::Value = serde_json::from_str(&written::json(&job, &report, &alarm, 7)).unwrap();
+    for (key, value) in &point.field_set {
+        let FieldValue::String(text) = value else { continue };
+        let text = text.as_str();
+        assert!(text.len() <= text::TEXT_BYTES && !text::has_hidden(text), "{key}: {text:?}");
+        assert_eq!(json["fields"][key.as_str()], text, "{key}");
+        let leaks = |secret: &String| {
+            // A mask is made of stars.
+            !secret.is_empty() && !secret.contains('*') && text.contains(&**secret)
+        };
+        assert!(!secrets.iter().any(leaks), "{key}: {text:?} shows one of {secrets:?}");
+        let foreign = |c: char| c != '*' && !OTHER.contains(&u8::try_from(c).unwrap_or_default());
+        assert!(arbitrary || !text.contains(foreign), "{key}: {text:?} shows a part of one of {secrets:?}");
+    }
+}
