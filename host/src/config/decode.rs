@@ -254,6 +254,8 @@ mod tests {
         name = 'a'
         component = 'a'
         sha256 = 'a'
+        description_sha256 = 'a'
+        measurement = 'a'
         limits = { memory_mib = 1, cpu_time = 'a', wall_time = 'a', connections = 1, traffic_mib = 1, log_lines = 1 }
         [[job]]
         name = 'a'
