@@ -3,12 +3,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{free_port, greeter, points, run, sonde, stderr, stdout};
 
@@ -202,7 +204,7 @@ fn every_line_comes_also_where_nobody_reads_the_log() {
     let path = folder.path().join("sonde.toml");
     // Their warnings are more than a pipe holds.
     let hosts: Vec<_> = (0..2000).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
-    let port = free_port();
+    let (_held, port) = refusing();
     fs::write(&path, format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {port}\n"))
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
@@ -222,16 +224,25 @@ fn every_line_comes_also_where_nobody_reads_the_log() {
     assert!(said.ends_with('\n') && said.lines().all(|line| line.starts_with("W! job many: ")), "{said}");
 }
 
+/// A port of all addresses that refuses connections, and that nobody else is given meanwhile: thousands go there.
+fn refusing() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([0, 0, 0, 0], 0)).into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
+
 #[test]
 fn a_log_that_is_read_late_says_how_much_of_it_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
     let hosts: Vec<_> = (0..2000).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_held, port) = refusing();
     let config = format!(
         "[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {}\n[[job]]\nname = \"silent\"\n\
          host = \"127.0.0.1\"\ntimeout = \"5s\"\nparameters.port = {}\n",
-        free_port(),
+        port,
         silent.local_addr().unwrap().port()
     );
     fs::write(&path, config).unwrap();
@@ -256,7 +267,7 @@ fn sigterm_ends_a_round_whose_output_nobody_reads() {
     let path = folder.path().join("sonde.toml");
     // More than a pipe holds.
     let hosts: Vec<_> = (0..500).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
-    let port = free_port();
+    let (_held, port) = refusing();
     fs::write(&path, format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {port}\n"))
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
