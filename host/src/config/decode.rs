@@ -20,7 +20,7 @@ use toml::{
 use super::nearest;
 
 /// A file that is not TOML, or not of the shape that it must have.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Misshapen {
     /// Where it stands; none: nobody knows.
     at: Option<usize>,
@@ -32,7 +32,7 @@ pub struct Misshapen {
 }
 
 /// What is wrong.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Fault {
     /// Not TOML. The parser knows what it expected, and says nothing of what it read.
     Syntax(String),

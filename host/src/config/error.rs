@@ -10,7 +10,7 @@ use super::decode::Misshapen;
 use crate::{secret::NoSecret, text};
 
 /// Why a configuration is refused.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigError {
     /// The file; none: the command line.
     pub path: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub struct ConfigError {
 }
 
 /// What of the file is refused.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Subject {
     /// A job, by name.
     Job(String),
@@ -32,7 +32,7 @@ pub enum Subject {
 }
 
 /// What is wrong.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Problem {
     /// A file cannot be read.
     Unreadable(PathBuf, String),

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -23,13 +23,22 @@ use crate::{
     text,
 };
 
-/// A job as its file has it, for one host: valid as far as that can be told without its check.
+/// A job as its file has it, for one of its hosts: valid as far as that can be told without its check.
 #[derive(Clone)]
 pub struct Planned {
+    host: String,
+    of: Arc<Table>,
+}
+
+/// A job's table.
+struct Table {
     declared_in: PathBuf,
     check: String,
     given: toml::Table,
+    /// With no host yet.
     parts: Parts,
+    /// What its check makes of it: the hosts share parameters and secrets, which may be large.
+    job: OnceLock<Result<Job, ConfigError>>,
 }
 
 /// What a job has whatever its check is.
@@ -48,50 +57,43 @@ impl Planned {
     /// Of the job.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.parts.name
+        &self.of.parts.name
     }
 
     /// Name of its check.
     #[must_use]
     pub fn check(&self) -> &str {
-        &self.check
+        &self.of.check
     }
 
     /// Without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.parts.host
+        &self.host
     }
 
     /// How long a run may take.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.parts.timeout
+        self.of.parts.timeout
     }
 
-    /// The job, with its check. Refuses what by the check's description it cannot take.
+    /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
+    /// cannot take.
     pub fn job(&self, check: &Check) -> Result<Job, ConfigError> {
-        let build = || {
-            for limit in &self.parts.limits {
-                known_number(&check.description, &limit.field)?;
-            }
-            let folder = folder(&self.declared_in);
-            let given = parameters::from_toml(self.given.clone(), &check.description, folder)?;
-            job(self.parts.clone(), given, check)
-        };
-        build()
-            .map_err(|at: At| at.within(Some(&self.declared_in), Some(Subject::Job(self.parts.name.clone()))))
+        let job = self.of.job.get_or_init(|| self.of.build(check)).clone()?;
+        Ok(Job { host: self.host.clone(), ..job })
     }
 
     /// The job, with a check that cannot run it and says so.
     #[must_use]
     pub fn unfit(&self, check: Check) -> Job {
-        let port = self.given.get("port").and_then(toml::Value::as_integer);
-        let parts = self.parts.clone();
+        let port = self.of.given.get("port").and_then(toml::Value::as_integer);
+        let parts = self.of.parts.clone();
         Job {
             name: parts.name,
             check,
-            host: parts.host,
+            host: self.host.clone(),
             port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
             grants: Vec::new(),
             deny: parts.deny,
@@ -102,6 +104,21 @@ impl Planned {
             tls: parts.tls,
             limits: parts.limits,
         }
+    }
+}
+
+impl Table {
+    fn build(&self, check: &Check) -> Result<Job, ConfigError> {
+        let build = || {
+            for limit in &self.parts.limits {
+                known_number(&check.description, &limit.field)?;
+            }
+            let folder = folder(&self.declared_in);
+            let given = parameters::from_toml(self.given.clone(), &check.description, folder)?;
+            job(self.parts.clone(), given, check)
+        };
+        build()
+            .map_err(|at: At| at.within(Some(&self.declared_in), Some(Subject::Job(self.parts.name.clone()))))
     }
 }
 
@@ -157,23 +174,22 @@ pub(super) fn planned(
             }
         }
     }
-    let planned = |host: &String| {
-        Ok(Planned {
-            declared_in: declared_in.to_owned(),
-            check: shape.check.clone(),
-            given: shape.parameters.clone(),
-            parts: Parts {
-                name: shape.name.clone(),
-                host: self::host(host)?,
-                grants: grants.clone(),
-                deny: deny.clone(),
-                timeout,
-                tls: Arc::clone(&tls),
-                limits: limits.clone(),
-            },
-        })
-    };
-    hosts.iter().map(planned).collect()
+    let of = Arc::new(Table {
+        declared_in: declared_in.to_owned(),
+        check: shape.check,
+        given: shape.parameters,
+        parts: Parts {
+            name: shape.name,
+            host: String::new(),
+            grants,
+            deny: deny.clone(),
+            timeout,
+            tls,
+            limits,
+        },
+        job: OnceLock::new(),
+    });
+    hosts.iter().map(|host| Ok(Planned { host: self::host(host)?, of: Arc::clone(&of) })).collect()
 }
 
 /// A name or an address, IPv6 with or without brackets; gives it without.

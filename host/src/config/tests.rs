@@ -122,6 +122,8 @@ fn hosts_make_one_job_each_and_brackets_go() {
     let jobs = read("[[job]]\nname = \"a\"\nhosts = [\"h\", \"[::1]\"]").unwrap();
     let hosts: Vec<_> = jobs.iter().map(|job| (&*job.name, &*job.host)).collect();
     assert_eq!(hosts, [("a", "h"), ("a", "::1")]);
+    // A thousand hosts have one body of a mail between them.
+    assert!(Arc::ptr_eq(&jobs[0].parameters, &jobs[1].parameters));
 }
 
 #[test]
