@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -103,6 +104,8 @@ async fn a_compiler_that_is_stopped_or_fails_is_told_from_a_component_that_is_no
     let component = folder.path().join("check.wasm");
     fs::write(&component, wat("honest", Wat::default())).unwrap();
     let sandbox = Checks::new().await.sandbox;
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let few = format!("not a usable component: {} threads", cores.min(4));
     for (script, said) in [
         (
             "kill -XCPU $$",
@@ -115,6 +118,8 @@ async fn a_compiler_that_is_stopped_or_fails_is_told_from_a_component_that_is_no
         ),
         ("echo bad >&2; exit 3", "not a usable component: bad"),
         ("echo elf", "not a usable component: "),
+        // Each thread of its own takes a part of its address space.
+        ("echo $RAYON_NUM_THREADS threads >&2; exit 3", few.as_str()),
     ] {
         let program = folder.path().join("compiler");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -129,4 +134,56 @@ async fn a_compiler_that_is_stopped_or_fails_is_told_from_a_component_that_is_no
     let source = Source { name: "x".into(), path: component, pinned: None, limits: Limits::default() };
     let refused = sandbox.load(&source, &compiler).await.unwrap_err();
     assert_eq!(refused.host_error(), HostError::CheckCompile, "{refused}");
+}
+
+/// Processes that this one started, by what the kernel says.
+fn children(of: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter(|number| status(*number).is_some_and(|(parent, _)| parent == of)).collect()
+}
+
+/// A process's parent and state; none: there is no such process.
+fn status(number: u32) -> Option<(u32, String)> {
+    let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.to_owned();
+    Some((fields.next()?.parse().ok()?, state))
+}
+
+fn until(what: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !what() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    what()
+}
+
+#[test]
+fn no_compiler_outlives_who_started_it() {
+    let _alone = ALONE.blocking_lock();
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("slow.wasm");
+    let function =
+        format!("(func (local {}) {}{})", "i64 ".repeat(1_900), "loop ".repeat(1_000), "end ".repeat(1_000));
+    // Takes a minute of a core.
+    fs::write(&component, wat("slow", Wat { parts: &function.repeat(100), ..Wat::default() })).unwrap();
+    let mut sonde = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    sonde.arg("describe").arg(&component).env("XDG_CACHE_HOME", folder.path()).stderr(Stdio::null());
+    let mut parent = sonde.spawn().unwrap();
+    assert!(until(|| !children(parent.id()).is_empty()), "it starts no compiler");
+    let compiler = children(parent.id())[0];
+    // It has all of its input, and computes.
+    let computes = || {
+        fs::read_to_string(format!("/proc/{compiler}/stat")).is_ok_and(|stat| {
+            let ticks: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(11).unwrap().parse().unwrap();
+            ticks > 50
+        })
+    };
+    assert!(until(computes), "it does not compile");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // Where nobody collects orphans, a dead one stays as a zombie.
+    let gone = || status(compiler).is_none_or(|(_, state)| state == "Z");
+    assert!(until(gone), "the compiler goes on");
 }

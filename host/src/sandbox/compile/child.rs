@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, Read, Write},
+    num::NonZero,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{self, ExitCode, Stdio},
@@ -39,8 +40,11 @@ const FAILED: u8 = 5;
 const REASON_BYTES: u64 = 4096;
 /// How much the child gives way to others.
 const NICENESS: i32 = 10;
+/// Threads that compile: each has a stack and an arena of the allocator, which on a machine with many cores would use up the
+/// address space.
+const THREADS: usize = 4;
 
-/// One at a time, with all cores: each takes hundreds of megabytes.
+/// One at a time: each takes hundreds of megabytes.
 static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Starts `program` and lets it compile.
@@ -55,7 +59,8 @@ pub(super) async fn compile(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, Load
 
 async fn run(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
     let mut command = Command::new(program);
-    command.arg(COMMAND).env_clear().current_dir("/").kill_on_drop(true);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).to_string();
+    command.arg(COMMAND).env_clear().env("RAYON_NUM_THREADS", threads).current_dir("/").kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(LoadError::Compiler)?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
