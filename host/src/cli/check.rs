@@ -14,7 +14,7 @@ use crate::{
     report::{Report, Value},
     sandbox::Sandbox,
     schedule::{self, RoundTime},
-    waterfall,
+    text, waterfall,
 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -131,7 +131,9 @@ pub(super) fn picture(job: &Job, report: &Report, terminal: bool) -> String {
     let facts = &report.measured.tls_facts;
     let alarm = alarm::judge(&job.limits, &fields, facts);
     if !alarm.text.is_empty() {
-        fields.push(("alarm".to_owned(), Value::Text(alarm.text)));
+        // It may name a certificate, in the server's words.
+        let text = job.secrets.outgoing(&alarm.text, text::TEXT_BYTES);
+        fields.push(("alarm".to_owned(), Value::Text(text)));
     }
     let title = format!("{}:{}", job.host, job.port);
     waterfall::render(&title, &fields, facts.ends_first.as_ref(), report.outcome(), colour)
