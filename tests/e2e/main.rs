@@ -16,5 +16,6 @@ mod kit;
 mod mail_servers;
 mod readme;
 mod scenarios;
+mod security;
 mod support;
 mod third_party;
