@@ -1,5 +1,5 @@
-//! The line of a run: secrets, names and what a server and a check say. It is one line and one point; its texts are clean
-//! and short, and show no secret.
+//! The line of a run, and lines of the log: secrets, names and what a server and a check say. The line is one line and one
+//! point, and no longer than announced; all texts are clean and short, and show no secret, however it is cut into lines.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,16 +16,29 @@ use crate::{
     job::{Job, TlsRules},
     line as written, report,
     report::{Failure, Report, Value},
-    secret::Secrets,
+    secret::{Secrets, Sequence},
     text,
 };
 
 /// Letters that only secrets have, those that only other texts have, and what may stand in both.
 const SECRET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789~^";
 const OTHER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ .,:\t\r\n";
+/// Bytes of a line in the log: few, so that many are cut.
+const LOG_BYTES: usize = 24;
 
 fn of(letters: &[u8], draw: &mut Draw<'_>) -> String {
     draw.some().iter().map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).collect()
+}
+
+/// A secret with characters in it that nobody sees.
+fn hidden(secret: &str, draw: &mut Draw<'_>) -> String {
+    let (apart, hidden) = (draw.below(5) + 1, ["\u{200b}", "\t", "\u{ad}\u{2060}", "\0"][draw.below(4)]);
+    let mut text = String::new();
+    for (at, c) in secret.chars().enumerate() {
+        text.push_str(if at % apart == 0 { hidden } else { "" });
+        text.push(c);
+    }
+    text
 }
 
 /// A text in which secrets stand, also in base64, apart from words of other letters.
@@ -40,13 +53,14 @@ fn spoken(secrets: &[String], draw: &mut Draw<'_>) -> String {
         // What stands beside a secret in an answer: in base64, letters of others.
         let (before, behind) = ("\0".repeat(draw.below(6)), "\0".repeat(draw.below(6)));
         let answer = format!("{before}{secret}{behind}");
-        let part = match draw.below(6) {
+        let part = match draw.below(7) {
             0 => of(OTHER, draw),
             1 => (*secret).clone(),
             2 => format!(" {} ", BASE64_STANDARD.encode(answer)),
             3 => format!(" {} ", BASE64_URL_SAFE.encode(answer)),
             4 => format!(" {} ", BASE64_STANDARD_NO_PAD.encode(answer)),
-            _ => of(b" ", draw).repeat(draw.byte().into()),
+            5 => of(b" ", draw).repeat(draw.byte().into()),
+            _ => hidden(secret, draw),
         };
         text.push_str(&part);
     }
@@ -117,6 +131,7 @@ pub fn line(data: &[u8]) {
     let alarm = Alarm { state: State::Warning, text: alarm };
 
     let line = written::line(&job, &report, &alarm, 7);
+    assert!(line.len() <= written::longest(&description()), "{} bytes", line.len());
     assert!(!line.contains(['\n', '\r', '\0']), "{line:?}");
     let points: Vec<_> = parse_lines(&line).collect();
     let [Ok(point)] = &points[..] else { panic!("{line:?} is {points:?}") };
@@ -127,12 +142,41 @@ pub fn line(data: &[u8]) {
         let text = text.as_str();
         assert!(text.len() <= text::TEXT_BYTES && !text::has_hidden(text), "{key}: {text:?}");
         assert_eq!(json["fields"][key.as_str()], text, "{key}");
-        let leaks = |secret: &String| {
-            // A mask is made of stars.
-            !secret.is_empty() && !secret.contains('*') && text.contains(&**secret)
-        };
+        // A mask is made of stars.
+        let leaks = |secret: &String| !secret.is_empty() && !secret.contains('*') && text.contains(&**secret);
         assert!(!secrets.iter().any(leaks), "{key}: {text:?} shows one of {secrets:?}");
-        let foreign = |c: char| c != '*' && !OTHER.contains(&u8::try_from(c).unwrap_or_default());
-        assert!(arbitrary || !text.contains(foreign), "{key}: {text:?} shows a part of one of {secrets:?}");
+        assert!(arbitrary || !shows_secret(text), "{key}: {text:?} shows a part of one of {secrets:?}");
+    }
+    if !arbitrary {
+        log(&job.secrets, &secrets, &mut draw);
+    }
+}
+
+/// There is a letter in it that only secrets have.
+fn shows_secret(text: &str) -> bool {
+    text.contains(|c: char| c != '*' && !OTHER.contains(&u8::try_from(c).unwrap_or_default()))
+}
+
+/// The same in the log, cut into lines anywhere; not in base64, of whose letters some show bits of what is beside a secret.
+fn log(known: &Secrets, secrets: &[String], draw: &mut Draw<'_>) {
+    let text: String = (0..draw.below(16))
+        .map(|_| match secrets.get(draw.below(secrets.len() + 1)) {
+            None => of(OTHER, draw),
+            Some(secret) if draw.below(2) == 0 => secret.clone(),
+            Some(secret) => hidden(secret, draw),
+        })
+        .collect();
+    let (mut sequence, mut rest, mut lines) = (Sequence::new(known.clone(), LOG_BYTES), &*text, 0);
+    let mut shown = Vec::new();
+    while !rest.is_empty() {
+        let end = rest.ceil_char_boundary((draw.below(48) + 1).min(rest.len()));
+        shown.extend(sequence.push(Some(lines), &rest[..end]));
+        (rest, lines) = (&rest[end..], lines + 1);
+    }
+    shown.extend(sequence.end());
+    assert!(shown.iter().map(|(line, _)| *line).eq(0..lines), "{shown:?}");
+    for (_, line) in &shown {
+        assert!(line.len() <= LOG_BYTES && !text::has_hidden(line), "{line:?}");
+        assert!(!shows_secret(line), "{shown:?} shows a part of one of {secrets:?}");
     }
 }
