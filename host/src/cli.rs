@@ -3,6 +3,8 @@
 
 mod check;
 mod component;
+#[cfg(feature = "demo")]
+mod demo;
 mod load;
 mod run;
 mod stop;
@@ -10,32 +12,24 @@ mod test;
 
 use std::{
     collections::BTreeMap,
-    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use self::check::{CheckArguments, check, picture, run_once};
+use self::check::{CheckArguments, check};
 #[cfg(feature = "compiler")]
 use crate::sandbox::compile::child as compile_child;
 use crate::{
-    alarm,
     check::Check,
-    config,
-    demo::{self, server::Server},
-    describe,
+    config, describe,
     description::Description,
-    job::TlsRules,
     kit::{self, Language},
-    line, net,
+    net,
     output::{self, Level},
-    report::Value,
     sandbox::{SMTP, Sandbox},
-    schedule::RoundTime,
     text,
 };
 
@@ -58,6 +52,7 @@ enum Command {
         config: PathBuf,
     },
     /// Starts a small mail server on loopback and probes it in every mode
+    #[cfg(feature = "demo")]
     Demo,
     /// Prints or checks a configuration
     #[command(subcommand)]
@@ -146,7 +141,8 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Check(arguments) => check(*arguments).await,
             Command::Run { config } => run::run(&config).await,
-            Command::Demo => demo().await,
+            #[cfg(feature = "demo")]
+            Command::Demo => demo::demo().await,
             Command::Config(ConfigCommand::Sample) => {
                 print(&config::sample::sample(&built_in(&sandbox()?).await?.description))
             }
@@ -227,40 +223,4 @@ fn print(text: &str) -> Result<ExitCode, Refusal> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(format!("standard output: {error}")),
     }
-}
-
-async fn demo() -> Result<ExitCode, Refusal> {
-    let sandbox = Arc::new(sandbox()?);
-    let smtp = built_in(&sandbox).await?;
-    let server =
-        Server::start().await.map_err(|error| format!("the demonstration server does not start: {error}"))?;
-    let terminal = std::io::stdout().is_terminal();
-    let mut unexpected = 0;
-    for case in demo::cases(&server) {
-        let mut parameters = case.parameters.clone();
-        parameters.insert("port".to_owned(), case.port.to_string());
-        let tls = TlsRules { ca_pem: Some(server.ca_pem.clone().into_bytes()), ..TlsRules::default() };
-        let job = config::ad_hoc("demo", &smtp, "127.0.0.1", Duration::from_secs(10), &parameters, &tls, &[])
-            .map_err(|error| error.to_string())?;
-        let time = RoundTime::now();
-        let report = run_once(&sandbox, job.clone(), time).await?;
-        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
-        let line = line::line(&job, &report, &alarm, time.unix_ns);
-        print(&format!("\n{}\n{}{line}\n", case.title, picture(&job, &report, terminal)))?;
-        let sequence =
-            report.fields.iter().find(|(name, _)| name == "sequence_code").map(|(_, value)| value.clone());
-        if report.outcome() != case.expected || sequence != Some(Value::Integer(case.expected_sequence)) {
-            unexpected += 1;
-            output::log(
-                Level::Error,
-                &format!(
-                    "{}: expected {} at step {}",
-                    case.title,
-                    case.expected.name(),
-                    case.expected_sequence
-                ),
-            );
-        }
-    }
-    Ok(if unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

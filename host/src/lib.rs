@@ -8,6 +8,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod conformance;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod describe;
 pub mod description;

@@ -47,8 +47,7 @@ use crate::{
     text,
 };
 
-/// The built-in probe, and what it was compiled to.
-const SMTP_WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.wasm"));
+/// What the built-in probe was compiled to.
 const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
 /// Name of the built-in probe.
 pub use crate::config::sample::SMTP;
@@ -130,7 +129,7 @@ impl Sandbox {
 
     /// Loads the built-in probe.
     pub async fn built_in(&self) -> Result<Check, LoadError> {
-        let component = compile::builtin(&self.engine, SMTP_COMPILED, SMTP_WASM)?;
+        let component = compile::builtin(&self.engine, SMTP_COMPILED, sonde_smtp_component::WASM)?;
         let loaded = load::Loaded { component, sha256: None };
         let program = load::program(self, SMTP, loaded, Origin::BuiltIn, Limits::default()).await?;
         Ok(Check::usable(SMTP, program))

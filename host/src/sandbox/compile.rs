@@ -207,15 +207,15 @@ fn compiled(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
 #[cfg(all(test, feature = "compiler"))]
 mod tests {
     use super::*;
-    use crate::sandbox::{SMTP_COMPILED, SMTP_WASM, engine};
+    use crate::sandbox::{SMTP_COMPILED, engine};
 
     #[test]
     fn compiled_code_that_does_not_fit_is_compiled_anew() {
         let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION"))).unwrap();
-        assert!(builtin(&engine, SMTP_COMPILED, SMTP_WASM).is_ok());
+        assert!(builtin(&engine, SMTP_COMPILED, sonde_smtp_component::WASM).is_ok());
         let other = Engine::new(&engine::config("another version")).unwrap();
-        assert!(builtin(&other, SMTP_COMPILED, SMTP_WASM).is_ok());
-        assert!(builtin(&engine, b"", SMTP_WASM).is_ok());
+        assert!(builtin(&other, SMTP_COMPILED, sonde_smtp_component::WASM).is_ok());
+        assert!(builtin(&engine, b"", sonde_smtp_component::WASM).is_ok());
         assert!(matches!(builtin(&other, SMTP_COMPILED, b""), Err(LoadError::Component(_))));
     }
 }

@@ -1,0 +1,55 @@
+//! `sonde demo`: our own mail server, probed in every mode; a picture and a line for each out, and exit code 1 if one is not as
+//! it must be.
+
+use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+
+use super::{
+    Refusal, built_in,
+    check::{picture, run_once},
+    print, sandbox,
+};
+use crate::{
+    alarm, config,
+    demo::{self, server::Server},
+    job::TlsRules,
+    line,
+    output::{self, Level},
+    report::Value,
+    schedule::RoundTime,
+};
+
+pub(super) async fn demo() -> Result<ExitCode, Refusal> {
+    let sandbox = Arc::new(sandbox()?);
+    let smtp = built_in(&sandbox).await?;
+    let server =
+        Server::start().await.map_err(|error| format!("the demonstration server does not start: {error}"))?;
+    let terminal = std::io::stdout().is_terminal();
+    let mut unexpected = 0;
+    for case in demo::cases(&server) {
+        let mut parameters = case.parameters.clone();
+        parameters.insert("port".to_owned(), case.port.to_string());
+        let tls = TlsRules { ca_pem: Some(server.ca_pem.clone().into_bytes()), ..TlsRules::default() };
+        let job = config::ad_hoc("demo", &smtp, "127.0.0.1", Duration::from_secs(10), &parameters, &tls, &[])
+            .map_err(|error| error.to_string())?;
+        let time = RoundTime::now();
+        let report = run_once(&sandbox, job.clone(), time).await?;
+        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
+        let line = line::line(&job, &report, &alarm, time.unix_ns);
+        print(&format!("\n{}\n{}{line}\n", case.title, picture(&job, &report, terminal)))?;
+        let sequence =
+            report.fields.iter().find(|(name, _)| name == "sequence_code").map(|(_, value)| value.clone());
+        if report.outcome() != case.expected || sequence != Some(Value::Integer(case.expected_sequence)) {
+            unexpected += 1;
+            output::log(
+                Level::Error,
+                &format!(
+                    "{}: expected {} at step {}",
+                    case.title,
+                    case.expected.name(),
+                    case.expected_sequence
+                ),
+            );
+        }
+    }
+    Ok(if unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
