@@ -1,14 +1,18 @@
-//! A job, as it runs: already valid, with every default filled in and every secret read. Pure data.
+//! A job, as it runs: already valid, with every default filled in and every secret read; with a report in, the point of its
+//! line out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    alarm::Limit,
+    alarm::{self, Limit},
     check::Check,
     net::{Deny, Endpoint, Tls},
+    point::Point,
+    report::{Report, Value},
     secret::Secrets,
+    text,
 };
 
 /// How certificates are judged.
@@ -104,3 +108,54 @@ impl fmt::Debug for Job {
             .finish_non_exhaustive()
     }
 }
+
+impl Job {
+    /// The point of a run's line: what the host says of it, what the check says, and what the job's limits say of both.
+    #[must_use]
+    pub fn point(&self, report: &Report, time_ns: i64) -> Point {
+        let mut fields = self.fields(report);
+        let alarm = alarm::judge(&self.limits, &fields, &report.measured.tls_facts);
+        fields.push(("alarm_state".to_owned(), Value::Integer(alarm.state.code())));
+        // It may name a certificate, in the server's words.
+        let said = self.shown(&alarm.text);
+        if !said.is_empty() {
+            fields.push(("alarm".to_owned(), Value::Text(said)));
+        }
+        let mut tags: BTreeMap<String, String> = self.tags.iter().cloned().collect();
+        tags.insert("job".to_owned(), self.name.clone());
+        tags.insert("server".to_owned(), self.host.clone());
+        if self.port != 0 {
+            tags.insert("port".to_owned(), self.port.to_string());
+        }
+        tags.insert("result".to_owned(), report.outcome().name().to_owned());
+        Point { measurement: self.check.description.measurement.clone(), tags, fields, time_ns }
+    }
+
+    /// A text as it is shown: clean, short, and without the job's secrets.
+    #[must_use]
+    pub fn shown(&self, text: &str) -> String {
+        self.secrets.outgoing(text, text::TEXT_BYTES)
+    }
+
+    fn fields(&self, report: &Report) -> Vec<(String, Value)> {
+        let failure = report.failure.as_ref();
+        let code = failure.map_or(0, |failure| i64::from(failure.code.0));
+        let of_host = [
+            ("result_code", Some(Value::Integer(report.outcome().code()))),
+            ("error_code", Some(Value::Integer(code))),
+            ("error", failure.map(|failure| Value::Text(failure.text.clone()))),
+        ];
+        let of_host = of_host.into_iter().chain(report.measured.fields());
+        let of_host = of_host.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let mut fields: Vec<_> = of_host.chain(report.fields.iter().cloned()).collect();
+        for text in fields.iter_mut().filter_map(|(_, value)| value.as_text_mut()) {
+            *text = self.shown(text);
+        }
+        // An empty text says nothing.
+        fields.retain(|(_, value)| *value != Value::Text(String::new()));
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ pub mod kit;
 pub mod line;
 pub mod net;
 pub mod output;
+pub mod point;
 pub mod report;
 pub mod sandbox;
 pub mod schedule;

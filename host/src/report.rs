@@ -192,6 +192,38 @@ pub struct TlsFacts {
     pub verify_error: Option<String>,
 }
 
+impl Measured {
+    /// The host's fields, by name: those of [`crate::description::HOST_FIELDS`] that are measured.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Option<Value>)> {
+        let facts = &self.tls_facts;
+        let said = |text: &Option<String>| text.clone().map(Value::Text);
+        vec![
+            ("dns_time_ms", self.dns.map(milliseconds)),
+            ("connect_time_ms", self.connect.map(milliseconds)),
+            ("tls_time_ms", self.tls.map(milliseconds)),
+            ("total_time_ms", self.total.map(milliseconds)),
+            ("own_time_ms", self.own.map(milliseconds)),
+            ("ip", self.ip.map(|ip| Value::Text(ip.to_string()))),
+            ("tls_version", said(&facts.version)),
+            ("tls_cipher", said(&facts.cipher)),
+            ("tls_group", said(&facts.group)),
+            ("cert_days_left", facts.days_left.map(Value::Integer)),
+            ("cert_not_after", facts.not_after.map(Value::Integer)),
+            ("cert_chain_days_left", facts.chain_days_left.map(Value::Integer)),
+            ("cert_life_left_percent", facts.life_left_percent.map(Value::Integer)),
+            ("cert_issuer", said(&facts.issuer)),
+            ("verify_error", said(&facts.verify_error)),
+        ]
+    }
+}
+
+/// Milliseconds with microsecond resolution.
+#[expect(clippy::cast_precision_loss, reason = "2^53 µs are 285 years")]
+fn milliseconds(time: Duration) -> Value {
+    Value::Float(time.as_micros() as f64 / 1000.0)
+}
+
 impl TlsFacts {
     /// The certificate that a field of the line is about.
     #[must_use]

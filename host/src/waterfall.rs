@@ -1,9 +1,10 @@
-//! A picture of one run for a terminal: a line's fields in, at most 80 columns of text out. Pure.
+//! A picture of one run for a terminal: a point in, at most 80 columns of text out. Pure.
 
 use std::fmt::Write as _;
 
 use crate::{
-    report::{Ending, Outcome, Value},
+    point::Point,
+    report::{Outcome, Value},
     text,
 };
 
@@ -29,17 +30,13 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-fn field<'a>(fields: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
-    fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-}
-
-fn time(fields: &[(String, Value)], phase: &str) -> Option<f64> {
-    let time = field(fields, &format!("{phase}_time_ms"))?.as_number()?;
+fn time(point: &Point, phase: &str) -> Option<f64> {
+    let time = point.field(&format!("{phase}_time_ms"))?.as_number()?;
     time.is_finite().then_some(time.max(0.0))
 }
 
-fn shown(fields: &[(String, Value)], name: &str) -> Option<String> {
-    let shown = match field(fields, name)? {
+fn shown(point: &Point, name: &str) -> Option<String> {
+    let shown = match point.field(name)? {
         Value::Integer(value) => value.to_string(),
         Value::Float(value) => value.to_string(),
         Value::Boolean(value) => value.to_string(),
@@ -48,30 +45,27 @@ fn shown(fields: &[(String, Value)], name: &str) -> Option<String> {
     Some(shown).filter(|shown| !shown.is_empty())
 }
 
-fn joined(fields: &[(String, Value)], names: &[&str]) -> String {
-    names.iter().filter_map(|name| shown(fields, name)).collect::<Vec<_>>().join("  ")
+fn joined(point: &Point, names: &[&str]) -> String {
+    names.iter().filter_map(|name| shown(point, name)).collect::<Vec<_>>().join("  ")
 }
 
-/// Draws it, with the certificate that ends first. `colour` only for a terminal that wants it.
+/// Draws it, with what is known of the certificate that ends first. `colour` only for a terminal that wants it.
 #[must_use]
-pub fn render(
-    title: &str,
-    fields: &[(String, Value)],
-    ends_first: Option<&Ending>,
-    outcome: Outcome,
-    colour: bool,
-) -> String {
-    let success = outcome == Outcome::Success;
+pub fn render(point: &Point, ends_first: Option<&str>, colour: bool) -> String {
+    let result = point.tag("result");
+    let success = result == Outcome::Success.name();
     let paint =
         |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let mark = if success { GREEN } else { RED };
-    let title = cut(&text::clean(title), WIDTH - 2 - outcome.name().len());
-    let mut picture = format!("{title}  {}\n", paint(mark, outcome.name()));
+    let (server, port) = (point.tag("server"), point.tag("port"));
+    let title = if port.is_empty() { server.to_owned() } else { format!("{server}:{port}") };
+    let title = cut(&text::clean(&title), WIDTH - 2 - result.len());
+    let mut picture = format!("{title}  {}\n", paint(mark, result));
 
-    let measured = measured(fields);
+    let measured = measured(point);
     let sum: f64 = measured.iter().map(|(_, time)| time).sum();
-    let total = time(fields, "total").unwrap_or(sum).max(sum);
-    let last = field(fields, "phase").filter(|_| !success);
+    let total = time(point, "total").unwrap_or(sum).max(sum);
+    let last = point.field("phase").filter(|_| !success);
     let mut begin = 0.0;
     for (phase, time) in measured {
         let failed = matches!(last, Some(Value::Text(last)) if last == phase);
@@ -82,19 +76,19 @@ pub fn render(
         let _infallible = writeln!(picture, "  {phase:<LABEL$} {before}{bar}{after} {}", milliseconds(time));
         begin += time;
     }
-    if let Some(total) = time(fields, "total") {
+    if let Some(total) = time(point, "total") {
         let axis = "─".repeat(BARS - 2);
         let _infallible = writeln!(picture, "  {:<LABEL$} ├{axis}┤ {}", "total", milliseconds(total));
     }
 
     for (label, code, text) in [
-        ("server", None, joined(fields, &["ip", "banner"])),
-        ("reply", None, joined(fields, &["reply_code", "enhanced_status", "queue_id"])),
-        ("tls", None, joined(fields, &["tls_version", "tls_cipher", "tls_group"])),
-        ("cert", None, certificate(fields, ends_first)),
-        ("verify", Some(RED), joined(fields, &["verify_error"])),
-        ("alarm", Some(YELLOW), joined(fields, &["alarm"])),
-        ("error", Some(RED), if success { String::new() } else { joined(fields, &["error_code", "error"]) }),
+        ("server", None, joined(point, &["ip", "banner"])),
+        ("reply", None, joined(point, &["reply_code", "enhanced_status", "queue_id"])),
+        ("tls", None, joined(point, &["tls_version", "tls_cipher", "tls_group"])),
+        ("cert", None, certificate(point, ends_first)),
+        ("verify", Some(RED), joined(point, &["verify_error"])),
+        ("alarm", Some(YELLOW), joined(point, &["alarm"])),
+        ("error", Some(RED), if success { String::new() } else { joined(point, &["error_code", "error"]) }),
     ] {
         for (number, line) in wrap(&text).iter().enumerate() {
             let label = if number == 0 { label } else { "" };
@@ -105,18 +99,18 @@ pub fn render(
     picture
 }
 
-fn measured(fields: &[(String, Value)]) -> Vec<(&'static str, f64)> {
+fn measured(point: &Point) -> Vec<(&'static str, f64)> {
     let mut phases = PHASES.to_vec();
-    if time(fields, "starttls").is_some() {
+    if time(point, "starttls").is_some() {
         phases.retain(|phase| *phase != "tls");
         let behind = phases.iter().position(|phase| *phase == "starttls").map_or(phases.len(), |at| at + 1);
         phases.insert(behind, "tls");
     }
-    phases.into_iter().filter_map(|phase| Some((phase, time(fields, phase)?))).collect()
+    phases.into_iter().filter_map(|phase| Some((phase, time(point, phase)?))).collect()
 }
 
-fn certificate(fields: &[(String, Value)], ends_first: Option<&Ending>) -> String {
-    let days = match field(fields, "cert_days_left") {
+fn certificate(point: &Point, ends_first: Option<&str>) -> String {
+    let days = match point.field("cert_days_left") {
         Some(Value::Integer(days)) => {
             let plural = if days.unsigned_abs() == 1 { "" } else { "s" };
             let number = days.unsigned_abs();
@@ -128,8 +122,8 @@ fn certificate(fields: &[(String, Value)], ends_first: Option<&Ending>) -> Strin
         }
         _ => None,
     };
-    let issuer = shown(fields, "cert_issuer").map(|issuer| format!("the server's own is issued by {issuer}"));
-    let ends_first = ends_first.map(|ending| text::clean(&ending.to_string()));
+    let issuer = shown(point, "cert_issuer").map(|issuer| format!("the server's own is issued by {issuer}"));
+    let ends_first = ends_first.map(text::clean);
     days.into_iter().chain(ends_first).chain(issuer).collect::<Vec<_>>().join(", ")
 }
 
@@ -210,7 +204,20 @@ fn wrap(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Place;
+
+    fn point(server: &str, fields: &[(String, Value)], outcome: Outcome) -> Point {
+        let tags = [("server", server), ("port", "25"), ("result", outcome.name())];
+        Point {
+            measurement: "smtp".to_owned(),
+            tags: tags.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            fields: fields.to_vec(),
+            time_ns: 7,
+        }
+    }
+
+    fn drawn(server: &str, fields: &[(String, Value)], outcome: Outcome, colour: bool) -> String {
+        render(&point(server, fields, outcome), None, colour)
+    }
 
     fn float(name: &str, value: f64) -> (String, Value) {
         (name.to_owned(), Value::Float(value))
@@ -262,7 +269,7 @@ mod tests {
     #[test]
     fn every_line_fits_80_columns_whatever_is_in_it() {
         for said in ["mx ", "é", "邮件", "🦀", "word-without-end", "\u{1b}[31m\r\n\u{202e}"] {
-            let picture = render(&said.repeat(99), &foreign(said), None, Outcome::ConnectionFailed, false);
+            let picture = drawn(&said.repeat(99), &foreign(said), Outcome::ConnectionFailed, false);
             for line in picture.lines() {
                 assert!(width(&line.replace(['█', '─', '├', '┤'], "-")) <= 80, "{line}");
             }
@@ -271,40 +278,40 @@ mod tests {
 
     #[test]
     fn without_colour_there_is_no_escape_code() {
-        let picture = render("\u{1b}[2J", &foreign("\u{1b}[31m"), None, Outcome::Timeout, false);
+        let picture = drawn("\u{1b}[2J", &foreign("\u{1b}[31m"), Outcome::Timeout, false);
         assert!(!picture.contains(|c: char| c.is_control() && c != '\n'), "{picture:?}");
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
-        let painted = render("a:25", &good(), None, Outcome::Success, true);
+        let painted = drawn("a", &good(), Outcome::Success, true);
         assert!(painted.contains("\x1b[32msuccess\x1b[0m"), "{painted}");
         let mut bare = painted;
         for code in ["\x1b[0m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"] {
             bare = bare.replace(code, "");
         }
-        assert_eq!(bare, render("a:25", &good(), None, Outcome::Success, false));
+        assert_eq!(bare, drawn("a", &good(), Outcome::Success, false));
     }
 
     #[test]
     fn phases_that_were_not_measured_are_left_out() {
-        let picture = render("a:25", &good(), None, Outcome::Success, false);
+        let picture = drawn("a", &good(), Outcome::Success, false);
         let expected = ["dns", "connect", "tls", "banner", "quit", "total", "server", "reply", "tls", "cert"];
         assert_eq!(rows(&picture), expected, "{picture}");
-        assert_eq!(render("a:25", &[], None, Outcome::DnsError, false), "a:25  dns_error\n");
+        assert_eq!(drawn("a", &[], Outcome::DnsError, false), "a:25  dns_error\n");
     }
 
     #[test]
     fn tls_comes_behind_starttls_where_there_is_one() {
         let mut fields = good();
         fields.push(float("starttls_time_ms", 1.0));
-        let picture = render("a:25", &fields, None, Outcome::Success, false);
+        let picture = drawn("a", &fields, Outcome::Success, false);
         assert_eq!(rows(&picture)[..6], ["dns", "connect", "banner", "starttls", "tls", "quit"], "{picture}");
     }
 
     #[test]
     fn bars_follow_each_other_on_one_axis() {
-        let picture = render("a:25", &good(), None, Outcome::Success, false);
+        let picture = drawn("a", &good(), Outcome::Success, false);
         let bars: Vec<(usize, usize)> = picture
             .lines()
             .filter(|line| line.contains('█'))
@@ -321,24 +328,29 @@ mod tests {
     fn a_long_error_is_broken_between_words_and_not_lost() {
         let error = "connection refused by somebody ".repeat(8);
         let fields = [("error_code".to_owned(), Value::Integer(7)), word("error", &error)];
-        let picture = render("a:25", &fields, None, Outcome::ConnectionFailed, false);
+        let picture = drawn("a", &fields, Outcome::ConnectionFailed, false);
         let words: Vec<&str> = picture.lines().skip(1).flat_map(str::split_whitespace).collect();
         assert_eq!(words.join(" "), format!("error 7 {}", error.trim()));
     }
 
     #[test]
     fn a_certificate_that_ended_is_not_said_to_last() {
-        let days = |days| certificate(&[("cert_days_left".to_owned(), Value::Integer(days))], None);
+        let days = |days| {
+            let fields = [("cert_days_left".to_owned(), Value::Integer(days))];
+            certificate(&point("a", &fields, Outcome::Success), None)
+        };
         assert_eq!(days(1), "1 day left");
         assert_eq!(days(-3), "ended within the last 3 days");
     }
 
     #[test]
     fn the_certificate_that_ends_first_is_named() {
-        let ending = Ending { place: Place::Root, subject: "CN=CA".into(), at: 0 };
         let fields = [("cert_days_left".to_owned(), Value::Integer(5)), word("cert_issuer", "CN=R3")];
         assert_eq!(
-            certificate(&fields, Some(&ending)),
+            certificate(
+                &point("a", &fields, Outcome::Success),
+                Some("ends first: the root certificate CN=CA")
+            ),
             "5 days left, ends first: the root certificate CN=CA, the server's own is issued by CN=R3"
         );
     }

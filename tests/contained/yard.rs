@@ -12,7 +12,6 @@ use std::{
 
 use serde_json::json;
 use sonde_host::{
-    alarm::Alarm,
     check::Check,
     demo::server::Server,
     description::Description,
@@ -190,7 +189,7 @@ impl Yard {
         let mut came: Vec<Option<(Report, String)>> = hostile.iter().map(|_| None).collect();
         let mut good = 0;
         while let Some((job, report)) = reports.recv().await {
-            let line = line::line(&job, &report, &Alarm::default(), 7);
+            let line = line::line(&job.point(&report, 7));
             assert_eq!(points(&line).len(), 1, "{line}");
             assert!(!line.contains(SECRET) && !line.contains(char::is_control), "{line:?}");
             if job.check.name == SMTP {

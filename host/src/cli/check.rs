@@ -6,15 +6,15 @@ use clap::{Args, ValueEnum};
 
 use super::{Refusal, built_in, parameters, print, run::log_failure, sandbox};
 use crate::{
-    alarm,
     check::Check,
     config,
     job::{Job, TlsRules, TlsVersion, Verify},
     line,
-    report::{Report, Value},
+    point::Point,
+    report::Report,
     sandbox::Sandbox,
     schedule::{self, RoundTime},
-    text, waterfall,
+    waterfall,
 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -103,14 +103,14 @@ pub(super) async fn check(arguments: CheckArguments) -> Result<ExitCode, Refusal
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();
     let report = run_once(&sandbox, job.clone(), time).await?;
-    let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
+    let point = job.point(&report, time.unix_ns);
     let text = match output {
-        Output::Influx => format!("{}\n", line::line(&job, &report, &alarm, time.unix_ns)),
-        Output::Json => format!("{}\n", line::json(&job, &report, &alarm, time.unix_ns)),
-        Output::Waterfall => picture(&job, &report, terminal),
+        Output::Influx => format!("{}\n", line::line(&point)),
+        Output::Json => format!("{}\n", line::json(&point)),
+        Output::Waterfall => picture(&job, &report, &point, terminal),
     };
     if output != Output::Waterfall {
-        log_failure(&job, &report);
+        log_failure(&point);
     }
     print(&text)?;
     Ok(if arguments.fail && report.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -125,18 +125,11 @@ pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) 
         .ok_or_else(|| "the check ended without a report".to_owned())
 }
 
-pub(super) fn picture(job: &Job, report: &Report, terminal: bool) -> String {
+pub(super) fn picture(job: &Job, report: &Report, point: &Point, terminal: bool) -> String {
     let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut fields = line::fields(job, report);
-    let facts = &report.measured.tls_facts;
-    let alarm = alarm::judge(&job.limits, &fields, facts);
-    if !alarm.text.is_empty() {
-        // It may name a certificate, in the server's words.
-        let text = job.secrets.outgoing(&alarm.text, text::TEXT_BYTES);
-        fields.push(("alarm".to_owned(), Value::Text(text)));
-    }
-    let title = format!("{}:{}", job.host, job.port);
-    waterfall::render(&title, &fields, facts.ends_first.as_ref(), report.outcome(), colour)
+    let ends_first = report.measured.tls_facts.ends_first.as_ref();
+    let ends_first = ends_first.map(|ending| job.shown(&ending.to_string()));
+    waterfall::render(point, ends_first.as_deref(), colour)
 }
 
 fn ad_hoc(arguments: &CheckArguments, check: &Check) -> Result<Job, Refusal> {

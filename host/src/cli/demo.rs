@@ -9,7 +9,7 @@ use super::{
     print, sandbox,
 };
 use crate::{
-    alarm, config,
+    config,
     demo::{self, server::Server},
     job::TlsRules,
     line,
@@ -33,12 +33,11 @@ pub(super) async fn demo() -> Result<ExitCode, Refusal> {
             .map_err(|error| error.to_string())?;
         let time = RoundTime::now();
         let report = run_once(&sandbox, job.clone(), time).await?;
-        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
-        let line = line::line(&job, &report, &alarm, time.unix_ns);
-        print(&format!("\n{}\n{}{line}\n", case.title, picture(&job, &report, terminal)))?;
-        let sequence =
-            report.fields.iter().find(|(name, _)| name == "sequence_code").map(|(_, value)| value.clone());
-        if report.outcome() != case.expected || sequence != Some(Value::Integer(case.expected_sequence)) {
+        let point = job.point(&report, time.unix_ns);
+        let picture = picture(&job, &report, &point, terminal);
+        print(&format!("\n{}\n{picture}{}\n", case.title, line::line(&point)))?;
+        let sequence = Value::Integer(case.expected_sequence);
+        if report.outcome() != case.expected || point.field("sequence_code") != Some(&sequence) {
             unexpected += 1;
             output::log(
                 Level::Error,

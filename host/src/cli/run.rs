@@ -6,13 +6,11 @@ use tokio::time;
 
 use super::{Refusal, load, stop::Stop};
 use crate::{
-    alarm,
-    job::Job,
     line,
     output::{self, Level, Writer},
-    report::{Outcome, Report},
+    point::Point,
+    report::Outcome,
     schedule::{self, RoundTime},
-    text,
 };
 
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
@@ -47,14 +45,13 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
             },
             () = stop.wait() => return stopped(done),
         };
+        let point = job.point(&report, round.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if job.check.program.is_ok() {
-            log_failure(&job, &report);
+            log_failure(&point);
         }
-        let alarm = alarm::judge(&job.limits, &line::fields(&job, &report), &report.measured.tls_facts);
-        let line = line::line(&job, &report, &alarm, round.unix_ns);
         // Not on one of the runtime's threads, which may all be waiting for a silent name server.
-        let mut writing = writer.write(format!("{line}\n"));
+        let mut writing = writer.write(format!("{}\n", line::line(&point)));
         let written = tokio::select! {
             biased;
             written = &mut writing => written,
@@ -70,13 +67,13 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
 }
 
 /// A failed check is logged once; our own faults as errors.
-pub(super) fn log_failure(job: &Job, report: &Report) {
-    if let Some(failure) = &report.failure {
-        let level = if failure.outcome == Outcome::CheckError { Level::Error } else { Level::Warning };
-        let said = job.secrets.outgoing(&failure.text, text::TEXT_BYTES);
-        output::log(
-            level,
-            &format!("job {}: {}:{}: {}: {said}", job.name, job.host, job.port, failure.outcome.name()),
-        );
-    }
+pub(super) fn log_failure(point: &Point) {
+    let result = point.tag("result");
+    let level = match result {
+        _ if result == Outcome::Success.name() => return,
+        _ if result == Outcome::CheckError.name() => Level::Error,
+        _ => Level::Warning,
+    };
+    let (job, server, port) = (point.tag("job"), point.tag("server"), point.tag("port"));
+    output::log(level, &format!("job {job}: {server}:{port}: {result}: {}", point.text("error")));
 }

@@ -7,7 +7,6 @@ use influxdb_line_protocol::parse_lines;
 
 use super::{description::drawn, input::Draw};
 use crate::{
-    alarm::Alarm,
     catalogue::HostError,
     check::Check,
     config,
@@ -94,7 +93,7 @@ pub fn configuration(data: &[u8]) {
         assert!(job.port > 0, "{job:?}");
         assert!(!job.timeout.is_zero() && job.timeout <= Duration::from_mins(10), "{job:?}");
         assert!(series.insert(line::series(&job.name, &job.host)), "{job:?}");
-        let line = line::line(job, &Report::default(), &Alarm::default(), 7);
+        let line = line::line(&job.point(&Report::default(), 7));
         let points: Vec<_> = parse_lines(&line).collect();
         assert!(matches!(&points[..], [Ok(_)]), "{line:?} is {points:?}");
     }

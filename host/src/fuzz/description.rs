@@ -7,7 +7,6 @@ use influxdb_line_protocol::parse_lines;
 
 use super::input::Draw;
 use crate::{
-    alarm::Alarm,
     catalogue::HostError,
     check::Check,
     config::{self, sample},
@@ -182,7 +181,7 @@ fn job(check: &Check, given: &BTreeMap<String, String>, draw: &mut Draw<'_>) {
     let reported = some(draw, 4, |draw| wit::Field { name: name(draw), value: value(draw) });
     let fields = convert::fields(reported, &check.description).unwrap_or_default();
     let report = Report { fields, ..Report::default() };
-    let line = line::line(&job, &report, &Alarm::default(), 7);
+    let line = line::line(&job.point(&report, 7));
     let points: Vec<_> = parse_lines(&line).collect();
     assert!(matches!(&points[..], [Ok(_)]), "{line:?} is {points:?}");
 }

@@ -1,0 +1,157 @@
+use influxdb_line_protocol::{FieldValue, parse_lines};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    alarm::Severity,
+    catalogue::HostError,
+    check::Check,
+    description::{Description, Field, FieldKind, Tag},
+    line::{line, longest},
+    report::{Ending, Failure, Measured, Outcome, Place, TlsFacts},
+};
+
+fn job(name: &str) -> Job {
+    Job {
+        name: name.to_owned(),
+        check: check(),
+        host: "mx1".into(),
+        port: 25,
+        timeout: Duration::from_secs(1),
+        parameters: Arc::default(),
+        tags: vec![("connection".into(), "plain".into())],
+        grants: Vec::new(),
+        deny: Deny::default(),
+        secrets: Secrets::new(&["hunter2".into()]).unwrap(),
+        tls: Arc::new(Tls::default()),
+        limits: Vec::new(),
+    }
+}
+
+fn check() -> Check {
+    let description = Description { measurement: "smtp".into(), ..Description::unknown("smtp") };
+    let program = Err(Failure::of_host(HostError::CheckLoad, String::new()));
+    Check { name: "smtp".into(), description: Arc::new(description), program }
+}
+
+fn failed(text: &str) -> Report {
+    let error = HostError::ReadTimeout;
+    Report {
+        failure: Some(Failure { outcome: Outcome::Timeout, code: error.code(), text: text.to_owned() }),
+        ..Report::default()
+    }
+}
+
+#[test]
+fn a_line_has_its_tags_sorted_and_its_types_marked() {
+    let mut report = Report::default();
+    report.measured.connect = Some(Duration::from_micros(1_500));
+    report.measured.total = Some(Duration::from_millis(42));
+    report.fields.push(("sequence_code".into(), Value::Integer(0)));
+    assert_eq!(
+        line(&job("mx 1").point(&report, 7)),
+        "smtp,connection=plain,job=mx\\ 1,port=25,result=success,server=mx1 result_code=0i,error_code=0i,\
+         connect_time_ms=1.5,total_time_ms=42,sequence_code=0i,alarm_state=0i 7"
+    );
+}
+
+#[test]
+fn a_secret_that_the_server_echoes_is_masked() {
+    let line = line(&job("a").point(&failed("535 hunter2"), 7));
+    assert!(line.contains("error=\"535 ***\""), "{line}");
+}
+
+#[test]
+fn the_longest_line_is_no_longer_than_announced() {
+    let worst = "\"".repeat(300);
+    let name = |number: usize| format!("{number:a>64}");
+    let mut description = Description::unknown("smtp");
+    description.measurement = "m".repeat(64);
+    let tag = |number| Tag { name: name(number), parameter: String::new(), doc: String::new() };
+    description.tags = (0..40).map(tag).collect();
+    let kinds = [FieldKind::Text, FieldKind::Float, FieldKind::Integer, FieldKind::Boolean];
+    let field = |number: usize| Field {
+        name: name(100 + number),
+        kind: if number < 50 { FieldKind::Text } else { kinds[number % 4] },
+        unit: String::new(),
+        doc: String::new(),
+        when_unreported: None,
+    };
+    description.fields = (0..100).map(field).collect();
+    let mut job = job(&"=".repeat(256));
+    job.host = ",".repeat(256);
+    job.tags = description.tags.iter().map(|tag| (tag.name.clone(), "=".repeat(256))).collect();
+    let mut report = failed(&worst);
+    let value = |field: &Field| match field.kind {
+        FieldKind::Text => Value::Text(worst.clone()),
+        FieldKind::Float => Value::Float(-f64::MIN_POSITIVE),
+        FieldKind::Integer => Value::Integer(i64::MIN),
+        FieldKind::Boolean => Value::Boolean(false),
+    };
+    report.fields = description.fields.iter().map(|field| (field.name.clone(), value(field))).collect();
+    let time = Duration::from_micros(u64::MAX / 1000);
+    let some = |text: &String| Some(text.clone());
+    report.measured = Measured {
+        dns: Some(time),
+        connect: Some(time),
+        tls: Some(time),
+        total: Some(time),
+        own: Some(time),
+        ip: Some("fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()),
+        tls_facts: TlsFacts {
+            version: some(&worst),
+            cipher: some(&worst),
+            group: some(&worst),
+            not_after: Some(i64::MIN),
+            days_left: Some(i64::MIN),
+            chain_days_left: Some(i64::MIN),
+            life_left_percent: Some(i64::MIN),
+            issuer: some(&worst),
+            verify_error: some(&worst),
+            ..TlsFacts::default()
+        },
+    };
+    let limit = |field: &Field| Limit::parse(&field.name, Severity::Critical, "1").unwrap();
+    job.limits = description.fields.iter().map(limit).collect();
+    let longest = longest(&description);
+    job.check.description = Arc::new(description);
+    let line = line(&job.point(&report, i64::MIN));
+    assert!(line.len() <= longest && longest - line.len() < 2000, "{} of {longest}", line.len());
+}
+
+proptest! {
+    #[test]
+    fn one_line_in_one_point_out_whatever_anybody_says(name in "\\PC{1,20}|[a-z\\\\,= \"\n\t]{1,12}x", said in any::<String>(), float in any::<f64>()) {
+        let mut report = failed(&said);
+        report.fields.push(("banner".into(), Value::Text(said.clone())));
+        report.fields.push(("x_ms".into(), Value::Float(float)));
+        let job = job(&name);
+        let line = line(&job.point(&report, 7));
+        prop_assert!(!line.contains('\n'));
+        let points: Vec<_> = parse_lines(&line).collect();
+        prop_assert_eq!(points.len(), 1);
+        let point = points[0].as_ref().unwrap();
+        prop_assert_eq!(point.timestamp, Some(7));
+        prop_assert_eq!(point.series.measurement.as_str(), "smtp");
+        let written = point.field_set.iter().find(|(key, _)| key.as_str() == "x_ms");
+        prop_assert_eq!(written.map(|(_, value)| value.clone()), float.is_finite().then_some(FieldValue::F64(float)));
+        let expected = job.secrets.outgoing(&said, text::TEXT_BYTES);
+        let read = point.field_set.iter().find(|(key, _)| key.as_str() == "error");
+        match read {
+            Some((_, FieldValue::String(read))) => prop_assert_eq!(read.as_str(), expected),
+            _ => prop_assert!(expected.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn what_an_alarm_says_of_a_certificate_is_clean_and_without_secrets() {
+    let ending = Ending { place: Place::Server, subject: "CN=hunter2\n".into(), at: 0 };
+    let mut report = Report::default();
+    report.measured.tls_facts =
+        TlsFacts { days_left: Some(3), ends_first: Some(ending), ..TlsFacts::default() };
+    let limits = vec![Limit::parse("cert_days_left", Severity::Warning, "< 7").unwrap()];
+    let point = Job { limits, ..job("a") }.point(&report, 7);
+    assert_eq!(point.field("alarm_state"), Some(&Value::Integer(1)));
+    assert_eq!(point.text("alarm"), "cert_days_left 3 < 7 (ends first: the server's own certificate CN=***)");
+}
