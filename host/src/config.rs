@@ -7,7 +7,6 @@ mod error;
 mod file;
 mod job;
 mod parameters;
-mod read;
 pub mod sample;
 mod tls;
 
@@ -32,7 +31,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
 /// A run's time, where the file does not say.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Jobs at once, where the file does not say.
-const MAX_CONCURRENT: usize = 64;
+const MAX_CONCURRENT: u16 = 64;
 
 /// A configuration that was read: all of it that can be understood without its checks.
 pub struct Plan {
@@ -88,7 +87,7 @@ pub(crate) fn of_text(path: &Path, text: &str) -> Result<Plan, ConfigError> {
 
 /// From a file and those that it includes.
 fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) -> Result<Plan, ConfigError> {
-    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get);
+    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
     let deny = Deny::new(&main.deny).map_err(|text| {
         let expected = format!("networks such as \"10.0.0.0/8\" or addresses, not `{text}`");
         At::key("deny", Problem::Expected(expected)).within(Some(path), None)

@@ -22,6 +22,7 @@ pub mod line;
 pub mod net;
 pub mod output;
 pub mod point;
+mod regular;
 pub mod report;
 pub mod sandbox;
 pub mod schedule;

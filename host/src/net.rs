@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time;
 
 pub use self::{
@@ -98,6 +99,15 @@ pub struct Connection {
 /// To be called when the program starts: see there.
 pub fn start() {
     tcp::stamp_from_now_on();
+    open_as_many_as_allowed();
+}
+
+/// Each connection is an open file. The usual soft limit is for programs that still call `select`; that the hard one cannot be
+/// had is seen where there are too few.
+fn open_as_many_as_allowed() {
+    let limit = getrlimit(Resource::Nofile);
+    let _kept: rustix::io::Result<()> =
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Connects to a granted endpoint; `measured` gets what is known, also when it fails. Charged as one attempt whatever comes of

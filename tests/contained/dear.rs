@@ -34,12 +34,12 @@ fn dear() -> Vec<(&'static str, String, Option<&'static str>)> {
         (
             "locals",
             format!("(func {} {})", locals(50_000), blocks("loop ", 1_000)),
-            Some("a function has more than 5000 local variables"),
+            Some("a function has more than 5000 variables"),
         ),
         (
             "loops",
             format!("(func {} {})", locals(4_000), blocks("loop ", 1_000)),
-            Some("a function has more than 2000000 local variables times branch targets"),
+            Some("a function has more than 2000000 variables times branch targets"),
         ),
         (
             "br-table",
@@ -48,19 +48,45 @@ fn dear() -> Vec<(&'static str, String, Option<&'static str>)> {
                 locals(10),
                 "0 ".repeat(1_000_000)
             ),
-            Some("a function has more than 2000000 local variables times branch targets"),
+            Some("a function has more than 2000000 variables times branch targets"),
         ),
         (
             "large",
             format!("(func {})", "i64.const 0 drop ".repeat(2_000_000)),
             Some("a function is larger than 4096 KiB"),
         ),
+        (
+            "parameters",
+            format!("(func (param {}) {})", "i64 ".repeat(1_000), blocks("loop ", 2_500)),
+            Some("a function has more than 2000000 variables times branch targets"),
+        ),
+        (
+            "values",
+            format!(
+                "(type $many (func (result {0}))) (func (local i64) {1})",
+                "i64 ".repeat(1_000),
+                format!("block (type $many) unreachable end {}", "drop ".repeat(1_000)).repeat(2_500)
+            ),
+            Some("a function has more than 2000000 variables times branch targets"),
+        ),
+        (
+            "all",
+            format!("(func {} {})", locals(1_900), blocks("loop ", 1_000)).repeat(25),
+            Some("its functions have more than 40000000 variables times branch targets together"),
+        ),
         ("functions", "(func)".repeat(110_000), Some("it has more than 100000 functions")),
         ("types", "(type (func (param i32)))".repeat(21_000), Some("it has more than 20000 types")),
         // Within all of these.
+        ("images", (0..15).map(memory).collect(), None),
         ("table", format!("(func (param i32) block local.get 0 br_table {} end)", "0 ".repeat(65_000)), None),
         ("deep", format!("(func {})", blocks("block ", 4_900)), None),
     ]
+}
+
+/// A memory of which two bytes are given, one at its end.
+fn memory(number: usize) -> String {
+    let byte = |at| format!("(data (memory $m{number}) (i32.const {at}) \"x\")");
+    format!("(memory $m{number} 256) {} {}", byte(0), byte((16 << 20) - 2))
 }
 
 #[tokio::test]

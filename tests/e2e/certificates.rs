@@ -15,7 +15,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::support::{Point, Server, free_port, program, run, succeed};
+use crate::support::{Point, Server, free_port, program, run, sonde, stderr, stdout, succeed};
 
 /// The name that all certificates here are for.
 const HOST: &str = "localhost";
@@ -225,6 +225,31 @@ fn a_self_signed_certificate_as_openssl_makes_it_is_trusted_once_it_stands_in_ca
     let point = place.probe("", &format!("{own}\nserver_name = \"mx.example.org\""), "");
     let text = "the certificate is not for mx.example.org but for localhost (if that is the right server, set server_name)";
     fails(&point, "cert_invalid", 503, text);
+}
+
+#[test]
+fn a_secret_on_a_certificate_shows_in_no_output() {
+    let Some(place) = Place::new() else { return };
+    place.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem");
+    place.openssl(
+        "req -x509 -key key.pem -subj /CN=hunter2 -addext subjectAltName=DNS:localhost -days 9 -out cert.pem",
+    );
+    place.write("password", "hunter2\n");
+    let [secret, authority] = ["password", "cert.pem"].map(|name| place.path(name).display().to_string());
+    for output in ["influx", "json", "waterfall"] {
+        let (_server, port) = place.serve("");
+        let output = sonde(
+            &[
+                &["check", HOST, "--port", &port.to_string(), "--connection", "tls", "--username", "u"][..],
+                &["--password-file", &secret, "--ca-file", &authority, "--limit", "cert_days_left=< 10"],
+                &["--output", output],
+            ]
+            .concat(),
+        );
+        let (text, log) = (stdout(&output), stderr(&output));
+        assert!(text.contains("ends first: the server's own certificate CN=***"), "{text}{log}");
+        assert!(!format!("{text}{log}").contains("hunter2"), "{text}{log}");
+    }
 }
 
 #[test]

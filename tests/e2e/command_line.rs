@@ -142,12 +142,42 @@ fn a_secret_shows_in_no_output() {
     let secret = folder.path().join("secret");
     fs::write(&secret, "hunter2\n").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let port = free_port().to_string();
+    // In the greeting, as it is and in base64 (`\0u\0hunter2`).
+    let port = greeter("554 5.7.1 not you, hunter2 nor AHUAaHVudGVyMg==").to_string();
     let secret = secret.to_str().unwrap();
     for output in ["influx", "json", "waterfall"] {
         let arguments = ["check", "127.0.0.1", "--port", &port, "--username", "u", "--password-file", secret];
         let output = sonde(&[&arguments[..], &["--output", output]].concat());
-        assert!(!format!("{output:?}").contains("hunter2"));
+        let (text, log) = (stdout(&output), stderr(&output));
+        assert!(text.contains("not you, *** nor ***"), "{text}");
+        assert!(
+            !format!("{text}{log}").contains("hunter2") && !format!("{text}{log}").contains("AHUA"),
+            "{log}"
+        );
+    }
+}
+
+/// Their limit is often a thousand, and nobody can be asked to raise it for each user.
+#[test]
+fn as_many_connections_are_open_at_once_as_jobs_run_whatever_the_soft_limit_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let jobs = (0..100).map(|number| {
+        format!(
+            "[[job]]\nname = \"{number}\"\nhost = \"127.0.0.1\"\ntimeout = \"3s\"\nparameters.port = {port}\n"
+        )
+    });
+    fs::write(&path, format!("max_concurrent = 100\n{}", jobs.collect::<String>())).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 64; exec \"$0\" run --config \"$1\"", env!("CARGO_BIN_EXE_sonde")]);
+    let output = command.arg(&path).stdin(Stdio::null()).output().unwrap();
+    let points = points(&stdout(&output));
+    assert_eq!(points.len(), 100);
+    for point in points {
+        assert_eq!(point.code("error_code"), 407, "{point:?}");
     }
 }
 

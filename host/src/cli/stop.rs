@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -18,6 +19,8 @@ use crate::output::{self, Level};
 
 /// How long a run may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long the last line of the log may take.
+const LAST_LINE: Duration = Duration::from_millis(500);
 /// How often the runtime shows that it turns, and is looked at.
 const TURN: Duration = Duration::from_secs(1);
 /// Looks without a turn after which it never will: nothing that the host does takes that long.
@@ -62,9 +65,20 @@ impl Stop {
     }
 }
 
-fn end(why: &str) -> ! {
-    output::log(Level::Error, why);
+fn end(why: &'static str) -> ! {
+    say(why);
     process::exit(0)
+}
+
+/// Logs it, if that goes on at all: a thread that hangs may hold the log.
+fn say(why: &'static str) {
+    let (done, said) = mpsc::channel();
+    thread::spawn(move || {
+        output::log(Level::Error, why);
+        // Nobody may wait for it any more.
+        drop(done.send(()));
+    });
+    let _unsaid: Result<(), RecvTimeoutError> = said.recv_timeout(LAST_LINE);
 }
 
 /// Comes back when `turns` has been the same at so many looks.
@@ -80,7 +94,17 @@ fn watch(turns: &AtomicU32, pause: Duration, looks: u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+
+    #[test]
+    fn the_end_does_not_wait_for_who_holds_the_log() {
+        let held = io::stderr().lock();
+        let ended = thread::spawn(|| say("this line comes when nobody waits for it any more"));
+        ended.join().unwrap();
+        drop(held);
+    }
 
     #[test]
     fn a_runtime_that_turns_is_let_be_and_one_that_does_not_is_seen() {

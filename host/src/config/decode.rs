@@ -110,6 +110,21 @@ pub(super) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Misshapen> {
     })
 }
 
+/// What serde calls Rust's types, as people who write a configuration know it.
+fn plain(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    let plain = match &*expected {
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "a string" | "string" | "path string" => "a text",
+        "a boolean" => "true or false",
+        "a nonzero u16" => "a whole number from 1 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        other => other,
+    };
+    plain.to_owned()
+}
+
 impl serde::de::Error for Misshapen {
     fn custom<T: fmt::Display>(_words: T) -> Self {
         Self::of(Fault::Other)
@@ -126,15 +141,15 @@ impl serde::de::Error for Misshapen {
             // Words of the one who asks: some show the value.
             _ => None,
         };
-        Self::of(Fault::Value { expected: expected.to_string(), found })
+        Self::of(Fault::Value { expected: plain(expected), found })
     }
 
     fn invalid_value(_found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::of(Fault::Value { expected: expected.to_string(), found: None })
+        Self::of(Fault::Value { expected: plain(expected), found: None })
     }
 
     fn invalid_length(_found: usize, expected: &dyn Expected) -> Self {
-        Self::of(Fault::Value { expected: expected.to_string(), found: None })
+        Self::of(Fault::Value { expected: plain(expected), found: None })
     }
 
     fn duplicate_field(key: &'static str) -> Self {
@@ -303,7 +318,7 @@ mod tests {
     #[test]
     fn a_refusal_names_line_key_and_what_is_expected() {
         for (text, expected) in [
-            ("[[job]]\nname = 'a'\nhosts = 'hunter2'", "line 3: job.hosts: expected a sequence, not a text"),
+            ("[[job]]\nname = 'a'\nhosts = 'hunter2'", "line 3: job.hosts: expected a list, not a text"),
             (
                 "[[job]]\nname = 'a'\ntls.verify = 'hunter2'",
                 "line 3: job.tls.verify: expected one of full, report, off",
@@ -316,11 +331,17 @@ mod tests {
                 "[[job]]\nname = 'a'\nalarm.a.warning = [7]",
                 "line 3: job.alarm.a.warning: expected a number or, for example, \"< 30\", not a list",
             ),
-            ("job = 'hunter2'", "line 1: job: expected a sequence, not a text"),
+            ("job = 'hunter2'", "line 1: job: expected a list, not a text"),
             ("job = ['hunter2']", "line 1: job: expected a table, not a text"),
-            ("max_concurrent = -7", "line 1: max_concurrent: expected a nonzero usize"),
-            ("max_concurrent = 77777777777777777777", "line 1: max_concurrent: expected a nonzero usize"),
-            ("max_concurrent = 1979-05-27", "line 1: max_concurrent: expected a nonzero usize"),
+            ("max_concurrent = -7", "line 1: max_concurrent: expected a whole number from 1 to 65535"),
+            (
+                "max_concurrent = 77777777777777777777",
+                "line 1: max_concurrent: expected a whole number from 1 to 65535",
+            ),
+            (
+                "max_concurrent = 1979-05-27",
+                "line 1: max_concurrent: expected a whole number from 1 to 65535",
+            ),
             ("\n[[check]]\nname = 'a'", "line 2: check: missing key `component`"),
             ("[[job]]\nname = 'a'\ntsl = 'hunter2'", "line 3: job: unknown key `tsl`; did you mean `tls`?"),
             ("[[job]]\nname = 'a'\nname = 'hunter2'", "line 3: duplicate key"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Visitor};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
-    pub(super) max_concurrent: Option<NonZero<usize>>,
+    pub(super) max_concurrent: Option<NonZero<u16>>,
     pub(super) cache_dir: Option<PathBuf>,
     #[serde(default)]
     pub(super) deny: Vec<String>,

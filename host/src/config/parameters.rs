@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, env, path::Path};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{At, Problem, file, nearest, read};
-use crate::description::{Description, Misfit, Parameter, ParameterKind};
+use super::{At, Problem, file, nearest};
+use crate::{
+    description::{Description, Misfit, Parameter, ParameterKind},
+    regular,
+};
 
 /// Bytes of a secret's file; no key or token is longer.
 const SECRET_BYTES: usize = 64 << 10;
@@ -76,7 +79,7 @@ fn secret(name: &str, value: toml::Value, folder: &Path) -> Result<String, At> {
     match (source.file, source.env) {
         (Some(file), None) => {
             let path = folder.join(file);
-            let text = read::text(&path, SECRET_BYTES)
+            let text = regular::text(&path, SECRET_BYTES)
                 .map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))?;
             let text =
                 text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));

@@ -9,11 +9,12 @@ use std::{
 
 use super::{
     error::{At, Problem},
-    file, read,
+    file,
 };
 use crate::{
     job::{ClientIdentity, TlsRules, TlsVersion, Verify},
     net::{Tls, Trust},
+    regular,
 };
 
 /// What jobs must agree in to share their trust: all keys but `server_name`, with the files' places.
@@ -88,7 +89,7 @@ const PEM_BYTES: usize = 64 << 20;
 
 fn trust(key: &Key) -> Result<Trust, At> {
     let read = |name: &str, path: &PathBuf| {
-        read::regular(path, PEM_BYTES).map_err(|error| {
+        regular::bytes(path, PEM_BYTES).map_err(|error| {
             At::key(format!("tls.{name}"), Problem::Unreadable(path.clone(), error.to_string()))
         })
     };

@@ -12,7 +12,7 @@ use super::grant::network;
 
 /// What no name leads to, and what it stands for; where that is written stands above. Services at a link-local address, as
 /// most clouds have them, need no line of their own.
-const SPECIAL: [(&str, &str); 22] = [
+const SPECIAL: [(&str, &str); 24] = [
     // RFC 1122 section 3.2.1.3
     ("0.0.0.0/8", "this network"),
     ("127.0.0.0/8", "loopback"),
@@ -24,6 +24,10 @@ const SPECIAL: [(&str, &str); 22] = [
     ("240.0.0.0/4", "reserved, broadcast"),
     // https://www.alibabacloud.com/help/doc-detail/141788.htm
     ("100.100.100.200", "Alibaba Cloud's metadata service"),
+    // https://docs.byteplus.com/en/docs/ecs/Viewing-instance-metadata
+    ("100.96.0.96", "the metadata service of Volcano Engine and BytePlus"),
+    // https://ucloud-global.com/docs/uhost/guide/metadata/metadata-server
+    ("100.80.80.80", "UCloud's metadata service"),
     // https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
     ("168.63.129.16", "Azure's wire server"),
     // https://docs.oracle.com/en/cloud/cloud-at-customer/occ-get-started/retrieve-predefined-instance-metadata.html

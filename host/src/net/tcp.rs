@@ -150,6 +150,7 @@ impl Tcp {
             // The moment before: a busy machine may let us go on long after the peer has answered.
             let before = Instant::now();
             match self.stream.try_write(self.outgoing.as_slices().0) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     drop(self.outgoing.drain(..count));
                     sent = sent.or(Some(before));

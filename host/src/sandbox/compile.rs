@@ -7,7 +7,6 @@ pub(crate) mod child;
 #[cfg(feature = "compiler")]
 use std::io::IsTerminal;
 use std::{
-    fs,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,6 +25,7 @@ use super::{
 use crate::{
     digest,
     output::{self, Level},
+    regular,
 };
 
 /// The running program, whatever its file was replaced by since.
@@ -90,14 +90,10 @@ struct File {
     sha256: String,
 }
 
-/// Reads a file once: what is digested is what runs.
+/// Reads a file: what is digested is what runs.
 fn read(path: &Path) -> io::Result<File> {
-    // Opening a pipe would wait for whoever writes into it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     let mut wasm = Vec::new();
-    fs::File::open(path)?.take(limits::COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
+    regular::open(path)?.take(limits::COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
     let sha256 = digest::sha256(&wasm);
     Ok(File { wasm, sha256 })
 }
@@ -108,15 +104,17 @@ pub(super) async fn file(
     source: &Source,
     compiler: &Arc<Compiler>,
 ) -> Result<Loaded, LoadError> {
+    let sha256 = read_on_a_thread(source).await?.sha256;
+    let loaded = |component, sha256| Loaded { component, sha256: Some(sha256) };
+    if let Some(component) = kept(engine, compiler, &sha256).await? {
+        return Ok(loaded(component, sha256));
+    }
+    anew(engine, source, compiler).await.map(|(component, sha256)| loaded(component, sha256))
+}
+
+async fn read_on_a_thread(source: &Source) -> Result<File, LoadError> {
     let (path, pinned) = (source.path.clone(), source.pinned.clone());
-    let read = on_a_thread(move || look(&path, pinned.as_ref())).await??;
-    let sha256 = read.sha256.clone();
-    let known = kept(engine, compiler, &sha256).await?;
-    let component = match known {
-        Some(component) => component,
-        None => anew(engine, source, read, compiler).await?,
-    };
-    Ok(Loaded { component, sha256: Some(sha256) })
+    on_a_thread(move || look(&path, pinned.as_ref())).await?
 }
 
 /// Reads a file and refuses what need not be compiled.
@@ -157,9 +155,8 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 async fn anew(
     _engine: &Engine,
     _source: &Source,
-    _read: File,
     compiler: &Arc<Compiler>,
-) -> Result<Component, LoadError> {
+) -> Result<(Component, String), LoadError> {
     Err(LoadError::NoCompiler(compiler.cache.as_ref().err().map(ToString::to_string)))
 }
 
@@ -167,9 +164,11 @@ async fn anew(
 async fn anew(
     engine: &Engine,
     source: &Source,
-    read: File,
     compiler: &Arc<Compiler>,
-) -> Result<Component, LoadError> {
+) -> Result<(Component, String), LoadError> {
+    let turn = child::turn().await;
+    // Again: meanwhile nobody held it in memory.
+    let read = read_on_a_thread(source).await?;
     let path = source.path.display().to_string();
     let again = move |error: &CacheError| {
         output::log(Level::Warning, &format!("{error}: {path} is compiled at every start"));
@@ -181,17 +180,20 @@ async fn anew(
         let text = format!("compiling {} ({} KiB), once", source.path.display(), read.wasm.len() >> 10);
         output::log(Level::Information, &text);
     }
-    let code = child::compile(&compiler.program, &read.wasm).await?;
+    let File { wasm, sha256 } = read;
+    let code = child::compile(&compiler.program, &wasm).await?;
     let (engine, compiler) = (engine.clone(), Arc::clone(compiler));
     on_a_thread(move || {
+        // Until the code is where it stays: of several, only one is held.
+        let _turn = turn;
         if let Ok(cache) = &compiler.cache {
-            if let Err(error) = cache.store(&read.sha256, &code) {
+            if let Err(error) = cache.store(&sha256, &code) {
                 again(&error);
-            } else if let Some(component) = cache.load(&engine, &read.sha256) {
-                return Ok(component);
+            } else if let Some(component) = cache.load(&engine, &sha256) {
+                return Ok((component, sha256));
             }
         }
-        compiled(&engine, &code)
+        Ok((compiled(&engine, &code)?, sha256))
     })
     .await?
 }

@@ -1,5 +1,5 @@
-//! How long a run has computed, and how long it stays aside for the others: the CPU time of the thread while the run's future is polled, so that waiting costs nothing
-//! and a call into the host costs what the host computes for it.
+//! How long a run has computed, and how long it stays aside for the others: the CPU time of the thread while the run's
+//! future is polled, so that waiting costs nothing and a call into the host costs what the host computes for it.
 
 use std::{
     future::{Future, poll_fn},

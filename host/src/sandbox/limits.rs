@@ -40,8 +40,10 @@ impl Default for Limits {
 
 /// Entries of all tables; only function pointers live there.
 pub(crate) const TABLE_ELEMENTS: usize = 50_000;
-/// Instances, tables and memories of one component; toolchains make a handful.
+/// Instances and tables of one component; toolchains make a handful.
 pub(crate) const INSTANCES: usize = 32;
+/// Memories of one component: each reserves gigabytes of addresses, of which a process has not without end.
+pub(crate) const MEMORIES: usize = 8;
 /// Time between two looks at a computing check.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// From the soft deadline, when network calls return, to the hard one: time to report what was measured.
@@ -74,13 +76,22 @@ pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(2);
 pub(crate) const COMPILE_CPU_TIME: Duration = Duration::from_mins(2);
 /// Address space meanwhile.
 pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
-/// Compiled code of one component: a language's runtime has 40 MiB.
-pub(crate) const CODE_BYTES: u64 = 256 << 20;
+/// Compiled code of one component, at most: a language's runtime has 40 MiB.
+const CODE_BYTES: u64 = 256 << 20;
+/// The same where the component is small. Code has up to three times the bytes of its component.
+const SMALL_CODE_BYTES: u64 = 16 << 20;
+const CODE_TIMES: u64 = 8;
 /// Describing itself: there is nothing to wait for, but another check may be computing.
 pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
 /// Computing meanwhile; a language's runtime needs two milliseconds. All checks of a configuration describe themselves
 /// before its first round.
 pub(crate) const DESCRIBE_CPU_TIME: Duration = Duration::from_millis(200);
+
+/// Compiled code that a component of so many bytes may have.
+pub(crate) fn code_bytes(component_bytes: usize) -> u64 {
+    let times = (component_bytes as u64).saturating_mul(CODE_TIMES);
+    times.saturating_add(SMALL_CODE_BYTES).min(CODE_BYTES)
+}
 
 /// Refuses growth past the limits, and remembers that it did: a check may hide the refusal behind a trap of its own.
 #[derive(Debug, Default)]
@@ -145,6 +156,6 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        INSTANCES
+        MEMORIES
     }
 }

@@ -83,7 +83,7 @@ pub enum LoadError {
     /// It is beyond what is compiled, and how.
     Excess(String),
     /// Its code is larger than allowed.
-    CodeSize,
+    CodeSize(u64),
     /// No compiled form fits and this binary has no compiler.
     NoCompiler(Option<String>),
 }
@@ -105,7 +105,7 @@ impl LoadError {
             | Self::CompileCost(_)
             | Self::Compiler(_)
             | Self::Excess(_)
-            | Self::CodeSize
+            | Self::CodeSize(_)
             | Self::NoCompiler(_) => HostError::CheckCompile,
         }
     }
@@ -156,7 +156,9 @@ impl fmt::Display for LoadError {
             ),
             Self::Compiler(error) => write!(f, "the compiler, this program itself, does not run: {error}"),
             Self::Excess(excess) => write!(f, "the component is not compiled: {excess}"),
-            Self::CodeSize => write!(f, "the component's code has more than {} MiB", limits::CODE_BYTES >> 20),
+            Self::CodeSize(most) => {
+                write!(f, "the component's code has more than {} MiB, what one of its size may have", most >> 20)
+            }
             Self::NoCompiler(None) => f.write_str(
                 "the component is not in the cache, and this program has no compiler: run `sonde compile -c FILE` of a \
                  program that has one (feature `compiler`), as the same user",

@@ -11,11 +11,11 @@ use std::{
     thread,
 };
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::Command,
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time,
 };
 use wasmtime::Engine;
@@ -47,9 +47,14 @@ const THREADS: usize = 4;
 /// One at a time: each takes hundreds of megabytes.
 static TURN: Semaphore = Semaphore::const_new(1);
 
+/// Whose turn it is to start the compiler. To be had before the component is read: those that wait hold none in memory.
+pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
+    // It is never closed.
+    TURN.acquire().await.ok()
+}
+
 /// Starts `program` and lets it compile.
 pub(super) async fn compile(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let _turn = TURN.acquire().await;
     match time::timeout(limits::COMPILE_TIME, run(program, wasm)).await {
         Ok(ended) => ended,
         // Dropped, it was killed.
@@ -74,13 +79,20 @@ async fn run(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
         stdin.write_all(wasm).await?;
         stdin.flush().await
     };
-    let (mut stdout, mut stderr) = (stdout.take(limits::CODE_BYTES + 1), stderr.take(REASON_BYTES));
-    let (_ended_before, read, said) =
-        tokio::join!(told, stdout.read_to_end(&mut code), stderr.read_to_end(&mut reason));
-    read.and(said).map_err(LoadError::Compiler)?;
-    if code.len() as u64 > limits::CODE_BYTES {
-        return Err(LoadError::CodeSize);
-    }
+    let most = limits::code_bytes(wasm.len());
+    let (mut stdout, mut stderr) = (stdout.take(most + 1), stderr.take(REASON_BYTES));
+    let coming = async {
+        stdout.read_to_end(&mut code).await.map_err(LoadError::Compiler)?;
+        // It would wait for ever for somebody who reads the rest.
+        if code.len() as u64 > most { Err(LoadError::CodeSize(most)) } else { Ok(()) }
+    };
+    let saying = async { stderr.read_to_end(&mut reason).await.map_err(LoadError::Compiler) };
+    let telling = async {
+        // What ended before it was told says why.
+        let _unread: io::Result<()> = told.await;
+        Ok(())
+    };
+    tokio::try_join!(telling, coming, saying)?;
     let status = child.wait().await.map_err(LoadError::Compiler)?;
     // Up to here: its end is the child's sign that nobody waits any more.
     drop(stdin);
@@ -145,14 +157,16 @@ fn answer() -> Result<(), NoCode> {
 /// Bounds this process.
 fn bound() -> io::Result<()> {
     let seconds = limits::COMPILE_CPU_TIME.as_secs();
-    for (resource, most) in [
+    for (resource, usual) in [
         (Resource::As, limits::COMPILE_MEMORY_BYTES),
         (Resource::Cpu, seconds),
         // It writes to pipes only.
         (Resource::Fsize, 0),
         (Resource::Core, 0),
     ] {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+        // Who started us may have bounded us further, and nobody but root may undo that.
+        let most = Some(getrlimit(resource).maximum.map_or(usual, |most| most.min(usual)));
+        setrlimit(resource, Rlimit { current: most, maximum: most })?;
     }
     nice(NICENESS)?;
     Ok(())

@@ -1,8 +1,8 @@
-//! Files that a configuration names: a path in, what they hold out. Refuses what is no regular file, whose end may never come,
-//! and what is larger than such a file can be.
+//! Files that somebody else may have put where they are: a path in, what they hold out. Refuses what is no regular file, whose
+//! end may never come, and what is larger than such a file can be.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -10,24 +10,26 @@ use std::{
 
 use nix::fcntl::OFlag;
 
-/// Reads at most `most` bytes.
-pub(super) fn regular(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+/// Opens one to read it.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     // Without the flag, opening a pipe would wait for whoever writes into it.
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// Reads one of at most so many bytes.
+pub(crate) fn bytes(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
         return Err(io::Error::other(format!("more than {} KiB", most >> 10)));
     }
     Ok(bytes)
 }
 
-/// As [`regular`], of text.
-pub(super) fn text(path: &Path, most: usize) -> io::Result<String> {
-    String::from_utf8(regular(path, most)?).map_err(|_| io::Error::other("not UTF-8"))
+/// As [`bytes`], of text.
+pub(crate) fn text(path: &Path, most: usize) -> io::Result<String> {
+    String::from_utf8(bytes(path, most)?).map_err(|_| io::Error::other("not UTF-8"))
 }
 
 #[cfg(test)]
