@@ -7,7 +7,7 @@ use crate::{
     catalogue::HostError,
     description::Description,
     report::Failure,
-    sandbox::{LoadError, Program},
+    sandbox::{Compiler, LoadError, Program, SMTP, Sandbox, Source},
 };
 
 /// One check.
@@ -28,9 +28,21 @@ impl fmt::Debug for Check {
 }
 
 impl Check {
-    /// Of a component that was loaded.
-    #[must_use]
-    pub fn usable(name: &str, program: Program) -> Self {
+    /// The one that is built in.
+    pub async fn built_in(sandbox: &Sandbox) -> Result<Self, LoadError> {
+        Ok(Self::usable(SMTP, sandbox.built_in().await?))
+    }
+
+    /// Of a component's file.
+    pub async fn load(
+        sandbox: &Sandbox,
+        source: &Source,
+        compiler: &Arc<Compiler>,
+    ) -> Result<Self, LoadError> {
+        Ok(Self::usable(&source.name, sandbox.load(source, compiler).await?))
+    }
+
+    fn usable(name: &str, program: Program) -> Self {
         let description = Arc::clone(program.description());
         Self { name: name.to_owned(), description, program: Ok(Arc::new(program)) }
     }

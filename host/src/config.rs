@@ -3,33 +3,31 @@
 
 mod check;
 mod decode;
+mod duration;
 mod error;
 mod file;
+mod include;
 mod job;
+mod nearest;
 mod parameters;
 pub mod sample;
 mod tls;
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use crate::{line, net::Deny, text};
 
 pub use self::{
     check::Declared,
+    duration::duration,
     error::{ConfigError, Problem, Subject},
-    job::{Planned, ad_hoc},
+    job::{AdHoc, Planned},
 };
-use self::{error::At, tls::Trusts};
+use self::{error::At, include::folder, tls::Trusts};
 
-/// The longest time-out: a run that takes longer is not a check.
-const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
-/// A run's time, where the file does not say.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Jobs at once, where the file does not say.
 const MAX_CONCURRENT: u16 = 64;
 
@@ -47,42 +45,16 @@ pub struct Plan {
     pub jobs: Vec<Planned>,
 }
 
-fn folder(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
-}
-
-fn parse(path: &Path) -> Result<file::File, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| At::whole(Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
-    understand(path, &text)
-}
-
-fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {
-    decode::decode(text).map_err(|error| At::whole(Problem::Toml(error)).within(Some(path), None))
-}
-
 /// Reads a file and those that it includes.
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
-    let main = parse(path)?;
-    let mut files = Vec::new();
-    for included in included(path, &main.include)? {
-        let file = parse(&included)?;
-        if file.max_concurrent.is_some()
-            || file.cache_dir.is_some()
-            || !file.deny.is_empty()
-            || !file.include.is_empty()
-        {
-            return Err(At::whole(Problem::Included).within(Some(&included), None));
-        }
-        files.push((included, file));
-    }
-    plan(path, main, files)
+    let (main, included) = include::read(path)?;
+    plan(path, main, included)
 }
 
 /// A text as if it stood in a file that includes no other.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn of_text(path: &Path, text: &str) -> Result<Plan, ConfigError> {
-    plan(path, understand(path, text)?, Vec::new())
+    plan(path, include::understand(path, text)?, Vec::new())
 }
 
 /// From a file and those that it includes.
@@ -138,51 +110,6 @@ fn planned(
         }
     }
     Ok(jobs)
-}
-
-/// The files that the patterns name, each pattern's in the order of their names. One that is no pattern must be there.
-fn included(path: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, ConfigError> {
-    let mut files = Vec::new();
-    for pattern in patterns {
-        let refuse = |problem| At::key("include", problem).within(Some(path), None);
-        let is_pattern = pattern.contains(['*', '?', '[']);
-        if !is_pattern {
-            files.push(folder(path).join(pattern));
-            continue;
-        }
-        // The folder's own name is no pattern.
-        let whole = Path::new(&glob::Pattern::escape(&folder(path).to_string_lossy())).join(pattern);
-        let found = glob::glob(&whole.to_string_lossy())
-            .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
-        for file in found {
-            files.push(file.map_err(|error| {
-                refuse(Problem::Unreadable(error.path().to_owned(), error.error().to_string()))
-            })?);
-        }
-    }
-    Ok(files)
-}
-
-/// Reads `10s`, `500ms`, `2m`; says what is expected otherwise.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit);
-    let duration = number.parse::<u64>().ok().and_then(|number| match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
-        _ => None,
-    });
-    duration
-        .filter(|duration| !duration.is_zero() && *duration <= LONGEST_TIMEOUT)
-        .ok_or_else(|| "a time such as \"10s\", \"500ms\" or \"2m\", at most 10m".to_owned())
-}
-
-/// The known name that differs least, if by little or by a missing end, such as a unit.
-fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let close = known.map(|name| (strsim::osa_distance(text, name), name)).min()?;
-    let begins = text.len() > 2 && close.1.starts_with(text);
-    (begins || close.0 <= 1 + text.len() / 4).then_some(close.1)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     check::Check,
-    config,
+    config::{self, AdHoc},
     description::ParameterKind,
     job::{Job, TlsRules, Verify},
     report::{Outcome, Report},
@@ -145,7 +145,8 @@ fn job(
         server_name: subject.against.as_ref().map(|(host, _)| host.clone()),
         ..TlsRules::default()
     };
-    config::ad_hoc(name, subject.check, &HOST.to_string(), subject.timeout, &parameters, &tls, &[])
+    let (timeout, bare) = (subject.timeout, AdHoc::new(name, subject.check, &HOST.to_string()));
+    AdHoc { timeout, parameters, tls, ..bare }.job()
 }
 
 async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {

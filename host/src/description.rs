@@ -239,6 +239,13 @@ impl Description {
         digest::sha256(all.to_string().as_bytes())
     }
 
+    /// The fields that are on the line of a run that could not report.
+    #[must_use]
+    pub fn unreported(&self) -> Vec<(String, Value)> {
+        let known = |field: &Field| Some((field.name.clone(), field.when_unreported.clone()?));
+        self.fields.iter().filter_map(known).collect()
+    }
+
     /// Of a check that could not be loaded.
     #[must_use]
     pub fn unknown(name: &str) -> Self {

@@ -8,9 +8,10 @@ use serde_json::{Map, Value as Json};
 use crate::{
     alarm::{self, Limit},
     check::Check,
-    net::{Deny, Endpoint, Tls},
+    net::{Deny, Endpoint, Grant, Tls},
     point::Point,
     report::{Report, Value},
+    sandbox::{Run, Sandbox},
     secret::Secrets,
     text,
 };
@@ -78,8 +79,8 @@ pub struct Job {
     pub check: Check,
     /// Host name or address, IPv6 without brackets: tag `server`, and what the sandbox grants together with `port`.
     pub host: String,
-    /// TCP port: tag `port`; 0: unknown, the check could not be loaded.
-    pub port: u16,
+    /// TCP port: tag `port`; none: unknown, the check cannot run.
+    pub port: Option<u16>,
     /// What the check may reach besides.
     pub grants: Vec<Endpoint>,
     /// What nothing reaches: the configuration's, the same for all jobs.
@@ -110,6 +111,31 @@ impl fmt::Debug for Job {
 }
 
 impl Job {
+    /// Runs its check once. Never fails: what goes wrong is in the report. `time` is the round's start in Unix seconds, `run_id`
+    /// unique in the world.
+    pub async fn run(&self, sandbox: &Sandbox, time: u64, run_id: &str) -> Report {
+        let program = match &self.check.program {
+            Ok(program) => program,
+            Err(failure) => {
+                let fields = self.check.description.unreported();
+                return Report { fields, failure: Some(failure.clone()), ..Report::default() };
+            }
+        };
+        let run = Run {
+            label: format!("job {}: check {}", self.name, self.check.name),
+            host: &self.host,
+            port: self.port,
+            grant: Grant::new(&self.host, self.port, &self.grants).denying(&self.deny),
+            tls: Arc::clone(&self.tls),
+            timeout: self.timeout,
+            parameters: &self.parameters,
+            secrets: &self.secrets,
+            time,
+            run_id,
+        };
+        sandbox.run(program, run).await
+    }
+
     /// The point of a run's line: what the host says of it, what the check says, and what the job's limits say of both.
     #[must_use]
     pub fn point(&self, report: &Report, time_ns: i64) -> Point {
@@ -124,8 +150,8 @@ impl Job {
         let mut tags: BTreeMap<String, String> = self.tags.iter().cloned().collect();
         tags.insert("job".to_owned(), self.name.clone());
         tags.insert("server".to_owned(), self.host.clone());
-        if self.port != 0 {
-            tags.insert("port".to_owned(), self.port.to_string());
+        if let Some(port) = self.port {
+            tags.insert("port".to_owned(), port.to_string());
         }
         tags.insert("result".to_owned(), report.outcome().name().to_owned());
         Point { measurement: self.check.description.measurement.clone(), tags, fields, time_ns }

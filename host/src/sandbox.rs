@@ -39,18 +39,17 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::{
     catalogue::HostError,
-    check::Check,
     description::Description,
-    job::Job,
-    net::Grant,
+    net::{Grant, Tls},
     report::{Failure, Report, Used, Value},
+    secret::Secrets,
     text,
 };
 
 /// What the built-in probe was compiled to.
 const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
-/// Name of the built-in probe.
-pub use crate::config::sample::SMTP;
+/// Name of the built-in probe, a job's check where none is named.
+pub const SMTP: &str = "smtp";
 
 /// Where a check comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,6 +111,30 @@ impl Program {
     }
 }
 
+/// What one run of a program is given.
+pub struct Run<'a> {
+    /// Whose run it is, for the log.
+    pub label: String,
+    /// The host to check, as the check sees it.
+    pub host: &'a str,
+    /// Its port.
+    pub port: Option<u16>,
+    /// What may be reached.
+    pub grant: Grant,
+    /// How its TLS is trusted.
+    pub tls: Arc<Tls>,
+    /// From now on.
+    pub timeout: Duration,
+    /// By name.
+    pub parameters: &'a Map<String, serde_json::Value>,
+    /// What must show in no output.
+    pub secrets: &'a Secrets,
+    /// The round's start in Unix seconds.
+    pub time: u64,
+    /// Unique in the world.
+    pub run_id: &'a str,
+}
+
 /// Where components run; lives as long as the process.
 pub struct Sandbox {
     engine: Engine,
@@ -128,57 +151,44 @@ impl Sandbox {
     }
 
     /// Loads the built-in probe.
-    pub async fn built_in(&self) -> Result<Check, LoadError> {
+    pub async fn built_in(&self) -> Result<Program, LoadError> {
         let component = compile::builtin(&self.engine, SMTP_COMPILED, sonde_smtp_component::WASM)?;
         let loaded = load::Loaded { component, sha256: None };
-        let program = load::program(self, SMTP, loaded, Origin::BuiltIn, Limits::default()).await?;
-        Ok(Check::usable(SMTP, program))
+        load::program(self, SMTP, loaded, Origin::BuiltIn, Limits::default()).await
     }
 
     /// Loads a component's file, on a thread of its own as far as that takes long: however many are loaded, none holds up
     /// the others or a run.
-    pub async fn load(&self, source: &Source, compiler: &Arc<Compiler>) -> Result<Check, LoadError> {
+    pub async fn load(&self, source: &Source, compiler: &Arc<Compiler>) -> Result<Program, LoadError> {
         let loaded = compile::file(&self.engine, source, compiler).await?;
         let program = load::program(self, &source.name, loaded, Origin::File, source.limits.clone()).await?;
         if let Some(pinned) = &source.pinned {
             load::is_pinned(program.description(), pinned)?;
         }
-        Ok(Check::usable(&source.name, program))
+        Ok(program)
     }
 
-    /// Runs a job's check once. Never fails: what goes wrong is in the report.
-    ///
-    /// `run_id` is unique in the world; `time` is the round's start in Unix seconds.
-    pub async fn run(&self, job: &Job, time: u64, run_id: &str) -> Report {
-        let check = match &job.check.program {
-            Ok(program) => program,
-            Err(failure) => {
-                let fields = unreported(&job.check.description);
-                return Report { fields, failure: Some(failure.clone()), ..Report::default() };
-            }
-        };
+    /// Runs a program once. Never fails: what goes wrong is in the report.
+    pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
         let start = Instant::now();
-        let label = format!("job {}: check {}", job.name, job.check.name);
-        let log = Log::new(label, job.secrets.clone(), check.limits.log_lines);
-        let grant = Grant::new(&job.host, job.port, &job.grants).denying(&job.deny);
-        let state = State::new(check.limits.clone(), grant, Arc::clone(&job.tls), start + job.timeout, log);
+        let log = Log::new(run.label, run.secrets.clone(), program.limits.log_lines);
+        let state = State::new(program.limits.clone(), run.grant, run.tls, start + run.timeout, log);
         let meter = state.meter.clone();
         let mut store = store(&self.engine, state, &self.crowd);
         let input = wit::Job {
-            target: wit::Endpoint { host: job.host.clone(), port: job.port },
-            parameters: serde_json::Value::Object(Map::clone(&job.parameters)).to_string(),
-            time,
-            run_id: run_id.to_owned(),
+            target: wit::Endpoint { host: run.host.to_owned(), port: run.port.unwrap_or_default() },
+            parameters: serde_json::Value::Object(run.parameters.clone()).to_string(),
+            time: run.time,
+            run_id: run.run_id.to_owned(),
         };
         let (fields, failure) = meter
             .count(async {
-                let ran = tokio::time::timeout(job.timeout + limits::GRACE, async {
-                    let instance = check.pre.instantiate_async(&mut store).await?;
+                let ran = tokio::time::timeout(run.timeout + limits::GRACE, async {
+                    let instance = program.pre.instantiate_async(&mut store).await?;
                     instance.sonde_check_check().call_run(&mut store, &input).await
                 });
                 let ran = ran.await;
-                // Part of the bill as well.
-                conclude(ran, &check.description, store.data(), job)
+                conclude(ran, &program.description, store.data(), run.timeout, run.secrets)
             })
             .await;
         let mut state = store.into_data();
@@ -235,23 +245,28 @@ type Concluded = (Vec<(String, Value)>, Option<Failure>);
 
 /// What a run comes to: a report as it was announced, or what went wrong; its texts without secrets and as short as they are
 /// shown, so that nobody keeps megabytes until the line is written.
-fn conclude(ran: Ran, description: &Description, state: &State, job: &Job) -> Concluded {
+fn conclude(
+    ran: Ran,
+    description: &Description,
+    state: &State,
+    timeout: Duration,
+    secrets: &Secrets,
+) -> Concluded {
     let accepted = match ran {
         Ok(Ok(report)) => accept(report, description, state)
             .map_err(|contradiction| Failure::of_host(HostError::CheckReport, contradiction.to_string())),
         Ok(Err(error)) => Err(failure(&error, state)),
         Err(_late) => {
-            let text =
-                format!("no report within {:?} and {:?} of grace: stopped", job.timeout, limits::GRACE);
+            let text = format!("no report within {timeout:?} and {:?} of grace: stopped", limits::GRACE);
             Err(Failure::of_host(HostError::CheckDeadline, text))
         }
     };
     let (mut fields, mut failure) =
-        accepted.unwrap_or_else(|failure| (unreported(description), Some(failure)));
+        accepted.unwrap_or_else(|failure| (description.unreported(), Some(failure)));
     let values = fields.iter_mut().map(|(_, value)| value);
     let said = failure.iter_mut().map(|failure| &mut failure.text);
     for text in values.filter_map(Value::as_text_mut).chain(said) {
-        *text = job.secrets.outgoing(text, text::TEXT_BYTES);
+        *text = secrets.outgoing(text, text::TEXT_BYTES);
     }
     (fields, failure)
 }
@@ -269,12 +284,6 @@ fn accept(report: wit::Report, description: &Description, state: &State) -> Resu
         }
     };
     Ok((fields, failure))
-}
-
-fn unreported(description: &Description) -> Vec<(String, Value)> {
-    let known =
-        |field: &crate::description::Field| Some((field.name.clone(), field.when_unreported.clone()?));
-    description.fields.iter().filter_map(known).collect()
 }
 
 /// What a trap means.
@@ -314,9 +323,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_built_in_probe_describes_itself() {
-        let check = Sandbox::new().unwrap().built_in().await.unwrap();
-        assert_eq!((&*check.description.name, &*check.description.measurement), ("smtp", "smtp"));
+        let program = Sandbox::new().unwrap().built_in().await.unwrap();
         // What configurations refuse to other checks.
-        assert_eq!(check.name, SMTP);
+        assert_eq!((&*program.description.name, &*program.description.measurement), (SMTP, SMTP));
     }
 }

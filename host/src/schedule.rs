@@ -60,7 +60,7 @@ pub fn round<F: Future<Output = Job> + Send + 'static>(
             let job = Arc::new(job.await);
             let _slot = slots.acquire().await;
             let inner = (Arc::clone(&sandbox), Arc::clone(&job));
-            let run = task::spawn(async move { inner.0.run(&inner.1, time.unix_seconds(), &run_id).await });
+            let run = task::spawn(async move { inner.1.run(&inner.0, time.unix_seconds(), &run_id).await });
             let report = run.await.unwrap_or_else(|_panic| Report {
                 failure: Some(Failure::of_host(
                     HostError::CheckTrapped,

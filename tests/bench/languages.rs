@@ -27,6 +27,7 @@ use std::{
 
 use nix::sys::resource::{UsageWho, getrusage};
 use sonde_host::{
+    check::Check,
     config,
     report::Outcome,
     sandbox::{Compiler, Sandbox, cache::Cache},
@@ -142,12 +143,12 @@ async fn in_process(config: &Path) -> (Duration, Duration, Duration, usize) {
         let compiler = Arc::new(Compiler::of(Cache::open(plan.cache_dir.clone()), SONDE.into()));
         let sandbox = Sandbox::new().unwrap();
         let began = Instant::now();
-        let check = sandbox.load(&plan.checks[0].source, &compiler).await.unwrap();
+        let check = Check::load(&sandbox, &plan.checks[0].source, &compiler).await.unwrap();
         load.push(began.elapsed());
         let job = plan.jobs[0].job(&check).unwrap();
         for run in 0..20 {
             let began = Instant::now();
-            let report = sandbox.run(&job, 0, &format!("{run}")).await;
+            let report = job.run(&sandbox, 0, &format!("{run}")).await;
             assert_eq!(report.outcome(), Outcome::Success, "{report:?}");
             wall.push(began.elapsed());
             cpu.push(report.used.cpu);

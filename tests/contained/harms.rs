@@ -8,6 +8,7 @@ use std::{
 
 use sonde_host::{
     catalogue::HostError,
+    check::Check,
     report::{Outcome, Report, Value},
     sandbox::{
         Limits, LoadError, Pinned, Source,
@@ -431,7 +432,7 @@ async fn checks_that_do_not_describe_themselves_do_not_hold_up_the_round() {
     let mut loading = JoinSet::new();
     for source in sources {
         let (sandbox, compiler) = (Arc::clone(&sandbox), Arc::clone(&compiler));
-        loading.spawn(async move { sandbox.load(&source, &compiler).await.map(|check| check.name) });
+        loading.spawn(async move { Check::load(&sandbox, &source, &compiler).await.map(|check| check.name) });
     }
     let loaded = loading.join_all().await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());

@@ -50,7 +50,7 @@ pub(crate) struct Checks {
 impl Checks {
     pub(crate) async fn new() -> Self {
         let sandbox = Sandbox::new().unwrap();
-        let by_name = BTreeMap::from([(SMTP.to_owned(), sandbox.built_in().await.unwrap())]);
+        let by_name = BTreeMap::from([(SMTP.to_owned(), Check::built_in(&sandbox).await.unwrap())]);
         Self { sandbox, compiler: Arc::new(compiler(Err(CacheError::NoFolder))), by_name }
     }
 
@@ -92,7 +92,7 @@ pub(crate) async fn load(
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), wasm).unwrap();
     let source = Source { name: name.to_owned(), path: file.path().to_owned(), pinned: None, limits };
-    let check = checks.sandbox.load(&source, &checks.compiler).await?;
+    let check = Check::load(&checks.sandbox, &source, &checks.compiler).await?;
     checks.by_name.insert(name.to_owned(), check);
     Ok(())
 }
@@ -165,7 +165,7 @@ impl Yard {
             name: name.into(),
             check: self.checks[check].clone(),
             host: "127.0.0.1".into(),
-            port,
+            port: Some(port),
             timeout,
             parameters: Arc::new(parameters.as_object().unwrap().clone()),
             tags: Vec::new(),

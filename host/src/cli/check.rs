@@ -4,7 +4,11 @@ use std::{env, fs, future::ready, io::IsTerminal, path::PathBuf, process::ExitCo
 
 use clap::{Args, ValueEnum};
 
-use super::{Refusal, built_in, parameters, print, run::log_failure, sandbox};
+use super::{
+    arguments::{self, parameters, sandbox},
+    exit::{Refusal, print},
+    run::log_failure,
+};
 use crate::{
     check::Check,
     config,
@@ -12,7 +16,7 @@ use crate::{
     line,
     point::Point,
     report::Report,
-    sandbox::Sandbox,
+    sandbox::{SMTP, Sandbox},
     schedule::{self, RoundTime},
     waterfall,
 };
@@ -25,9 +29,12 @@ enum Output {
 }
 
 #[derive(Args)]
-pub(super) struct CheckArguments {
+pub(super) struct Arguments {
     /// Host name or address
     host: String,
+    /// Name of a built-in check, or a component's file
+    #[arg(long, value_name = "CHECK", default_value = SMTP)]
+    check: String,
     /// TCP port (default 25; 465 with --connection tls)
     #[arg(long)]
     port: Option<u16>,
@@ -96,9 +103,9 @@ enum VersionArgument {
     V13,
 }
 
-pub(super) async fn check(arguments: CheckArguments) -> Result<ExitCode, Refusal> {
+pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox()?);
-    let job = ad_hoc(&arguments, &built_in(&sandbox).await?)?;
+    let job = job(&arguments, &arguments::check(&sandbox, &arguments.check).await?)?;
     let terminal = std::io::stdout().is_terminal();
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();
@@ -132,7 +139,7 @@ pub(super) fn picture(job: &Job, report: &Report, point: &Point, terminal: bool)
     waterfall::render(point, ends_first.as_deref(), colour)
 }
 
-fn ad_hoc(arguments: &CheckArguments, check: &Check) -> Result<Job, Refusal> {
+fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
     let mut parameters = parameters(&arguments.parameters)?;
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -176,6 +183,8 @@ fn ad_hoc(arguments: &CheckArguments, check: &Check) -> Result<Job, Refusal> {
         client: None,
     };
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
-    config::ad_hoc(&arguments.host, check, &arguments.host, timeout, &parameters, &tls, &arguments.limits)
-        .map_err(|error| error.to_string())
+    let limits = arguments.limits.clone();
+    let host = &arguments.host;
+    let job = config::AdHoc { timeout, parameters, tls, limits, ..config::AdHoc::new(host, check, host) };
+    job.job().map_err(|error| error.to_string())
 }

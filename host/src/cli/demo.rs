@@ -4,9 +4,9 @@
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use super::{
-    Refusal, built_in,
+    arguments::{built_in, sandbox},
     check::{picture, run_once},
-    print, sandbox,
+    exit::{Refusal, print},
 };
 use crate::{
     config,
@@ -29,8 +29,8 @@ pub(super) async fn demo() -> Result<ExitCode, Refusal> {
         let mut parameters = case.parameters.clone();
         parameters.insert("port".to_owned(), case.port.to_string());
         let tls = TlsRules { ca_pem: Some(server.ca_pem.clone().into_bytes()), ..TlsRules::default() };
-        let job = config::ad_hoc("demo", &smtp, "127.0.0.1", Duration::from_secs(10), &parameters, &tls, &[])
-            .map_err(|error| error.to_string())?;
+        let job = config::AdHoc { parameters, tls, ..config::AdHoc::new("demo", &smtp, "127.0.0.1") };
+        let job = job.job().map_err(|error| error.to_string())?;
         let time = RoundTime::now();
         let report = run_once(&sandbox, job.clone(), time).await?;
         let point = job.point(&report, time.unix_ns);

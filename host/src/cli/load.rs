@@ -1,6 +1,6 @@
 //! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
-use std::{future::Future, path::Path, process::ExitCode, sync::Arc};
+use std::{future::Future, path::Path, sync::Arc};
 
 use tokio::{
     sync::watch,
@@ -8,17 +8,17 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{Refusal, built_in, print, sandbox};
+use super::{
+    arguments::{built_in, sandbox},
+    exit::Refusal,
+};
 use crate::{
     catalogue::HostError,
     check::Check,
     config::{self, ConfigError, Declared, Plan, Planned},
     job::Job,
     output::{self, Level},
-    sandbox::{
-        Compiler, SMTP, Sandbox,
-        cache::{self, Cache},
-    },
+    sandbox::{Compiler, SMTP, Sandbox, cache},
 };
 
 fn read(path: &Path) -> Result<(Plan, Arc<Compiler>), Refusal> {
@@ -35,7 +35,7 @@ pub(super) async fn strictly(path: &Path) -> Result<Vec<Job>, Refusal> {
     let sandbox = sandbox()?;
     let mut checks = vec![built_in(&sandbox).await?];
     for declared in &plan.checks {
-        let loaded = sandbox.load(&declared.source, &compiler).await;
+        let loaded = Check::load(&sandbox, &declared.source, &compiler).await;
         checks.push(loaded.map_err(|error| declared.refuse(error.to_string()).to_string())?);
     }
     let mut jobs = Vec::new();
@@ -97,7 +97,7 @@ pub(super) async fn leniently(
 }
 
 async fn load(sandbox: &Sandbox, declared: Declared, compiler: &Arc<Compiler>) -> Check {
-    match sandbox.load(&declared.source, compiler).await {
+    match Check::load(sandbox, &declared.source, compiler).await {
         Ok(check) => check,
         Err(error) => {
             output::log(Level::Error, &declared.refuse(error.to_string()).to_string());
@@ -153,22 +153,4 @@ async fn fit(planned: Planned, check: Check) -> Job {
             refuse(format!("job {}: the host failed over it; its log has the place", planned.name()))
         }
     }
-}
-
-/// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
-pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
-    let plan = config::read(path).map_err(|error| error.to_string())?;
-    strictly(path).await?;
-    let cache = Cache::open(plan.cache_dir.or_else(cache::usual_folder));
-    for check in &plan.checks {
-        let kept = cache.as_ref().map_err(ToString::to_string);
-        let kept = kept.and_then(|cache| cache.keeps(&check.sha256).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            let text = format!("{}: check `{}` is not kept: {error}", path.display(), check.source.name);
-            output::log(Level::Error, &text);
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    let count = plan.checks.len();
-    print(&format!("{}: {count} check{} compiled\n", path.display(), if count == 1 { "" } else { "s" }))
 }

@@ -4,7 +4,7 @@ use std::{io, mem, path::Path, process::ExitCode, time::Duration};
 
 use tokio::time;
 
-use super::{Refusal, load, stop::Stop};
+use super::{exit::Refusal, load, stop::Stop};
 use crate::{
     line,
     output::{self, Level, Writer},

@@ -1,11 +1,14 @@
 //! `sonde test`: a check, by name or file, in; a table of what it does with all kinds of servers out, and exit code 1 if it
 //! does not always report.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::{Refusal, component, named, parameters, print, sandbox};
+use super::{
+    arguments::{self, parameters, sandbox},
+    exit::{Refusal, print},
+};
 use crate::{
     config,
     conformance::{self, Subject},
@@ -13,7 +16,7 @@ use crate::{
 };
 
 #[derive(Args)]
-pub(super) struct TestArguments {
+pub(super) struct Arguments {
     /// The component's file, or the name of a built-in check
     check: String,
     /// Parameter of its jobs, see `sonde describe`
@@ -27,13 +30,9 @@ pub(super) struct TestArguments {
     timeout: String,
 }
 
-pub(super) async fn test(arguments: TestArguments) -> Result<ExitCode, Refusal> {
+pub(super) async fn test(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox()?);
-    let check = if component::is_file(&arguments.check) {
-        component::load(&sandbox, &PathBuf::from(&arguments.check)).await?
-    } else {
-        named(&sandbox, &arguments.check).await?
-    };
+    let check = arguments::check(&sandbox, &arguments.check).await?;
     let subject = Subject {
         sandbox: &sandbox,
         check: &check,

@@ -4,11 +4,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{At, ConfigError, Problem, Subject, duration, file, sample};
+use super::{
+    duration::duration,
+    error::{At, ConfigError, Problem, Subject},
+    file,
+};
 use crate::{
     description::OWN_MEASUREMENT,
     digest,
-    sandbox::{Limits, Pinned, Source, limits::CONNECTIONS},
+    sandbox::{Limits, Pinned, SMTP, Source, limits::CONNECTIONS},
 };
 
 /// A declared check.
@@ -42,7 +46,7 @@ pub(super) fn declared(
     if check.name.is_empty() || !check.name.chars().all(good) {
         return Err(At::key("name", Problem::CheckName));
     }
-    if check.name == sample::SMTP || others.iter().any(|other| other.source.name == check.name) {
+    if check.name == SMTP || others.iter().any(|other| other.source.name == check.name) {
         return Err(At::key("name", Problem::DuplicateCheck));
     }
     for (key, text) in [("sha256", &check.sha256), ("description_sha256", &check.description_sha256)] {
@@ -56,8 +60,8 @@ pub(super) fn declared(
         let pinned = other.source.pinned.as_ref();
         pinned.is_some_and(|pinned| pinned.measurement == check.measurement) && other.sha256 != sha256
     };
-    let taken = if [sample::SMTP, OWN_MEASUREMENT].contains(&&*check.measurement) {
-        Some(sample::SMTP.to_owned())
+    let taken = if [SMTP, OWN_MEASUREMENT].contains(&&*check.measurement) {
+        Some(SMTP.to_owned())
     } else {
         others.iter().find(writes).map(|other| other.source.name.clone())
     };

@@ -17,7 +17,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use super::nearest;
+use super::nearest::nearest;
 
 /// A file that is not TOML, or not of the shape that it must have.
 #[derive(Clone, Debug, Eq, PartialEq)]

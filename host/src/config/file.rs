@@ -45,7 +45,7 @@ pub(super) struct Limits {
 }
 
 fn smtp() -> String {
-    super::sample::SMTP.to_owned()
+    crate::sandbox::SMTP.to_owned()
 }
 
 #[derive(Deserialize)]

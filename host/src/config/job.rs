@@ -10,8 +10,14 @@ use std::{
 use serde_json::{Map, Value as Json};
 
 use super::{
-    ConfigError, Declared, Problem, Subject, TIMEOUT, duration, error::At, file, folder, nearest, parameters,
-    sample, tls, tls::Trusts,
+    check::Declared,
+    duration::duration,
+    error::{At, ConfigError, Problem, Subject},
+    file,
+    include::folder,
+    nearest::nearest,
+    parameters, tls,
+    tls::Trusts,
 };
 use crate::{
     alarm::{Limit, Severity},
@@ -19,9 +25,13 @@ use crate::{
     description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
     job::{Job, TlsRules},
     net::{Deny, Endpoint, NoEndpoint, Tls},
+    sandbox::SMTP,
     secret::{self, Secrets},
     text,
 };
+
+/// A run's time, where the file does not say.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A job as its file has it, for one of its hosts: valid as far as that can be told without its check.
 #[derive(Clone)]
@@ -94,7 +104,7 @@ impl Planned {
             name: parts.name,
             check,
             host: self.host.clone(),
-            port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
+            port: port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
             grants: Vec::new(),
             deny: parts.deny,
             timeout: parts.timeout,
@@ -131,7 +141,7 @@ pub(super) fn planned(
     trusts: &mut Trusts,
 ) -> Result<Vec<Planned>, At> {
     let check = checks.iter().map(|check| &check.source).find(|check| check.name == shape.check);
-    if check.is_none() && shape.check != sample::SMTP {
+    if check.is_none() && shape.check != SMTP {
         return Err(At::key("check", Problem::Expected("the name of a check, such as \"smtp\"".into())));
     }
     let wall_time = check.map(|check| check.limits.wall_time);
@@ -206,13 +216,13 @@ fn host(text: &str) -> Result<String, At> {
 fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
     let description = &check.description;
     let parameters = parameters::complete(given, description)?;
-    let mut port = 0;
+    let mut port = None;
     let mut secrets = Vec::new();
     for parameter in &description.parameters {
         let value = parameters.get(&parameter.name);
         match (parameter.kind, value) {
             (ParameterKind::Port, Some(value)) => {
-                port = value.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+                port = value.as_u64().and_then(|port| u16::try_from(port).ok());
             }
             (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
                 secrets.push(secret.clone());
@@ -223,7 +233,7 @@ fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At>
             _ => {}
         }
     }
-    if port == 0 {
+    if port.is_none_or(|port| port == 0) {
         return Err(At::key("parameters.port", Problem::Expected("a port, 1 to 65535".into())));
     }
     // Of the built-in probe: a mail needs a sender, and the person who configures it is the one to tell.
@@ -232,7 +242,7 @@ fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At>
         Some(Json::Array(list)) => !list.is_empty(),
         _ => false,
     };
-    if check.name == sample::SMTP && has_text("to") && !has_text("from") {
+    if check.name == SMTP && has_text("to") && !has_text("from") {
         return Err(At::key(
             "parameters.from",
             Problem::Contradiction("needed to send a mail (`to` is not empty)"),
@@ -282,41 +292,70 @@ fn limit(field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit
     Limit::parse(field, severity, text).map_err(|error| At::key(key, Problem::Limit(error.to_string())))
 }
 
-/// A job from the command line; every parameter as text. Limits are `FIELD=WARNING[,CRITICAL]`.
-pub fn ad_hoc(
-    name: &str,
-    check: &Check,
-    host: &str,
-    timeout: Duration,
-    parameters: &BTreeMap<String, String>,
-    tls: &TlsRules,
-    limits: &[String],
-) -> Result<Job, ConfigError> {
-    let build = || {
-        let mut judged = Vec::new();
-        for text in limits {
+/// A job that no file has: of the command line, or of a test.
+#[derive(Clone)]
+pub struct AdHoc<'a> {
+    /// Its name.
+    pub name: String,
+    /// Its check.
+    pub check: &'a Check,
+    /// Its host.
+    pub host: String,
+    /// How long a run may take.
+    pub timeout: Duration,
+    /// Every parameter as text.
+    pub parameters: BTreeMap<String, String>,
+    /// How TLS is trusted.
+    pub tls: TlsRules,
+    /// `FIELD=WARNING[,CRITICAL]`
+    pub limits: Vec<String>,
+}
+
+impl<'a> AdHoc<'a> {
+    /// With nothing that need not be given.
+    #[must_use]
+    pub fn new(name: &str, check: &'a Check, host: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            check,
+            host: host.to_owned(),
+            timeout: TIMEOUT,
+            parameters: BTreeMap::new(),
+            tls: TlsRules::default(),
+            limits: Vec::new(),
+        }
+    }
+
+    /// The job. Refuses what a file would be refused for.
+    pub fn job(self) -> Result<Job, ConfigError> {
+        self.build().map_err(|at| at.within(None, None))
+    }
+
+    fn build(self) -> Result<Job, At> {
+        let description = &self.check.description;
+        let mut limits = Vec::new();
+        for text in &self.limits {
             let (field, levels) = text
                 .split_once('=')
                 .ok_or_else(|| At::key("limit", Problem::Expected("FIELD=WARNING[,CRITICAL]".into())))?;
             let (warning, critical) = levels.split_once(',').unwrap_or((levels, ""));
             for (severity, level) in [(Severity::Warning, warning), (Severity::Critical, critical)] {
                 if !level.trim().is_empty() {
-                    known_number(&check.description, field)?;
-                    judged.push(limit(field, severity, level, &format!("limit {field}"))?);
+                    known_number(description, field)?;
+                    limits.push(limit(field, severity, level, &format!("limit {field}"))?);
                 }
             }
         }
-        let given = parameters::from_texts(parameters, &check.description)?;
+        let given = parameters::from_texts(&self.parameters, description)?;
         let parts = Parts {
-            name: name.to_owned(),
-            host: self::host(host)?,
+            name: self.name,
+            host: host(&self.host)?,
             grants: Vec::new(),
             deny: Deny::default(),
-            timeout,
-            tls: tls::alone(tls)?,
-            limits: judged,
+            timeout: self.timeout,
+            tls: tls::alone(&self.tls)?,
+            limits,
         };
-        job(parts, given, check)
-    };
-    build().map_err(|at| at.within(None, None))
+        job(parts, given, self.check)
+    }
 }

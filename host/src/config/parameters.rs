@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, env, path::Path};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{At, Problem, file, nearest};
+use super::{
+    error::{At, Problem},
+    file,
+    nearest::nearest,
+};
 use crate::{
     description::{Description, Misfit, Parameter, ParameterKind},
     regular,

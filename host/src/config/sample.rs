@@ -2,14 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{ConfigError, parameters};
+use super::{error::ConfigError, parameters};
 use crate::{
     check::Check,
     description::{Description, Parameter, ParameterKind},
 };
-
-/// Name of the built-in probe, a job's check where none is named.
-pub const SMTP: &str = "smtp";
 
 const HEAD: &str = r#"# Jobs that run at once.
 # max_concurrent = 64

@@ -81,10 +81,10 @@ fn job_with(text: &str) -> Result<Job, String> {
 #[test]
 fn defaults_are_filled_in_and_465_goes_with_tls() {
     let job = job_with("").unwrap();
-    assert_eq!((job.port, job.timeout, &*job.check.name), (25, Duration::from_secs(10), "smtp"));
+    assert_eq!((job.port, job.timeout, &*job.check.name), (Some(25), Duration::from_secs(10), "smtp"));
     assert_eq!(job.tags, [("connection".to_owned(), "plain".to_owned())]);
-    assert_eq!(job_with("parameters.connection = \"tls\"").unwrap().port, 465);
-    assert_eq!(job_with("parameters = { connection = \"tls\", port = 26 }").unwrap().port, 26);
+    assert_eq!(job_with("parameters.connection = \"tls\"").unwrap().port, Some(465));
+    assert_eq!(job_with("parameters = { connection = \"tls\", port = 26 }").unwrap().port, Some(26));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn a_job_of_a_check_that_cannot_run_it_is_kept_whatever_its_parameters() {
     let jobs: Vec<_> = plan.jobs.iter().map(|planned| planned.unfit(broken.clone())).collect();
     // Its limits, too: they are not judged well.
     let jobs: Vec<_> = jobs.iter().map(|job| (&*job.host, job.port, job.limits.len())).collect();
-    assert_eq!(jobs, [("h", 6379, 1), ("::1", 6379, 1)]);
+    assert_eq!(jobs, [("h", Some(6379), 1), ("::1", Some(6379), 1)]);
     for wrong in [job.replace("[::1]", "i:25/"), job.replace("warning = 1", "warning = \"x\"")] {
         fs::write(&path, wrong).unwrap();
         assert!(super::read(&path).is_err());

@@ -90,7 +90,7 @@ pub fn configuration(data: &[u8]) {
     assert!(!jobs.is_empty());
     let mut series = BTreeSet::new();
     for job in &jobs {
-        assert!(job.port > 0, "{job:?}");
+        assert!(job.port.is_some_and(|port| port > 0), "{job:?}");
         assert!(!job.timeout.is_zero() && job.timeout <= Duration::from_mins(10), "{job:?}");
         assert!(series.insert(line::series(&job.name, &job.host)), "{job:?}");
         let line = line::line(&job.point(&Report::default(), 7));

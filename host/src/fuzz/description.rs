@@ -1,7 +1,7 @@
 //! A description as a component gives it: any. It is refused, or else everything that is made of it is whole: its tables, the
 //! samples, its jobs, and the lines of what the check reports then.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use influxdb_line_protocol::parse_lines;
 
@@ -9,10 +9,8 @@ use super::input::Draw;
 use crate::{
     catalogue::HostError,
     check::Check,
-    config::{self, sample},
-    describe,
-    job::TlsRules,
-    line,
+    config::{AdHoc, sample},
+    describe, line,
     report::Report,
     sandbox::{bindings::exports::sonde::check::check as wit, convert},
 };
@@ -173,11 +171,10 @@ pub fn description(data: &[u8]) {
 
 /// A job of the check, and a run of it.
 fn job(check: &Check, given: &BTreeMap<String, String>, draw: &mut Draw<'_>) {
-    let (timeout, rules) = (Duration::from_secs(1), TlsRules::default());
-    let Ok(job) = config::ad_hoc("job", check, "mx1", timeout, given, &rules, &[]) else {
+    let Ok(job) = (AdHoc { parameters: given.clone(), ..AdHoc::new("job", check, "mx1") }).job() else {
         return;
     };
-    assert!(job.port > 0);
+    assert!(job.port.is_some_and(|port| port > 0));
     let reported = some(draw, 4, |draw| wit::Field { name: name(draw), value: value(draw) });
     let fields = convert::fields(reported, &check.description).unwrap_or_default();
     let report = Report { fields, ..Report::default() };

@@ -1,7 +1,7 @@
 //! The line of a run, and lines of the log: secrets, names and what a server and a check say. The line is one line and one
 //! point, and no longer than announced; all texts are clean and short, and show no secret, however it is cut into lines.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, Engine as _};
 use influxdb_line_protocol::{FieldValue, parse_lines};
@@ -11,9 +11,9 @@ use crate::{
     alarm::{Limit, Severity},
     catalogue::HostError,
     check::Check,
-    config,
+    config::AdHoc,
     description::{Description, Field, FieldKind, OWN_MEASUREMENT, Parameter, ParameterKind, Tag},
-    job::{Job, TlsRules},
+    job::Job,
     line as written,
     report::{Ending, Failure, Place, Report, TlsFacts, Value},
     secret::{Secrets, Sequence},
@@ -101,10 +101,9 @@ fn description() -> Description {
 /// A job of a check with this description, with these secrets.
 fn job(name: &str, shown: &str, secrets: Secrets, description: Description) -> Option<Job> {
     let given = BTreeMap::from([("shown".to_owned(), shown.to_owned())]);
-    let (timeout, rules) = (Duration::from_secs(1), TlsRules::default());
     let unloaded = Check::unknown("drawn", HostError::CheckLoad, String::new());
     let check = Check { description: Arc::new(description), ..unloaded };
-    let job = config::ad_hoc(name, &check, "mx1", timeout, &given, &rules, &[]).ok()?;
+    let job = AdHoc { parameters: given, ..AdHoc::new(name, &check, "mx1") }.job().ok()?;
     Some(Job { secrets, ..job })
 }
 

@@ -111,7 +111,7 @@ pub fn stream(data: &[u8]) {
 async fn read(port: u16, tls: &Tls, most: usize, looks: bool) -> Vec<u8> {
     let deadline = std::time::Instant::now() + PATIENCE;
     let (grant, clock, mut measured) =
-        (Grant::new("127.0.0.1", port, &[]), RunClock::start(), Measured::default());
+        (Grant::new("127.0.0.1", Some(port), &[]), RunClock::start(), Measured::default());
     let quota = Quota::new(1, 64 << 20);
     let opened = net::connect(&grant, "127.0.0.1", port, &clock, &quota, deadline, &mut measured).await;
     let mut connection = opened.unwrap();

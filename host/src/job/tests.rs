@@ -16,7 +16,7 @@ fn job(name: &str) -> Job {
         name: name.to_owned(),
         check: check(),
         host: "mx1".into(),
-        port: 25,
+        port: Some(25),
         timeout: Duration::from_secs(1),
         parameters: Arc::default(),
         tags: vec![("connection".into(), "plain".into())],

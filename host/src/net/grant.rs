@@ -157,8 +157,8 @@ impl fmt::Display for Refusal {
 impl Grant {
     /// Grants the job's target, and more.
     #[must_use]
-    pub fn new(host: &str, port: u16, more: &[Endpoint]) -> Self {
-        let target = (port != 0).then(|| Endpoint::new(host, port));
+    pub fn new(host: &str, port: Option<u16>, more: &[Endpoint]) -> Self {
+        let target = port.map(|port| Endpoint::new(host, port));
         Self { target, more: more.to_vec(), deny: Deny::default() }
     }
 
@@ -212,12 +212,12 @@ mod tests {
     use super::*;
 
     fn allows(host: &str, address: &str) -> bool {
-        Grant::new(host, 25, &[]).judge(host, address.parse().unwrap(), 25).is_ok()
+        Grant::new(host, Some(25), &[]).judge(host, address.parse().unwrap(), 25).is_ok()
     }
 
     #[test]
     fn only_the_named_host_and_port_are_granted() {
-        let grant = Grant::new("MX1.example.org.", 25, &[]);
+        let grant = Grant::new("MX1.example.org.", Some(25), &[]);
         assert!(grant.covers("mx1.example.org", 25));
         assert!(!grant.covers("mx1.example.org", 26));
         assert!(!grant.covers("mx2.example.org", 25));
@@ -276,7 +276,7 @@ mod tests {
 
     fn granted(more: &[&str]) -> Grant {
         let more: Vec<Endpoint> = more.iter().map(|text| text.parse().unwrap()).collect();
-        Grant::new("mx1.example.org", 25, &more)
+        Grant::new("mx1.example.org", Some(25), &more)
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
         let deny = Deny::new(&["10.0.0.0/8".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         let judged = |host: &str, more: &[&str], address: &str| {
             let more: Vec<Endpoint> = more.iter().map(|text| text.parse().unwrap()).collect();
-            let grant = Grant::new(host, 25, &more).denying(&deny);
+            let grant = Grant::new(host, Some(25), &more).denying(&deny);
             grant.judge(host, address.parse().unwrap(), 25)
         };
         for (host, more, address) in [
@@ -346,7 +346,7 @@ mod tests {
         let grant = granted(&["tcp://cache.example.org:25", "tcp://192.0.2.25:25"]);
         assert!(grant.is_own("MX1.example.org."));
         assert!(!grant.is_own("cache.example.org") && !grant.is_own("192.0.2.25"));
-        assert!(Grant::new("::ffff:192.0.2.25", 25, &[]).is_own("192.0.2.25"));
+        assert!(Grant::new("::ffff:192.0.2.25", Some(25), &[]).is_own("192.0.2.25"));
         assert!(!Grant::none().is_own(""));
     }
 

@@ -28,7 +28,7 @@ async fn opened(listener: &TcpListener) -> (Connection, tokio::net::TcpStream) {
 
 async fn opened_with(listener: &TcpListener, quota: &Quota) -> (Connection, tokio::net::TcpStream) {
     let port = listener.local_addr().unwrap().port();
-    let grant = Grant::new("localhost", port, &[]);
+    let grant = Grant::new("localhost", Some(port), &[]);
     let mut measured = Measured::default();
     let clock = RunClock::start();
     let connecting = connect(&grant, "localhost", port, &clock, quota, soon(), &mut measured);
@@ -42,7 +42,7 @@ async fn listener() -> TcpListener {
 
 #[tokio::test]
 async fn what_is_not_granted_is_denied() {
-    let grant = Grant::new("127.0.0.1", 25, &[]);
+    let grant = Grant::new("127.0.0.1", Some(25), &[]);
     let mut measured = Measured::default();
     let denied = connect(&grant, "127.0.0.1", 26, &RunClock::start(), &quota(), soon(), &mut measured).await;
     assert_eq!(denied.err().unwrap().kind, ErrorKind::Denied);
@@ -53,7 +53,7 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
     let listener = listener().await;
     let port = listener.local_addr().unwrap().port();
     for host in ["localhost", "127.0.0.1"] {
-        let (grant, mut measured) = (Grant::new(host, port, &[]), Measured::default());
+        let (grant, mut measured) = (Grant::new(host, Some(port), &[]), Measured::default());
         let late =
             connect(&grant, host, port, &RunClock::start(), &quota(), Instant::now(), &mut measured).await;
         assert_eq!(late.err().unwrap().host_error, HostError::ConnectTimeout);
@@ -65,7 +65,7 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
 #[tokio::test]
 async fn a_closed_port_is_refused() {
     let port = listener().await.local_addr().unwrap().port();
-    let grant = Grant::new("127.0.0.1", port, &[]);
+    let grant = Grant::new("127.0.0.1", Some(port), &[]);
     let mut measured = Measured::default();
     let refused = connect(&grant, "127.0.0.1", port, &RunClock::start(), &quota(), soon(), &mut measured)
         .await
@@ -92,7 +92,7 @@ async fn of_two_lines_each_is_read_alone_and_the_end_is_empty() {
 async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connection() {
     let listener = listener().await;
     let port = listener.local_addr().unwrap().port();
-    let (grant, mut measured) = (Grant::new("127.0.0.1", port, &[]), Measured::default());
+    let (grant, mut measured) = (Grant::new("127.0.0.1", Some(port), &[]), Measured::default());
     // On one thread the peer greets while the connection waits to be looked at.
     let (clock, quota) = (RunClock::start(), quota());
     let connecting = connect(&grant, "127.0.0.1", port, &clock, &quota, soon(), &mut measured);
@@ -204,7 +204,7 @@ async fn ipv6_loopback_is_reached() {
     let port = listener.local_addr().unwrap().port();
     let mut measured = Measured::default();
     let connection = connect(
-        &Grant::new("::1", port, &[]),
+        &Grant::new("::1", Some(port), &[]),
         "::1",
         port,
         &RunClock::start(),
@@ -225,7 +225,7 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     dead.set_ip("127.0.0.2".parse().unwrap());
     let mut forbidden = alive;
     forbidden.set_ip("169.254.169.254".parse().unwrap());
-    let grant = Grant::new("localhost", alive.port(), &[]);
+    let grant = Grant::new("localhost", Some(alive.port()), &[]);
     let mut measured = Measured::default();
     let addresses = granted(vec![forbidden, dead, alive], &grant, "localhost", &mut measured).unwrap();
     let found = connect_to(addresses, "localhost", &RunClock::start(), &quota(), soon(), &mut measured)
@@ -277,7 +277,7 @@ async fn every_address_that_is_tried_is_charged() {
     );
     let last = tried(&Quota::new(6, 0)).await.err().unwrap();
     assert_eq!(last.text, format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
-    let (grant, none) = (Grant::new("127.0.0.1", alive.port(), &[]), Quota::new(0, 0));
+    let (grant, none) = (Grant::new("127.0.0.1", Some(alive.port()), &[]), Quota::new(0, 0));
     let (clock, mut measured) = (RunClock::start(), Measured::default());
     let refused = connect(&grant, "127.0.0.1", alive.port(), &clock, &none, soon(), &mut measured);
     let refused = refused.await.err().unwrap();
@@ -291,7 +291,7 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
     let port = listener.local_addr().unwrap().port();
     let deny = Deny::new(&["127.0.0.0/8".to_owned()]).unwrap();
     for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
-        let grant = Grant::new(host, port, &[]).denying(&deny);
+        let grant = Grant::new(host, Some(port), &[]).denying(&deny);
         let mut measured = Measured::default();
         let denied = connect(&grant, host, port, &RunClock::start(), &quota(), soon(), &mut measured).await;
         let denied = denied.err().unwrap();

@@ -22,7 +22,7 @@ async fn handshake(
     let listener = listener().await;
     let port = listener.local_addr().unwrap().port();
     let more = [format!("tcp://{host}:{port}").parse().unwrap()];
-    let (grant, quota) = (Grant::new(own, 1, &more), quota());
+    let (grant, quota) = (Grant::new(own, Some(1), &more), quota());
     let mut measured = Measured::default();
     let connecting = connect(&grant, host, port, &RunClock::start(), &quota, soon(), &mut measured).await;
     let (mut connection, (peer, _)) = (connecting.unwrap(), listener.accept().await.unwrap());

@@ -1,0 +1,56 @@
+//! Arguments that several commands have: a check by its name or file in, the check out; `KEY=VALUE` in, parameters out.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use super::exit::Refusal;
+use crate::{
+    check::Check,
+    sandbox::{Compiler, Limits, SMTP, Sandbox, Source, cache},
+    text,
+};
+
+pub(super) fn sandbox() -> Result<Sandbox, Refusal> {
+    Sandbox::new().map_err(|error| error.to_string())
+}
+
+pub(super) async fn built_in(sandbox: &Sandbox) -> Result<Check, Refusal> {
+    Check::built_in(sandbox).await.map_err(|error| error.to_string())
+}
+
+/// A built-in check's name has neither.
+pub(super) fn is_file(check: &str) -> bool {
+    check.contains(['/', '.'])
+}
+
+/// The built-in check of this name, or the component in this file.
+pub(super) async fn check(sandbox: &Sandbox, named: &str) -> Result<Check, Refusal> {
+    if is_file(named) {
+        return component(sandbox, Path::new(named)).await;
+    }
+    if named == SMTP {
+        return built_in(sandbox).await;
+    }
+    Err(format!("there is no check `{}`; built in: {SMTP}", text::clean(named)))
+}
+
+/// A component, as a check of the name of its file.
+pub(super) async fn component(sandbox: &Sandbox, path: &Path) -> Result<Check, Refusal> {
+    let name = path.display().to_string();
+    let compiler = Arc::new(Compiler::new(cache::usual_folder()));
+    let source =
+        Source { name: name.clone(), path: path.to_owned(), pinned: None, limits: Limits::default() };
+    Check::load(sandbox, &source, &compiler).await.map_err(|error| format!("{name}: {error}"))
+}
+
+/// Each key once.
+pub(super) fn parameters(pairs: &[String]) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut parameters = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("-p {}: expected KEY=VALUE", text::clean(pair)))?;
+        if parameters.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("-p {}: given twice", text::clean(key)));
+        }
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,34 @@
+//! `sonde pin`: a component's file in; the configuration that pins it to what it is and says, and a job for it, out.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{
+    arguments::{component, parameters, sandbox},
+    exit::{Refusal, print},
+};
+use crate::config;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The component's file
+    file: PathBuf,
+    /// Host of the job
+    #[arg(long, default_value = "host.example.org")]
+    host: String,
+    /// Parameter of the job, see `sonde describe`
+    #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+}
+
+pub(super) async fn pin(arguments: Arguments) -> Result<ExitCode, Refusal> {
+    let Arguments { file, host, parameters: given } = arguments;
+    let given = parameters(&given)?;
+    let name = file.to_str();
+    let name =
+        name.ok_or_else(|| format!("{}: a configuration can only name a file in UTF-8", file.display()))?;
+    let check = component(&sandbox()?, &file).await?;
+    let pinned = config::sample::pinned(&check, name, &host, &given);
+    print(&pinned.map_err(|error| error.to_string())?)
+}
