@@ -1,4 +1,4 @@
-//! The host's error codes: field `error_code`. One table, here and (checked against it) in the README. Numbers are never
+//! The host's error codes: field `error_code`. One table, here and (checked against it) in `REFERENCE.md`. Numbers are never
 //! reused. Below 1000 they are the host's, from 1000 on each check's own, announced by its `describe`.
 
 use crate::report::Outcome;
@@ -26,7 +26,7 @@ macro_rules! host_errors {
                 ErrorCode(match self { $(Self::$variant => $code,)+ })
             }
 
-            /// The name, as in the README.
+            /// The name, as in the reference.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }

@@ -1,4 +1,4 @@
-//! What a check takes and reports, as text for people and as the README's tables. Pure: a description in, text out.
+//! What a check takes and reports, as text for people and as the reference's tables. Pure: a description in, text out.
 
 use std::fmt::Write as _;
 

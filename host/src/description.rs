@@ -149,6 +149,8 @@ pub struct Field {
     pub doc: String,
     /// Its value on the line of a run that could not report.
     pub when_unreported: Option<Value>,
+    /// It is how long a phase of the run took, in milliseconds; the phases follow each other as they are announced.
+    pub phase: bool,
 }
 
 /// One tag.
@@ -224,7 +226,14 @@ impl Description {
             ])
         };
         let field = |own: &Field| {
-            json!([own.name, own.kind.name(), own.unit, own.doc, own.when_unreported.as_ref().map(value)])
+            json!([
+                own.name,
+                own.kind.name(),
+                own.unit,
+                own.doc,
+                own.when_unreported.as_ref().map(value),
+                own.phase
+            ])
         };
         let all = json!([
             self.name,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
+    description::Description,
     point::Point,
     report::{Outcome, Value},
     text,
@@ -18,20 +19,21 @@ const BARS: usize = WIDTH - LABEL - 3 - 14;
 const TEXT: usize = WIDTH - LABEL - 3;
 /// Lines of one text.
 const LINES: usize = 6;
-/// Phases in the order in which they happen; TLS moves behind STARTTLS where there is one. What was ours, at any time, comes
-/// last, so that all of them make up the total.
-const PHASES: [&str; 13] = [
-    "dns", "connect", "tls", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "message", "quit",
-    "own",
-];
+/// What the host measures before a check's own phases. The handshake moves behind a phase of this name where there is one: it
+/// is how protocols ask for it.
+const BEFORE: [&str; 3] = ["dns_time_ms", "connect_time_ms", "tls_time_ms"];
+const STARTTLS: &str = "starttls_time_ms";
+/// What was ours, at any time; last, so that all of them make up the total.
+const OWN: &str = "own_time_ms";
+const TOTAL: &str = "total_time_ms";
 
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
-fn time(point: &Point, phase: &str) -> Option<f64> {
-    let time = point.field(&format!("{phase}_time_ms"))?.as_number()?;
+fn time(point: &Point, field: &str) -> Option<f64> {
+    let time = point.field(field)?.as_number()?;
     time.is_finite().then_some(time.max(0.0))
 }
 
@@ -49,9 +51,15 @@ fn joined(point: &Point, names: &[&str]) -> String {
     names.iter().filter_map(|name| shown(point, name)).collect::<Vec<_>>().join("  ")
 }
 
+/// A phase's name, from its field's.
+fn label(field: &str) -> &str {
+    let name = field.strip_suffix("_ms").unwrap_or(field);
+    name.strip_suffix("_time").unwrap_or(name)
+}
+
 /// Draws it, with what is known of the certificate that ends first. `colour` only for a terminal that wants it.
 #[must_use]
-pub fn render(point: &Point, ends_first: Option<&str>, colour: bool) -> String {
+pub fn render(point: &Point, check: &Description, ends_first: Option<&str>, colour: bool) -> String {
     let result = point.tag("result");
     let success = result == Outcome::Success.name();
     let paint =
@@ -62,21 +70,23 @@ pub fn render(point: &Point, ends_first: Option<&str>, colour: bool) -> String {
     let title = cut(&text::clean(&title), WIDTH - 2 - result.len());
     let mut picture = format!("{title}  {}\n", paint(mark, result));
 
-    let measured = measured(point);
+    let measured = measured(point, check);
     let sum: f64 = measured.iter().map(|(_, time)| time).sum();
-    let total = time(point, "total").unwrap_or(sum).max(sum);
+    let total = time(point, TOTAL).unwrap_or(sum).max(sum);
     let last = point.field("phase").filter(|_| !success);
     let mut begin = 0.0;
     for (phase, time) in measured {
+        let phase = label(phase);
         let failed = matches!(last, Some(Value::Text(last)) if last == phase);
         let from = column(begin, total).min(BARS - 1);
         let length = column(begin + time, total).saturating_sub(from).max(1);
         let bar = paint(if failed { RED } else { CYAN }, &"█".repeat(length));
         let (before, after) = (" ".repeat(from), " ".repeat(BARS - from - length));
-        let _infallible = writeln!(picture, "  {phase:<LABEL$} {before}{bar}{after} {}", milliseconds(time));
+        let _infallible =
+            writeln!(picture, "  {:<LABEL$} {before}{bar}{after} {}", cut(phase, LABEL), milliseconds(time));
         begin += time;
     }
-    if let Some(total) = time(point, "total") {
+    if let Some(total) = time(point, TOTAL) {
         let axis = "─".repeat(BARS - 2);
         let _infallible = writeln!(picture, "  {:<LABEL$} ├{axis}┤ {}", "total", milliseconds(total));
     }
@@ -99,12 +109,12 @@ pub fn render(point: &Point, ends_first: Option<&str>, colour: bool) -> String {
     picture
 }
 
-fn measured(point: &Point) -> Vec<(&'static str, f64)> {
-    let mut phases = PHASES.to_vec();
-    if time(point, "starttls").is_some() {
-        phases.retain(|phase| *phase != "tls");
-        let behind = phases.iter().position(|phase| *phase == "starttls").map_or(phases.len(), |at| at + 1);
-        phases.insert(behind, "tls");
+fn measured<'a>(point: &Point, check: &'a Description) -> Vec<(&'a str, f64)> {
+    let own = check.fields.iter().filter(|field| field.phase).map(|field| field.name.as_str());
+    let mut phases: Vec<&str> = BEFORE.into_iter().chain(own).chain([OWN]).collect();
+    if let Some(at) = phases.iter().position(|phase| *phase == STARTTLS && time(point, phase).is_some()) {
+        // The handshake's place, from the third to behind that.
+        phases.get_mut(BEFORE.len() - 1..=at).unwrap_or_default().rotate_left(1);
     }
     phases.into_iter().filter_map(|phase| Some((phase, time(point, phase)?))).collect()
 }
@@ -204,6 +214,7 @@ fn wrap(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::description::{Field, FieldKind};
 
     fn point(server: &str, fields: &[(String, Value)], outcome: Outcome) -> Point {
         let tags = [("server", server), ("port", "25"), ("result", outcome.name())];
@@ -216,7 +227,18 @@ mod tests {
     }
 
     fn drawn(server: &str, fields: &[(String, Value)], outcome: Outcome, colour: bool) -> String {
-        render(&point(server, fields, outcome), None, colour)
+        let phase = |name: &str| Field {
+            name: format!("{name}_time_ms"),
+            kind: FieldKind::Float,
+            unit: "ms".to_owned(),
+            doc: String::new(),
+            when_unreported: None,
+            phase: true,
+        };
+        let mut check = Description::unknown("smtp");
+        check.fields = ["banner", "ehlo", "starttls", "rcpt", "quit"].map(phase).into();
+        check.fields.push(Field { phase: false, ..phase("transfer") });
+        render(&point(server, fields, outcome), &check, None, colour)
     }
 
     fn float(name: &str, value: f64) -> (String, Value) {
@@ -299,6 +321,14 @@ mod tests {
         let expected = ["dns", "connect", "tls", "banner", "quit", "total", "server", "reply", "tls", "cert"];
         assert_eq!(rows(&picture), expected, "{picture}");
         assert_eq!(drawn("a", &[], Outcome::DnsError, false), "a:25  dns_error\n");
+    }
+
+    #[test]
+    fn what_is_no_phase_is_in_no_bar() {
+        let mut fields = good();
+        fields.push(float("transfer_time_ms", 30.0));
+        let picture = drawn("a", &fields, Outcome::Success, false);
+        assert!(!picture.contains("transfer"), "{picture}");
     }
 
     #[test]

@@ -107,6 +107,8 @@ fn field(name: &str, kind: FieldKind, doc: &str) -> wit::FieldDescription {
         unit: unit.into(),
         doc: doc.into(),
         when_unreported: (kind == FieldKind::CodeAlways).then_some(wit::Value::Integer(-1)),
+        // The others are sums of these.
+        phase: kind == FieldKind::Time && !["login_time_ms", "transfer_time_ms"].contains(&name),
     }
 }
 

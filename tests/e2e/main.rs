@@ -13,6 +13,7 @@ mod examples;
 mod handshakes;
 mod influx;
 mod kit;
+mod layers;
 mod mail_servers;
 mod readme;
 mod scenarios;

@@ -3,15 +3,16 @@
 use crate::support::{sonde, stdout};
 
 const README: &str = include_str!("../../README.md");
+const REFERENCE: &str = include_str!("../../host/REFERENCE.md");
 
 #[test]
 fn the_tables_are_those_of_describe() {
-    let (_, rest) = README.split_once("<!-- sonde describe -->\n").unwrap();
+    let (_, rest) = REFERENCE.split_once("<!-- sonde describe -->\n").unwrap();
     let (tables, _) = rest.split_once("<!-- /sonde describe -->").unwrap();
     assert_eq!(
         tables,
         stdout(&sonde(&["describe"])),
-        "run `sonde describe` and put its output into the README"
+        "run `sonde describe` and put its output into host/REFERENCE.md"
     );
 }
 

@@ -177,7 +177,10 @@ pub(crate) fn authors() -> Option<PathBuf> {
     let tools = root().join("target/authors");
     let there = ["venv/bin/componentize-py", "wheels", "node_modules/.bin/componentize-js", "npm-cache"];
     if let Some(missing) = there.iter().find(|name| !tools.join(name).exists()) {
-        skip(&format!("{} is missing: see \"Test it\" in the README", tools.join(missing).display()));
+        skip(&format!(
+            "{} is missing: see \"Test and measure\" in the README",
+            tools.join(missing).display()
+        ));
         return None;
     }
     Some(tools)

@@ -21,8 +21,8 @@ export const check = {
         parameter('expect', 'text', '""', 'Text that the line must contain.'),
       ],
       fields: [
-        { name: 'greeting_time_ms', kind: 'float', unit: 'ms', doc: "From connected to the line's end." },
-        { name: 'greeting', kind: 'text', unit: '', doc: 'The line.' },
+        { name: 'greeting_time_ms', kind: 'float', unit: 'ms', doc: "From connected to the line's end.", phase: true },
+        { name: 'greeting', kind: 'text', unit: '', doc: 'The line.', phase: false },
       ],
       tags: [],
       errors: [{ code: UNEXPECTED, name: 'unexpected-greeting', doc: 'The line does not contain `expect`.' }],

@@ -30,8 +30,8 @@ class Check(wit_world.exports.Check):
                 parameter("expect", ParameterKind.TEXT, '""', "Text that the line must contain."),
             ],
             fields=[
-                FieldDescription("greeting_time_ms", FieldKind.FLOAT, "ms", "From connected to the line's end.", None),
-                FieldDescription("greeting", FieldKind.TEXT, "", "The line.", None),
+                FieldDescription("greeting_time_ms", FieldKind.FLOAT, "ms", "From connected to the line's end.", None, True),
+                FieldDescription("greeting", FieldKind.TEXT, "", "The line.", None, False),
             ],
             tags=[],
             errors=[ErrorDescription(UNEXPECTED, "unexpected-greeting", "The line does not contain `expect`.")],

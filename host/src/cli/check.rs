@@ -136,7 +136,7 @@ pub(super) fn picture(job: &Job, report: &Report, point: &Point, terminal: bool)
     let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let ends_first = report.measured.tls_facts.ends_first.as_ref();
     let ends_first = ends_first.map(|ending| job.shown(&ending.to_string()));
-    waterfall::render(point, ends_first.as_deref(), colour)
+    waterfall::render(point, &job.check.description, ends_first.as_deref(), colour)
 }
 
 fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {

@@ -50,6 +50,7 @@ fn description() -> Arc<Description> {
             unit: "ms".into(),
             doc: String::new(),
             when_unreported: None,
+            phase: false,
         }],
         tags: vec![Tag { name: "connection".into(), parameter: "connection".into(), doc: String::new() }],
         errors: Vec::new(),

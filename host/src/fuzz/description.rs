@@ -111,9 +111,10 @@ pub(super) fn drawn(draw: &mut Draw<'_>) -> wit::Description {
         fields: some(draw, 6, |draw| wit::FieldDescription {
             name: name(draw),
             kind: [Integer, Float, Boolean, Text][draw.below(4)],
-            unit: draw.text(),
+            unit: if draw.below(2) == 1 { "ms".to_owned() } else { draw.text() },
             doc: draw.text(),
             when_unreported: option(draw, value),
+            phase: draw.below(2) == 1,
         }),
         tags: some(draw, 3, |draw| wit::TagDescription {
             name: name(draw),

@@ -87,6 +87,7 @@ fn description() -> Description {
         unit: String::new(),
         doc: String::new(),
         when_unreported: None,
+        phase: false,
     };
     let port = Parameter { default: Some(25.into()), ..parameter("port", ParameterKind::Port, "") };
     Description {

@@ -76,6 +76,7 @@ fn the_longest_line_is_no_longer_than_announced() {
         unit: String::new(),
         doc: String::new(),
         when_unreported: None,
+        phase: false,
     };
     description.fields = (0..100).map(field).collect();
     let mut job = job(&"=".repeat(256));

@@ -41,6 +41,8 @@ pub enum Contradiction {
     Port,
     /// A tag shows a parameter that is not described.
     Tag(String),
+    /// A phase whose time is no number of milliseconds.
+    Phase(String),
     /// An error code below 1000, or one that stands twice.
     Code(u32),
     /// A field that was not announced.
@@ -82,6 +84,7 @@ impl fmt::Display for Contradiction {
             }
             Self::Port => f.write_str("there must be exactly one parameter of kind port"),
             Self::Tag(name) => write!(f, "tag `{name}` shows a parameter that is a secret or does not exist"),
+            Self::Phase(name) => write!(f, "field `{name}` is a phase, and no number of ms"),
             Self::Code(code) => {
                 write!(f, "error code {code} is not announced, stands twice or is below 1000")
             }
@@ -176,6 +179,10 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             wit::FieldKind::Text => FieldKind::Text,
         };
         let name = name(&field.name, &mut names)?;
+        let is_number = matches!(kind, FieldKind::Integer | FieldKind::Float);
+        if field.phase && !(is_number && field.unit == "ms") {
+            return Err(Contradiction::Phase(name));
+        }
         let mut when_unreported =
             field.when_unreported.map(|value| self::value(&name, kind, value)).transpose()?;
         if let Some(text) = when_unreported.as_mut().and_then(Value::as_text_mut) {
@@ -187,6 +194,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             unit: text::clean(&field.unit),
             doc: text::clean(&field.doc),
             when_unreported,
+            phase: field.phase,
         });
     }
     let mut tags = Vec::new();

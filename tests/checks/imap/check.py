@@ -124,7 +124,7 @@ class Check(wit_world.exports.Check):
                 parameter("mailbox", ParameterKind.TEXT, "INBOX", "Mailbox to look at, never changed."),
                 parameter("allow_plaintext_auth", ParameterKind.BOOLEAN, False, "Logs in also without verified TLS."),
             ],
-            [FieldDescription(name, kind, unit, doc, None) for name, (unit, kind), doc in [
+            [FieldDescription(name, kind, unit, doc, None, unit == "ms") for name, (unit, kind), doc in [
                 ("greeting_time_ms", time, "From connected (or TLS) to the end of the greeting."),
                 ("login_time_ms", time, "LOGIN to its reply."),
                 ("greeting", text, "The greeting."), ("capabilities", text, "What the server offers."),

@@ -103,7 +103,7 @@ const parameter = (name, kind, value, doc, choices = []) => ({
 
 export const check = {
   describe() {
-    const field = (name, kind, unit, doc) => ({ name, kind, unit, doc });
+    const field = (name, kind, unit, doc) => ({ name, kind, unit, doc, phase: unit === 'ms' });
     const error = (code, name, doc) => ({ code, name, doc });
     return {
       name: 'redis', version: '0.1.0', measurement: 'redis', doc: 'Logs in to a Redis server and asks how it is.',

@@ -53,7 +53,14 @@ fn parameter(name: &str, kind: ParameterKind, default: &str) -> Parameter {
 }
 
 fn field(name: &str, kind: FieldKind, when_unreported: Option<Value>) -> FieldDescription {
-    FieldDescription { name: name.into(), kind, unit: String::new(), doc: String::new(), when_unreported }
+    FieldDescription {
+        name: name.into(),
+        kind,
+        unit: String::new(),
+        doc: String::new(),
+        when_unreported,
+        phase: false,
+    }
 }
 
 impl Guest for Component {

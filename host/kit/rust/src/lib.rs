@@ -28,6 +28,7 @@ fn parameter(name: &str, kind: ParameterKind, default: Option<&str>, doc: &str) 
     }
 }
 
+/// What is in milliseconds here is a phase of the run.
 fn field(name: &str, kind: FieldKind, unit: &str, doc: &str) -> FieldDescription {
     FieldDescription {
         name: name.into(),
@@ -35,6 +36,7 @@ fn field(name: &str, kind: FieldKind, unit: &str, doc: &str) -> FieldDescription
         unit: unit.into(),
         doc: doc.into(),
         when_unreported: None,
+        phase: unit == "ms",
     }
 }
 

@@ -97,7 +97,15 @@ fn parameter(name: &str, kind: ParameterKind, default: &str, doc: &str) -> Param
 }
 
 fn field((name, kind, unit, doc): (&str, FieldKind, &str, &str)) -> FieldDescription {
-    FieldDescription { name: name.into(), kind, unit: unit.into(), doc: doc.into(), when_unreported: None }
+    let phase = name == "first_byte_time_ms";
+    FieldDescription {
+        name: name.into(),
+        kind,
+        unit: unit.into(),
+        doc: doc.into(),
+        when_unreported: None,
+        phase,
+    }
 }
 
 fn error((code, name, doc): (u32, &str, &str)) -> ErrorDescription {

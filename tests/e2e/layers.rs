@@ -1,0 +1,202 @@
+//! The layers of the sources: which file uses which goes one way, and what is dangerous stays where it is looked after.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use crate::support::root;
+
+/// A module by its path from the crate's root.
+type Module = Vec<String>;
+
+/// The sources of a crate, without comments and tests.
+struct Sources(BTreeMap<Module, String>);
+
+impl Sources {
+    fn of(folder: &str) -> Self {
+        let mut files = BTreeMap::new();
+        collect(&root().join(folder), &mut Vec::new(), &mut files);
+        // The command itself is one line, and nobody's module.
+        files.remove(&vec!["main".to_owned()]);
+        Self(files)
+    }
+
+    /// The file in which a path ends that stands in `from`; none: it leads out of the crate.
+    fn resolve(&self, from: &Module, path: &str) -> Option<Module> {
+        let mut words: Vec<&str> = path.split("::").collect();
+        let mut at = match words[0] {
+            "crate" => Vec::new(),
+            "self" | "super" => from.clone(),
+            child if self.0.contains_key(&[&from[..], &[child.to_owned()]].concat()) => {
+                words.insert(0, "self");
+                from.clone()
+            }
+            _ => return None,
+        };
+        at.truncate(at.len() - words.iter().filter(|word| **word == "super").count());
+        let mut words =
+            words.into_iter().filter(|word| !["crate", "self", "super"].contains(word)).peekable();
+        while let Some(child) = words.peek().map(|word| [&at[..], &[(*word).to_owned()]].concat()) {
+            if !self.0.contains_key(&child) {
+                break;
+            }
+            at = child;
+            words.next();
+        }
+        // What is only passed on comes from where it is.
+        let passed_on = words.next().and_then(|word| {
+            let passed = paths(&self.0[&at]).into_iter().filter(|(public, _)| *public);
+            passed.map(|(_, path)| path).find(|path| path.rsplit("::").next() == Some(word))
+        });
+        passed_on.and_then(|path| self.resolve(&at, &path)).or(Some(at))
+    }
+
+    /// The files that each file uses.
+    fn uses(&self) -> BTreeMap<&Module, BTreeSet<Module>> {
+        let used = |module: &Module, source: &str| -> BTreeSet<Module> {
+            let own = paths(source).into_iter().filter(|(public, _)| !public).map(|(_, path)| path);
+            let children =
+                self.0.keys().filter(|child| child.split_last().map(|(_, above)| above) == Some(module));
+            let called =
+                children.filter_map(|child| child.last()).filter(|name| calls(source, name)).cloned();
+            let found = own.chain(called).filter_map(|path| self.resolve(module, &path));
+            found.filter(|found| found != module).collect()
+        };
+        self.0.iter().map(|(module, source)| (module, used(module, source))).collect()
+    }
+}
+
+fn collect(folder: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if name == "tests" || name == "fuzz" {
+            continue;
+        }
+        at.push(name);
+        if path.is_dir() {
+            collect(&path, at, files);
+        } else {
+            let source = fs::read_to_string(&path).unwrap();
+            let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines();
+            let code: Vec<_> = code.map(|line| line.split("//").next().unwrap_or_default()).collect();
+            let module = if at[..] == ["lib"] { Vec::new() } else { at.clone() };
+            files.insert(module, code.join("\n"));
+        }
+        at.pop();
+    }
+}
+
+/// A path of a child module in the code.
+fn calls(source: &str, child: &str) -> bool {
+    let path = format!("{child}::");
+    source.match_indices(&path).any(|(at, _)| {
+        let before = source[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+/// All paths in `use` and in the code, and whether they are passed on.
+fn paths(source: &str) -> Vec<(bool, String)> {
+    let mut paths = Vec::new();
+    let mut code = String::new();
+    let mut rest = source;
+    while let Some(at) = rest.find("use ") {
+        let (before, from) = rest.split_at(at);
+        let line = before.rsplit('\n').next().unwrap_or_default().trim();
+        if !line.is_empty() && !line.starts_with("pub") {
+            code.push_str(before);
+            code.push_str("use ");
+            rest = &from["use ".len()..];
+            continue;
+        }
+        code.push_str(before);
+        let (tree, behind) = from["use ".len()..].split_once(';').unwrap();
+        let tree: String = tree.split_whitespace().collect::<Vec<_>>().join(" ");
+        expand("", &tree, &mut |path| paths.push((line.starts_with("pub"), path)));
+        rest = behind;
+    }
+    code.push_str(rest);
+    for root in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(root) {
+            let path: String =
+                code[at..].chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect();
+            paths.push((false, path.trim_end_matches(':').to_owned()));
+        }
+    }
+    paths
+}
+
+/// The paths of a tree in braces.
+fn expand(begin: &str, tree: &str, found: &mut impl FnMut(String)) {
+    let tree = tree.trim();
+    let Some((before, behind)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default();
+        return found(format!("{begin}{path}").trim_end_matches("::self").to_owned());
+    };
+    let begin = format!("{begin}{before}");
+    let inside = behind.strip_suffix('}').unwrap();
+    let (mut depth, mut from) = (0, 0);
+    for (at, c) in inside.char_indices().chain([(inside.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                if !inside[from..at].trim().is_empty() {
+                    expand(&begin, &inside[from..at], found);
+                }
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Takes away what uses nothing that is left, again and again: what stays is in a circle, or uses one.
+fn circles(sources: &Sources) -> BTreeMap<String, Vec<String>> {
+    let mut uses = sources.uses();
+    loop {
+        let left: BTreeSet<Module> = uses.keys().map(|module| (*module).clone()).collect();
+        let before = uses.len();
+        for used in uses.values_mut() {
+            used.retain(|module| left.contains(module));
+        }
+        uses.retain(|_, used| !used.is_empty());
+        if uses.len() == before {
+            let shown = |module: &Module| module.join("/");
+            return uses
+                .iter()
+                .map(|(module, used)| (shown(module), used.iter().map(shown).collect()))
+                .collect();
+        }
+    }
+}
+
+#[test]
+fn no_file_of_the_host_or_the_plugin_uses_itself_through_others() {
+    for folder in ["host/src", "plugin/src"] {
+        let circles = circles(&Sources::of(folder));
+        assert!(circles.is_empty(), "{folder}: {circles:#?}");
+    }
+}
+
+#[test]
+fn what_is_dangerous_stays_behind_its_door() {
+    let Sources(files) = Sources::of("host/src");
+    for (word, doors) in [
+        ("wasmtime::", &["sandbox"][..]),
+        ("wasmtime_wasi", &["sandbox"]),
+        ("rustls", &["net", "demo"]),
+        ("TcpStream", &["net", "demo", "conformance"]),
+        ("println!", &[]),
+        ("io::stdout().lock", &["output"]),
+        ("io::stderr().lock", &["output"]),
+    ] {
+        for (module, source) in &files {
+            let door = module.first().map_or("", String::as_str);
+            assert!(doors.contains(&door) || !source.contains(word), "{word} in {}", module.join("/"));
+        }
+    }
+}
