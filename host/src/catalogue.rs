@@ -1,7 +1,7 @@
 //! The host's error codes: field `error_code`. One table, here and (checked against it) in `REFERENCE.md`. Numbers are never
 //! reused. Below 1000 they are the host's, from 1000 on each check's own, announced by its `describe`.
 
-use crate::report::Outcome;
+use crate::outcome::Outcome;
 
 /// An error code: the host's or a check's own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

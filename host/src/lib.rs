@@ -20,6 +20,7 @@ pub mod job;
 pub mod kit;
 pub mod line;
 pub mod net;
+pub mod outcome;
 pub mod output;
 pub mod point;
 mod regular;
