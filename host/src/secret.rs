@@ -5,20 +5,19 @@
 
 mod forms;
 mod sequence;
+mod size;
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use self::forms::Forms;
-pub use self::sequence::Sequence;
-use crate::text::{self, Visible};
+pub use self::{
+    sequence::Sequence,
+    size::{NoSecret, check},
+};
+use crate::text;
 
 /// What stands for a secret.
 const MASK: &str = "***";
-/// Bytes of the shortest: shorter ones occur everywhere by chance.
-const SHORTEST: usize = 4;
-/// Bytes of all secrets of a job together: far more than passwords, keys and tokens have. Some thirty times as
-/// much is kept to find them.
-const TOGETHER: usize = 256 << 10;
 /// So many times what is shown is looked at: runs of spaces become one.
 const LOOKED_AT: usize = 16;
 
@@ -26,45 +25,10 @@ const LOOKED_AT: usize = 16;
 #[derive(Clone, Default)]
 pub struct Secrets(Option<Arc<Forms>>);
 
-/// Why a secret cannot be kept out of texts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NoSecret {
-    /// Too short.
-    Short,
-    /// Too long, with the others of the job.
-    Long,
-}
-
-impl fmt::Display for NoSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short => {
-                write!(f, "shorter than {SHORTEST} bytes: it would be masked wherever it stands by chance")
-            }
-            Self::Long => write!(f, "the secrets of a job have more than {} KiB together", TOGETHER >> 10),
-        }
-    }
-}
-
-impl std::error::Error for NoSecret {}
-
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets(…)")
     }
-}
-
-/// Says why these cannot be kept out of texts; an empty one is none.
-pub fn check<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<(), NoSecret> {
-    let mut together = 0;
-    for text in texts {
-        let text = text.as_ref();
-        if !text.is_empty() && Visible::of(text).text().len() < SHORTEST {
-            return Err(NoSecret::Short);
-        }
-        together += text.len();
-    }
-    if together > TOGETHER { Err(NoSecret::Long) } else { Ok(()) }
 }
 
 impl Secrets {
@@ -126,7 +90,7 @@ mod tests {
     use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{size::TOGETHER, *};
 
     fn secrets(texts: &[&str]) -> Secrets {
         Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()

@@ -6,7 +6,7 @@ use std::{iter, ops::Range};
 use aho_corasick::{Anchored, Input, automaton::Automaton as _, nfa::contiguous::NFA};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
-use super::{NoSecret, SHORTEST, TOGETHER};
+use super::size::{NoSecret, SHORTEST, TOGETHER};
 use crate::text::{self, Visible};
 
 /// All forms of all secrets of a job.
