@@ -18,10 +18,11 @@ use crate::{
     check::Check,
     config::{self, AdHoc},
     description::ParameterKind,
-    job::{Job, TlsRules, Verify},
+    job::Job,
     report::{Outcome, Report},
     sandbox::Sandbox,
     schedule::{self, RoundTime},
+    tls_rules::{TlsRules, Verify},
 };
 
 /// Cases at once: most of them only wait.

@@ -16,60 +16,6 @@ use crate::{
     text,
 };
 
-/// How certificates are judged.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Verify {
-    /// Fail closed.
-    #[default]
-    Full,
-    /// Go on and report.
-    Report,
-    /// Not at all.
-    Off,
-}
-
-/// The least TLS version accepted.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum TlsVersion {
-    /// TLS 1.2
-    #[default]
-    V12,
-    /// TLS 1.3
-    V13,
-}
-
-/// A job's trust in its server's TLS, as the operator gave it: files read, and not yet understood.
-#[derive(Clone, Debug, Default)]
-pub struct TlsRules {
-    /// How certificates are judged.
-    pub verify: Verify,
-    /// Name to ask for and to verify instead of the host's.
-    pub server_name: Option<String>,
-    /// The least version accepted.
-    pub min_version: TlsVersion,
-    /// PEM text of further trusted roots, beside the system's.
-    pub ca_pem: Option<Vec<u8>>,
-    /// PEM text of lists of revoked certificates.
-    pub crl_pem: Option<Vec<u8>>,
-    /// PEM text of a client certificate's chain and its key.
-    pub client: Option<ClientIdentity>,
-}
-
-/// A client certificate.
-#[derive(Clone)]
-pub struct ClientIdentity {
-    /// PEM text of the chain, leaf first.
-    pub chain_pem: Vec<u8>,
-    /// PEM text of the key.
-    pub key_pem: Vec<u8>,
-}
-
-impl fmt::Debug for ClientIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientIdentity(…)")
-    }
-}
-
 /// One job.
 #[derive(Clone)]
 pub struct Job {

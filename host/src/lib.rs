@@ -29,4 +29,5 @@ pub mod sandbox;
 pub mod schedule;
 pub mod secret;
 pub mod text;
+pub mod tls_rules;
 pub mod waterfall;

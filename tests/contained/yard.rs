@@ -15,7 +15,7 @@ use sonde_host::{
     check::Check,
     demo::server::Server,
     description::Description,
-    job::{Job, TlsRules, Verify},
+    job::Job,
     line,
     net::{Deny, Tls},
     report::{Outcome, Report},
@@ -25,6 +25,7 @@ use sonde_host::{
     },
     schedule::{self, RoundTime},
     secret::Secrets,
+    tls_rules::{TlsRules, Verify},
 };
 
 use crate::support::points;

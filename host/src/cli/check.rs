@@ -12,12 +12,13 @@ use super::{
 use crate::{
     check::Check,
     config,
-    job::{Job, TlsRules, TlsVersion, Verify},
+    job::Job,
     line,
     point::Point,
     report::Report,
     sandbox::{SMTP, Sandbox},
     schedule::{self, RoundTime},
+    tls_rules::{TlsRules, TlsVersion, Verify},
     waterfall,
 };
 

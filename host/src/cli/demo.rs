@@ -11,11 +11,11 @@ use super::{
 use crate::{
     config,
     demo::{self, server::Server},
-    job::TlsRules,
     line,
     output::{self, Level},
     report::Value,
     schedule::RoundTime,
+    tls_rules::TlsRules,
 };
 
 pub(super) async fn demo() -> Result<ExitCode, Refusal> {

@@ -23,11 +23,12 @@ use crate::{
     alarm::{Limit, Severity},
     check::Check,
     description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
-    job::{Job, TlsRules},
+    job::Job,
     net::{Deny, Endpoint, NoEndpoint, Tls},
     sandbox::SMTP,
     secret::{self, Secrets},
     text,
+    tls_rules::TlsRules,
 };
 
 /// A run's time, where the file does not say.

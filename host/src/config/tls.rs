@@ -12,9 +12,9 @@ use super::{
     file,
 };
 use crate::{
-    job::{ClientIdentity, TlsRules, TlsVersion, Verify},
     net::{Tls, Trust},
     regular,
+    tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify},
 };
 
 /// What jobs must agree in to share their trust: all keys but `server_name`, with the files' places.

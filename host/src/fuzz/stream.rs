@@ -24,9 +24,9 @@ use self::records::Records;
 use super::input::Draw;
 use crate::{
     catalogue::HostError,
-    job::{TlsRules, Verify},
     net::{self, Grant, Quota, RunClock, Tls},
     report::Measured,
+    tls_rules::{TlsRules, Verify},
 };
 
 /// Turns of the runtime after which the other side has done what it can.

@@ -6,7 +6,7 @@ use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
 use super::{tls::Authority, *};
-use crate::job::{TlsRules, Verify};
+use crate::tls_rules::{TlsRules, Verify};
 
 /// What a server saw of its client: the name that was asked for, and whether a certificate was shown.
 type Seen = Option<(Option<String>, bool)>;

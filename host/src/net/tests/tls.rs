@@ -10,7 +10,7 @@ use rustls::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::job::{ClientIdentity, TlsRules, TlsVersion, Verify};
+use crate::tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify};
 
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,

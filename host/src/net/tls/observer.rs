@@ -15,7 +15,7 @@ use rustls::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{certificate::CertificateFault, keys, trust::Trust, verify::verify};
-use crate::job::Verify;
+use crate::tls_rules::Verify;
 
 /// Certificates of a chain that are looked at; no honest chain is longer.
 const CHAIN_CERTIFICATES: usize = 10;

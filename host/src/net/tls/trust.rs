@@ -23,7 +23,7 @@ use super::{
     observer::{Observer, Seen},
     roots::Roots,
 };
-use crate::job::{ClientIdentity, TlsRules, TlsVersion, Verify};
+use crate::tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify};
 
 /// The one provider of cryptography.
 pub(super) fn provider() -> &'static Arc<CryptoProvider> {

@@ -382,7 +382,10 @@ mod tests {
     }
 
     fn judged(roots: &str, leaf: &CertificateDer<'_>, name: &'static str) -> Result<Path, CertificateFault> {
-        let rules = crate::job::TlsRules { ca_pem: Some(roots.into()), ..crate::job::TlsRules::default() };
+        let rules = crate::tls_rules::TlsRules {
+            ca_pem: Some(roots.into()),
+            ..crate::tls_rules::TlsRules::default()
+        };
         verify(&Trust::new(&rules).unwrap(), leaf, &[], &ServerName::try_from(name).unwrap(), UnixTime::now())
     }
 

@@ -8,7 +8,7 @@ use rustls::{AlertDescription as Alert, Error, PeerIncompatible};
 use super::observer::Seen;
 use crate::{
     catalogue::HostError,
-    job::{TlsVersion, Verify},
+    tls_rules::{TlsVersion, Verify},
 };
 
 /// Why TLS ended.
