@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{line, net::Deny, text};
+use crate::{grant::Deny, line, text};
 
 pub use self::{
     check::Declared,

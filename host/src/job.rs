@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json};
 use crate::{
     alarm::{self, Limit},
     check::Check,
-    net::{Deny, Endpoint, Grant, Tls},
+    grant::{Deny, Endpoint, Grant},
+    net::Tls,
     point::Point,
     report::{Report, Value},
     sandbox::{Run, Sandbox},

@@ -16,6 +16,7 @@ pub mod digest;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod grant;
 pub mod job;
 pub mod kit;
 pub mod line;

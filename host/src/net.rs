@@ -2,13 +2,10 @@
 //! measured on the way. Refuses every endpoint and address that the job does not grant. Knows nothing of wasm.
 
 mod clock;
-mod deny;
 mod error;
-mod grant;
 mod quota;
 mod resolve;
 mod round_trip;
-mod special;
 mod tcp;
 mod tls;
 
@@ -23,9 +20,7 @@ use tokio::time;
 
 pub use self::{
     clock::RunClock,
-    deny::Deny,
     error::{ErrorKind, NetError},
-    grant::{Endpoint, Grant, NoEndpoint, Refusal},
     quota::Quota,
     tls::{NoTls, Tls, Trust},
 };
@@ -34,7 +29,7 @@ use self::{
     tcp::Tcp,
     tls::{Session, StreamError},
 };
-use crate::{catalogue::HostError, report::Measured};
+use crate::{catalogue::HostError, grant::Grant, report::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;

@@ -40,7 +40,8 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::{
     catalogue::HostError,
     description::Description,
-    net::{Grant, Tls},
+    grant::Grant,
+    net::Tls,
     report::{Failure, Report, Used, Value},
     secret::Secrets,
     text,

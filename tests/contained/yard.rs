@@ -15,9 +15,10 @@ use sonde_host::{
     check::Check,
     demo::server::Server,
     description::Description,
+    grant::Deny,
     job::Job,
     line,
-    net::{Deny, Tls},
+    net::Tls,
     report::{Outcome, Report},
     sandbox::{
         Compiler, Limits, LoadError, SMTP, Sandbox, Source,

@@ -24,7 +24,8 @@ use self::records::Records;
 use super::input::Draw;
 use crate::{
     catalogue::HostError,
-    net::{self, Grant, Quota, RunClock, Tls},
+    grant::Grant,
+    net::{self, Quota, RunClock, Tls},
     report::Measured,
     tls_rules::{TlsRules, Verify},
 };

@@ -12,6 +12,7 @@ use tokio::{
 
 use self::tls::{Authority, trusting};
 use super::*;
+use crate::grant::Deny;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_millis(500)

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     catalogue::HostError,
-    net::{Grant, Quota, RunClock, Tls},
+    grant::Grant,
+    net::{Quota, RunClock, Tls},
     report::Measured,
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::grant::network;
+use super::network::network;
 
 /// What no name leads to, and what it stands for; where that is written stands above. Services at a link-local address, as
 /// most clouds have them, need no line of their own.

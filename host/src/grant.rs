@@ -2,14 +2,16 @@
 //! that stands for this machine or its surroundings unless it was granted in so many words, and nothing that the operator
 //! denies to all jobs. A name or address in; yes, or why not, out.
 
+mod deny;
+mod network;
+mod special;
+
 use std::{fmt, net::IpAddr, ops::RangeInclusive, str::FromStr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
-use super::{deny::Deny, special::special};
-
-/// Bits in front of an IPv4 address that is written as one of IPv6 (RFC 4291 section 2.5.5.2).
-const MAPPED_BITS: u8 = 96;
+pub use self::deny::Deny;
+use self::{network::network, special::special};
 
 /// One host, or network of addresses, and its ports.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,22 +65,6 @@ impl FromStr for Endpoint {
 
 fn addresses(text: &str) -> Option<Host> {
     network(text).map(Host::Addresses)
-}
-
-/// A network or a single address; one of IPv4 also where it is written as one of IPv6.
-pub(super) fn network(text: &str) -> Option<IpNet> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address.to_canonical()),
-        Err(_) => text.parse::<IpNet>().ok()?.trunc(),
-    };
-    let mapped = match network {
-        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_BITS)),
-        IpNet::V4(_) => None,
-    };
-    match mapped {
-        Some((address, prefix_len)) => Ipv4Net::new(address, prefix_len).ok().map(IpNet::V4),
-        None => Some(network),
-    }
 }
 
 /// Refuses what was meant to be an address or a URL.

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::{grant::network, special::carried};
+use super::{network::network, special::carried};
 
 /// Networks that nothing connects to, whatever a job grants.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
