@@ -1,12 +1,16 @@
 //! TLS by a job's trust: a stream in; an encrypted stream and what the certificates show out – also when they are refused. No
 //! resumption: a resumed session shows no chain, and its times are not comparable.
 
+mod algorithm;
 mod certificate;
+mod client;
 mod date;
 mod facts;
 mod group;
 mod keys;
+mod no_tls;
 mod observer;
+mod provider;
 mod roots;
 mod trust;
 mod verify;
@@ -20,8 +24,11 @@ use std::{
 
 use rustls::{ClientConnection, Error};
 
-pub use self::trust::{NoTls, Tls, Trust};
 pub(super) use self::words::TlsFault;
+pub use self::{
+    no_tls::NoTls,
+    trust::{Tls, Trust},
+};
 use self::{observer::Seen, words::Situation};
 use super::{error::plain, tcp::Tcp};
 use crate::{catalogue::HostError, report::TlsFacts};
@@ -57,8 +64,8 @@ impl Session {
             None => trust::name_of(host).map_err(|error| failed(error.to_string()))?,
         };
         let seen = Arc::default();
-        let connection =
-            tls.trust.config(&seen).and_then(|config| ClientConnection::new(Arc::new(config), name));
+        let connection = client::config(&tls.trust, &seen)
+            .and_then(|config| ClientConnection::new(Arc::new(config), name));
         let connection = connection.map_err(|_| failed("TLS could not be set up".to_owned()))?;
         Ok(Self {
             connection,

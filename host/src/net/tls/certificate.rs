@@ -6,7 +6,7 @@ use std::fmt;
 use rustls::CertificateError;
 use x509_parser::x509::X509Name;
 
-use super::{date::date, keys::algorithm_name};
+use super::{algorithm::algorithm_name, date::date};
 use crate::{catalogue::HostError, text::clean_to};
 
 /// A certificate's place on the way from the server to a root.

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
 use webpki::anchor_from_trusted_cert;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Version};
 
-use super::trust::{NoTls, pem_words};
+use super::no_tls::{NoTls, pem_words};
 
 /// Certificates that are trusted, each with what verification needs of it.
 #[derive(Default)]

@@ -1,15 +1,10 @@
-//! What a job trusts and shows: its rules in, read once; a configuration for each of its handshakes out, which shares
-//! everything. Refuses rules that cannot work, naming the key.
+//! What a job trusts and shows: its rules in; what is in them, read once for all handshakes, out. Refuses rules that cannot
+//! work, naming the key.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, OnceLock},
-};
+use std::{fmt, sync::Arc};
 
 use rustls::{
-    ClientConfig, InconsistentKeys,
-    client::Resumption,
-    crypto::{CryptoProvider, aws_lc_rs},
+    InconsistentKeys,
     pki_types::{
         CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
         pem::{self, PemObject},
@@ -19,64 +14,11 @@ use rustls::{
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use super::{
-    group::P521,
-    observer::{Observer, Seen},
+    no_tls::{NoTls, pem_words},
+    provider::provider,
     roots::Roots,
 };
 use crate::tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify};
-
-/// The one provider of cryptography.
-pub(super) fn provider() -> &'static Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| {
-        let mut provider = aws_lc_rs::default_provider();
-        provider.kx_groups.push(&P521);
-        Arc::new(provider)
-    })
-}
-
-/// Why rules cannot work.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum NoTls {
-    /// Not a name.
-    ServerName(String),
-    /// What is wrong with `ca_file`.
-    CaFile(&'static str),
-    /// What is wrong with `crl_file`.
-    CrlFile(&'static str),
-    /// What is wrong with `client_cert`.
-    ClientCert(&'static str),
-    /// What is wrong with `client_key`.
-    ClientKey(&'static str),
-    /// What is wrong with both together.
-    ClientPair(&'static str),
-}
-
-impl fmt::Display for NoTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ServerName(name) => write!(f, "`{name}` is no name that a certificate can have"),
-            Self::CaFile(wrong) => write!(f, "ca_file: {wrong}"),
-            Self::CrlFile(wrong) => write!(f, "crl_file: {wrong}"),
-            Self::ClientCert(wrong) => write!(f, "client_cert: {wrong}"),
-            Self::ClientKey(wrong) => write!(f, "client_key: {wrong}"),
-            Self::ClientPair(wrong) => write!(f, "client_cert and client_key: {wrong}"),
-        }
-    }
-}
-
-impl std::error::Error for NoTls {}
-
-/// Why something is no PEM.
-pub(super) fn pem_words(error: &pem::Error) -> &'static str {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => "not PEM: a section has no end",
-        pem::Error::IllegalSectionStart { .. } => "not PEM: a section begins wrongly",
-        pem::Error::Base64Decode(_) => "not PEM: a section is not base64",
-        pem::Error::NoItemsFound => "nothing of the kind in it",
-        _ => "not PEM",
-    }
-}
 
 /// Whom to trust and who to be, without the name of the server: jobs that agree in it share one.
 #[derive(Default)]
@@ -153,41 +95,6 @@ impl Trust {
     pub(super) fn roots(&self) -> [&Roots; 2] {
         [&self.roots, Roots::of_the_system()]
     }
-
-    /// For one handshake, which writes into `seen`. The system's roots are read now if they were not yet, so that no
-    /// handshake waits for them.
-    pub(super) fn config(self: &Arc<Self>, seen: &Arc<Mutex<Seen>>) -> Result<ClientConfig, rustls::Error> {
-        if self.verify != Verify::Off {
-            self.roots();
-        }
-        let observer = Arc::new(Observer::new(self, seen));
-        let mut config = template(self.min_version)?;
-        config.dangerous().set_certificate_verifier(Arc::clone(&observer) as _);
-        config.client_auth_cert_resolver = observer;
-        Ok(config)
-    }
-}
-
-/// What all handshakes have in common, built once.
-fn template(min_version: TlsVersion) -> Result<ClientConfig, rustls::Error> {
-    static TEMPLATES: [OnceLock<ClientConfig>; 2] = [OnceLock::new(), OnceLock::new()];
-    let [from_12, from_13] = &TEMPLATES;
-    let (template, versions): (_, &[_]) = match min_version {
-        TlsVersion::V12 => (from_12, &[&rustls::version::TLS13, &rustls::version::TLS12]),
-        TlsVersion::V13 => (from_13, &[&rustls::version::TLS13]),
-    };
-    if let Some(template) = template.get() {
-        return Ok(template.clone());
-    }
-    // Each handshake puts its own in this one's place.
-    let nobody = Arc::new(Observer::new(&Arc::default(), &Arc::default()));
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider()))
-        .with_protocol_versions(versions)?
-        .dangerous()
-        .with_custom_certificate_verifier(nobody)
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    Ok(template.get_or_init(|| config).clone())
 }
 
 fn revoked(pem: &[u8]) -> Result<Vec<CertRevocationList<'static>>, NoTls> {
