@@ -20,16 +20,17 @@ use tokio::time;
 
 pub use self::{
     clock::RunClock,
-    error::{ErrorKind, NetError},
+    error::NetError,
     quota::Quota,
     tls::{NoTls, Tls, Trust},
 };
 use self::{
+    error::{Fault, Tried},
     resolve::resolve,
     tcp::Tcp,
-    tls::{Session, StreamError},
+    tls::Session,
 };
-use crate::{catalogue::HostError, grant::Grant, report::Measured};
+use crate::{grant::Grant, outcome::Outcome, report::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
@@ -116,17 +117,14 @@ pub async fn connect(
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
-    quota.connection().map_err(|used_up| NetError::new(HostError::CheckLimit, used_up.to_string()))?;
+    let failed = |fault| Err(NetError::new(Tried::Endpoint(host.to_owned(), port), fault));
+    quota.connection().map_err(|used_up| NetError::new(Tried::Connection, Fault::UsedUp(used_up)))?;
     if !grant.covers(host, port) {
-        return Err(NetError::new(
-            HostError::Denied,
-            format!("connect to {host}:{port}: the job does not grant it"),
-        ));
+        return failed(Fault::NotGranted);
     }
     // A look-up cannot be called back: one that nobody waits for would still keep a thread of the resolver's.
     if deadline <= Instant::now() {
-        let text = format!("connect to {host}:{port}: the job's time is over");
-        return Err(NetError::new(HostError::ConnectTimeout, text));
+        return failed(Fault::TimeOver);
     }
     let addresses = resolve(host, port, clock, deadline, measured).await?;
     let granted = in_turn(granted(addresses, grant, host, measured)?);
@@ -142,17 +140,19 @@ fn granted(
     host: &str,
     measured: &mut Measured,
 ) -> Result<Vec<SocketAddr>, NetError> {
-    let (mut granted, mut refused) = (Vec::new(), String::new());
+    let (mut granted, mut refused) =
+        (Vec::new(), NetError::new(Tried::Name(host.to_owned()), Fault::NoAddress));
     for address in addresses {
         match grant.judge(host, address.ip(), address.port()) {
             Ok(()) => granted.push(address),
             Err(refusal) => {
                 measured.ip = Some(address.ip());
-                refused = format!("connect to {host}:{}: it is {}, {refusal}", address.port(), address.ip());
+                let tried = Tried::Endpoint(host.to_owned(), address.port());
+                refused = NetError::new(tried, Fault::Closed(address.ip(), refusal));
             }
         }
     }
-    if granted.is_empty() { Err(NetError::new(HostError::Denied, refused)) } else { Ok(granted) }
+    if granted.is_empty() { Err(refused) } else { Ok(granted) }
 }
 
 /// The first of them, the families in turn as RFC 8305 section 4 has it: where one family is dead, the other's turn comes soon.
@@ -177,7 +177,7 @@ async fn connect_to(
     deadline: Instant,
     measured: &mut Measured,
 ) -> Result<Connection, NetError> {
-    let mut last = NetError::new(HostError::NameNotFound, format!("connect to {host}: it has no address"));
+    let mut last = NetError::new(Tried::Name(host.to_owned()), Fault::NoAddress);
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
         if index > 0 && quota.connection().is_err() {
@@ -214,13 +214,8 @@ async fn connect_to(
                     clock: clock.clone(),
                 });
             }
-            Ok(Err(error)) => last = NetError::connect(address, &error),
-            Err(_late) => {
-                last = NetError::new(
-                    HostError::ConnectTimeout,
-                    format!("connect to {address}: no answer in {share:.1?}"),
-                );
-            }
+            Ok(Err(error)) => last = NetError::new(Tried::Address(address), Fault::Connect(error)),
+            Err(_late) => last = NetError::new(Tried::Address(address), Fault::NoAnswer(share)),
         }
     }
     Err(last)
@@ -242,40 +237,30 @@ impl Connection {
         measured: &mut Measured,
     ) -> Result<Secured, NetError> {
         if self.tls.is_some() || self.spoilt {
-            let state = if self.spoilt { "it failed before" } else { "it is on already" };
-            return Err(NetError::new(HostError::CheckState, format!("TLS with {}: {state}", self.peer)));
+            let fault = if self.spoilt { Fault::TlsFailedBefore } else { Fault::TlsIsOn };
+            return Err(self.no_tls(false, fault));
         }
         let mut byte = [0; 1];
         let injected = self.spoke_plain && matches!(self.tcp.peek(&mut byte), Ok(1..));
         if !self.plain.is_empty() || injected {
-            let text = format!("TLS with {}: plaintext was left over before the handshake", self.peer);
-            return Err(NetError::new(HostError::PlaintextBeforeTls, text));
+            return Err(self.no_tls(false, Fault::LeftOver));
         }
         let elsewhere = if self.own { None } else { tls.elsewhere() };
-        let with = match elsewhere {
-            None => format!("TLS with {}", self.peer),
-            Some(_) => format!("TLS with {}, which is not the job's own host", self.peer),
-        };
-        let failed = |error, text: String| Err(NetError::new(error, format!("{with}: {text}")));
-        let mut session = match Session::new(elsewhere.as_ref().unwrap_or(tls), &self.host) {
-            Ok(session) => session,
-            Err(fault) => return failed(fault.number, fault.text),
-        };
+        let mut session = Session::new(elsewhere.as_ref().unwrap_or(tls), &self.host)
+            .map_err(|fault| self.no_tls(elsewhere.is_some(), fault))?;
         self.spoilt = true;
         let done = time::timeout_at(deadline.into(), session.handshake(&mut self.tcp)).await;
         session.facts(&mut measured.tls_facts);
+        let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(deadline))));
         match done {
-            Err(_late) => {
-                let text = format!("silence inside the handshake for {}", self.silence(deadline));
-                failed(HostError::TlsTimeout, text)
-            }
-            Ok(Err((error, text))) => {
-                if error.outcome() == crate::report::Outcome::CertInvalid {
+            Err(fault) => {
+                let error = self.no_tls(elsewhere.is_some(), fault);
+                if error.host_error().outcome() == Outcome::CertInvalid {
                     measured.tls = Some(session.wait());
                 }
-                failed(error, text)
+                Err(error)
             }
-            Ok(Ok(started)) => {
+            Ok(started) => {
                 measured.tls = Some(session.wait());
                 let secured = Secured {
                     version: measured.tls_facts.version.clone().unwrap_or_default(),
@@ -296,8 +281,8 @@ impl Connection {
     /// answer to STARTTLS stays here, where [`Self::start_tls`] sees it.
     pub async fn read(&mut self, max: usize, deadline: Instant) -> Result<Received, NetError> {
         match time::timeout_at(deadline.into(), self.receive(max)).await {
-            Err(_late) => Err(self.silent(deadline)),
-            Ok(received) => received.map_err(|error| NetError::stream(self.peer, error)),
+            Err(_late) => Err(self.failed(Fault::Silent(self.silence(deadline)))),
+            Ok(received) => received.map_err(|fault| self.failed(fault)),
         }
     }
 
@@ -306,27 +291,29 @@ impl Connection {
         let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await;
         match looked.unwrap_or(Ok(None)) {
             Ok(Some(received)) => Ok(received),
-            Ok(None) => {
-                let text = format!("{}: nothing has arrived", self.peer);
-                Err(NetError::new(HostError::ReadTimeout, text))
-            }
-            Err(error) => Err(NetError::stream(self.peer, error)),
+            Ok(None) => Err(self.failed(Fault::NothingThere)),
+            Err(fault) => Err(self.failed(fault)),
         }
     }
 
-    fn silent(&self, deadline: Instant) -> NetError {
-        let text = format!("{}: silence for {}", self.peer, self.silence(deadline));
-        NetError::new(HostError::ReadTimeout, text)
+    fn no_tls(&self, elsewhere: bool, fault: impl Into<Fault>) -> NetError {
+        NetError::new(Tried::Tls { with: self.peer, elsewhere }, fault)
+    }
+
+    fn failed(&self, fault: Fault) -> NetError {
+        match fault {
+            Fault::Tls(_) => self.no_tls(false, fault),
+            _ => NetError::new(Tried::Exchange(self.peer), fault),
+        }
     }
 
     /// How long the peer has been waited for when `deadline` came.
-    fn silence(&self, deadline: Instant) -> String {
+    fn silence(&self, deadline: Instant) -> Duration {
         self.tcp.given_up(deadline);
-        let silent = deadline.saturating_duration_since(self.tcp.last_arrival());
-        format!("{:.1} s", silent.as_secs_f64())
+        deadline.saturating_duration_since(self.tcp.last_arrival())
     }
 
-    async fn receive(&mut self, max: usize) -> Result<Received, StreamError> {
+    async fn receive(&mut self, max: usize) -> Result<Received, Fault> {
         self.usable()?;
         let max = at_least_one(max);
         let bytes = if let Some(tls) = &mut self.tls {
@@ -344,7 +331,7 @@ impl Connection {
         Ok(Received { bytes, received_at: self.clock.at(self.tcp.last_read()) })
     }
 
-    async fn receive_now(&mut self, max: usize) -> Result<Option<Received>, StreamError> {
+    async fn receive_now(&mut self, max: usize) -> Result<Option<Received>, Fault> {
         self.usable()?;
         let max = at_least_one(max);
         let bytes = if let Some(tls) = &mut self.tls {
@@ -376,7 +363,6 @@ impl Connection {
 
     /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel.
     pub async fn write(&mut self, bytes: &[u8], deadline: Instant) -> Result<Duration, NetError> {
-        let peer = self.peer;
         let sending = async {
             self.usable()?;
             // What an earlier call left.
@@ -399,9 +385,9 @@ impl Connection {
         match time::timeout_at(deadline.into(), sending).await {
             Err(_late) => {
                 self.clock.count_wait(began, deadline.min(Instant::now()));
-                Err(NetError::new(HostError::ReadTimeout, format!("{peer}: it does not read what is sent")))
+                Err(self.failed(Fault::NotTaken))
             }
-            Ok(Err(error)) => Err(NetError::stream(peer, error)),
+            Ok(Err(error)) => Err(self.failed(Fault::Stream(error))),
             Ok(Ok(sent)) => Ok(self.clock.at(sent)),
         }
     }

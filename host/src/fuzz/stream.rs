@@ -118,7 +118,7 @@ async fn read(port: u16, tls: &Tls, most: usize, looks: bool) -> Vec<u8> {
     let mut connection = opened.unwrap();
     let mut read = Vec::new();
     if let Err(error) = connection.start_tls(tls, deadline, &mut measured).await {
-        assert_ne!(error.host_error, HostError::TlsTimeout, "{error:?}");
+        assert_ne!(error.host_error(), HostError::TlsTimeout, "{error:?}");
         return read;
     }
     loop {
@@ -131,9 +131,9 @@ async fn read(port: u16, tls: &Tls, most: usize, looks: bool) -> Vec<u8> {
                 read.extend(received.bytes);
             }
             // Nothing was there.
-            Err(error) if looks && error.host_error == HostError::ReadTimeout => yield_now().await,
+            Err(error) if looks && error.host_error() == HostError::ReadTimeout => yield_now().await,
             Err(error) => {
-                assert_ne!(error.host_error, HostError::ReadTimeout, "{error:?}");
+                assert_ne!(error.host_error(), HostError::ReadTimeout, "{error:?}");
                 break read;
             }
         }

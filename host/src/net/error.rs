@@ -1,146 +1,202 @@
-//! What can go wrong on the network: the system's errors in; a kind for the check, a number for the line and a text that
-//! says what was tried on what out.
+//! What can go wrong on the network: what was tried on what, and what came of it, in; a number for the line and a text for
+//! people out. Faults are typed where they arise, and become both here alone.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
-use super::tls::StreamError;
-use crate::catalogue::HostError;
-
-/// What a check decides on; mirrors `error-kind` in `wit/network.wit`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "documented case by case in wit/network.wit")]
-pub enum ErrorKind {
-    Denied,
-    Timeout,
-    NameNotFound,
-    ResolverFailed,
-    ResolverTimeout,
-    ConnectionRefused,
-    Unreachable,
-    ConnectionReset,
-    ConnectionClosed,
-    CertificateExpired,
-    CertificateNotYetValid,
-    CertificateNameMismatch,
-    CertificateUnknownIssuer,
-    CertificateRevoked,
-    CertificateInvalid,
-    TlsAlert,
-    TlsNotTls,
-    TlsClosed,
-    TlsUnsupported,
-    TlsFailed,
-    PlaintextBeforeTls,
-    LimitExceeded,
-    InvalidState,
-    Other,
-}
+use super::{quota::UsedUp, tls::TlsFault};
+use crate::{catalogue::HostError, grant::Refusal};
 
 /// A failed call.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub struct NetError {
-    /// For the check.
-    pub kind: ErrorKind,
-    /// For the line.
-    pub host_error: HostError,
-    /// For people.
-    pub text: String,
+    tried: Tried,
+    fault: Fault,
+}
+
+/// What was tried, on what.
+#[derive(Debug)]
+pub(super) enum Tried {
+    /// One more connection.
+    Connection,
+    /// A connection to a host, as it was named, and a port.
+    Endpoint(String, u16),
+    /// A connection to one of its addresses.
+    Address(SocketAddr),
+    /// A look-up.
+    Name(String),
+    /// TLS, by the rules for other hosts than the job's own where it is `elsewhere`.
+    Tls { with: SocketAddr, elsewhere: bool },
+    /// To say or to hear something.
+    Exchange(SocketAddr),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Fault {
+    UsedUp(UsedUp),
+    NotGranted,
+    /// It leads to an address that is not connected to.
+    Closed(IpAddr, Refusal),
+    TimeOver,
+    Resolver(io::Error),
+    ResolverSilent,
+    NoAddress,
+    Connect(io::Error),
+    /// For so long.
+    NoAnswer(Duration),
+    TlsIsOn,
+    TlsFailedBefore,
+    /// Plaintext that nobody has read.
+    LeftOver,
+    /// For so long.
+    HandshakeSilent(Duration),
+    HandshakeClosed,
+    HandshakeLost(io::Error),
+    Tls(TlsFault),
+    /// For so long.
+    Silent(Duration),
+    NothingThere,
+    /// The peer does not take what is sent.
+    NotTaken,
+    Stream(io::Error),
+}
+
+/// Of a stream that is there.
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl From<TlsFault> for Fault {
+    fn from(fault: TlsFault) -> Self {
+        Self::Tls(fault)
+    }
+}
+
+impl NetError {
+    pub(super) fn new(tried: Tried, fault: impl Into<Fault>) -> Self {
+        Self { tried, fault: fault.into() }
+    }
+
+    /// Its number, for the line.
+    #[must_use]
+    pub fn host_error(&self) -> HostError {
+        self.fault.says().0
+    }
 }
 
 impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{}{}", self.tried, self.fault.says().1)
     }
 }
 
 impl std::error::Error for NetError {}
 
-impl NetError {
-    pub(super) fn new(host_error: HostError, text: String) -> Self {
-        let kind = match host_error {
-            HostError::Denied => ErrorKind::Denied,
-            HostError::ConnectTimeout | HostError::ReadTimeout | HostError::TlsTimeout => ErrorKind::Timeout,
-            HostError::NameNotFound => ErrorKind::NameNotFound,
-            HostError::ResolverFailed => ErrorKind::ResolverFailed,
-            HostError::ResolverTimeout => ErrorKind::ResolverTimeout,
-            HostError::ConnectionRefused => ErrorKind::ConnectionRefused,
-            HostError::Unreachable => ErrorKind::Unreachable,
-            HostError::ConnectionReset => ErrorKind::ConnectionReset,
-            HostError::ConnectionClosed => ErrorKind::ConnectionClosed,
-            HostError::CertificateExpired => ErrorKind::CertificateExpired,
-            HostError::CertificateNotYetValid => ErrorKind::CertificateNotYetValid,
-            HostError::CertificateNameMismatch => ErrorKind::CertificateNameMismatch,
-            HostError::CertificateUnknownIssuer => ErrorKind::CertificateUnknownIssuer,
-            HostError::CertificateRevoked => ErrorKind::CertificateRevoked,
-            HostError::CertificateInvalid => ErrorKind::CertificateInvalid,
-            HostError::TlsAlert | HostError::TlsClientCertificate => ErrorKind::TlsAlert,
-            HostError::TlsNotTls => ErrorKind::TlsNotTls,
-            HostError::TlsClosed => ErrorKind::TlsClosed,
-            HostError::TlsUnsupported | HostError::TlsVersion | HostError::TlsNoCipher => {
-                ErrorKind::TlsUnsupported
+/// What stands before the fault.
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => Ok(()),
+            Self::Endpoint(host, port) => write!(f, "connect to {host}:{port}: "),
+            Self::Address(address) => write!(f, "connect to {address}: "),
+            Self::Name(name) => write!(f, "resolve {name}: "),
+            Self::Tls { with, elsewhere: false } => write!(f, "TLS with {with}: "),
+            Self::Tls { with, elsewhere: true } => {
+                write!(f, "TLS with {with}, which is not the job's own host: ")
             }
-            HostError::TlsFailed => ErrorKind::TlsFailed,
-            HostError::PlaintextBeforeTls => ErrorKind::PlaintextBeforeTls,
-            HostError::CheckLimit => ErrorKind::LimitExceeded,
-            HostError::CheckState => ErrorKind::InvalidState,
-            _ => ErrorKind::Other,
-        };
-        Self { kind, host_error, text }
-    }
-
-    pub(super) fn connect(to: SocketAddr, error: &io::Error) -> Self {
-        let host_error = match error.kind() {
-            io::ErrorKind::ConnectionRefused => HostError::ConnectionRefused,
-            io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::PermissionDenied => HostError::Unreachable,
-            io::ErrorKind::ConnectionReset => HostError::ConnectionReset,
-            io::ErrorKind::TimedOut => HostError::ConnectTimeout,
-            _ => HostError::NetworkOther,
-        };
-        Self::new(host_error, format!("connect to {to}: {}", plain(error)))
-    }
-
-    /// `getaddrinfo` only tells in words, and each system in its own: what does not say that the name has no address
-    /// is a resolver that cannot tell.
-    pub(super) fn resolve(host: &str, error: &io::Error) -> Self {
-        let text = error.to_string();
-        let absent = ["not known", "No address", "no address", "does not resolve", "has no usable address"]
-            .iter()
-            .any(|words| text.contains(words));
-        // A name that no resolver would be asked for, such as one with a zero byte in it.
-        let impossible = error.kind() == io::ErrorKind::InvalidInput;
-        let host_error =
-            if absent || impossible { HostError::NameNotFound } else { HostError::ResolverFailed };
-        Self::new(host_error, format!("resolve {host}: {text}"))
-    }
-
-    pub(super) fn stream(peer: SocketAddr, error: StreamError) -> Self {
-        let (host_error, text) = match error {
-            StreamError::Tls(fault) => {
-                return Self::new(fault.number, format!("TLS with {peer}: {fault}"));
-            }
-            StreamError::Io(error) => {
-                let host_error = match error.kind() {
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
-                        HostError::ConnectionReset
-                    }
-                    io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => HostError::ConnectionClosed,
-                    io::ErrorKind::TimedOut => HostError::ReadTimeout,
-                    io::ErrorKind::QuotaExceeded => HostError::CheckLimit,
-                    _ => HostError::NetworkOther,
-                };
-                (host_error, plain(&error))
-            }
-        };
-        Self::new(host_error, format!("{peer}: {text}"))
+            Self::Exchange(peer) => write!(f, "{peer}: "),
+        }
     }
 }
 
-/// Without the system's number.
-pub(super) fn plain(error: &io::Error) -> String {
+impl Fault {
+    /// Its number, and what it is.
+    pub(super) fn says(&self) -> (HostError, String) {
+        match self {
+            Self::UsedUp(share) => (HostError::CheckLimit, share.to_string()),
+            Self::NotGranted => (HostError::Denied, "the job does not grant it".into()),
+            Self::Closed(address, refusal) => (HostError::Denied, format!("it is {address}, {refusal}")),
+            Self::TimeOver => (HostError::ConnectTimeout, "the job's time is over".into()),
+            Self::Resolver(error) => (of_the_resolver(error), error.to_string()),
+            Self::ResolverSilent => (HostError::ResolverTimeout, "no answer".into()),
+            Self::NoAddress => (HostError::NameNotFound, "it has no address".into()),
+            Self::Connect(error) => (of_connecting(error.kind()), plain(error)),
+            Self::NoAnswer(time) => (HostError::ConnectTimeout, format!("no answer in {time:.1?}")),
+            Self::TlsIsOn => (HostError::CheckState, "it is on already".into()),
+            Self::TlsFailedBefore => (HostError::CheckState, "it failed before".into()),
+            Self::LeftOver => {
+                (HostError::PlaintextBeforeTls, "plaintext was left over before the handshake".into())
+            }
+            Self::HandshakeSilent(time) => {
+                (HostError::TlsTimeout, format!("silence inside the handshake for {}", seconds(*time)))
+            }
+            Self::HandshakeClosed => {
+                (HostError::TlsClosed, "the server closed the connection inside the handshake".into())
+            }
+            Self::HandshakeLost(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                (HostError::CheckLimit, plain(error))
+            }
+            Self::HandshakeLost(error) => {
+                let text = format!("the connection was lost inside the handshake: {}", plain(error));
+                (HostError::TlsClosed, text)
+            }
+            Self::Tls(fault) => fault.says(),
+            Self::Silent(time) => (HostError::ReadTimeout, format!("silence for {}", seconds(*time))),
+            Self::NothingThere => (HostError::ReadTimeout, "nothing has arrived".into()),
+            Self::NotTaken => (HostError::ReadTimeout, "it does not read what is sent".into()),
+            Self::Stream(error) => (of_a_stream(error.kind()), plain(error)),
+        }
+    }
+}
+
+/// `getaddrinfo` only tells in words, and each system in its own: what does not say that the name has no address is a resolver
+/// that cannot tell.
+fn of_the_resolver(error: &io::Error) -> HostError {
+    let text = error.to_string();
+    let absent = ["not known", "No address", "no address", "does not resolve", "has no usable address"]
+        .iter()
+        .any(|words| text.contains(words));
+    // A name that no resolver would be asked for, such as one with a zero byte in it.
+    let impossible = error.kind() == io::ErrorKind::InvalidInput;
+    if absent || impossible { HostError::NameNotFound } else { HostError::ResolverFailed }
+}
+
+fn of_connecting(kind: io::ErrorKind) -> HostError {
+    match kind {
+        io::ErrorKind::ConnectionRefused => HostError::ConnectionRefused,
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::PermissionDenied => HostError::Unreachable,
+        io::ErrorKind::ConnectionReset => HostError::ConnectionReset,
+        io::ErrorKind::TimedOut => HostError::ConnectTimeout,
+        _ => HostError::NetworkOther,
+    }
+}
+
+fn of_a_stream(kind: io::ErrorKind) -> HostError {
+    match kind {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => HostError::ConnectionReset,
+        io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => HostError::ConnectionClosed,
+        io::ErrorKind::TimedOut => HostError::ReadTimeout,
+        io::ErrorKind::QuotaExceeded => HostError::CheckLimit,
+        _ => HostError::NetworkOther,
+    }
+}
+
+/// The system's words without its number.
+fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -160,7 +216,7 @@ mod tests {
             ("Memory allocation failure", HostError::ResolverFailed),
         ] {
             let error = io::Error::other(format!("failed to lookup address information: {words}"));
-            assert_eq!(NetError::resolve("mx1.example.org", &error).host_error, expected, "{words}");
+            assert_eq!(of_the_resolver(&error), expected, "{words}");
         }
     }
 
@@ -172,12 +228,14 @@ mod tests {
             (io::ErrorKind::HostUnreachable, HostError::Unreachable),
             (io::ErrorKind::TimedOut, HostError::ConnectTimeout),
         ] {
-            assert_eq!(NetError::connect(to, &kind.into()).host_error, expected);
+            let error = NetError::new(Tried::Address(to), Fault::Connect(kind.into()));
+            assert_eq!(error.host_error(), expected);
         }
-        let reset = NetError::stream(to, io::Error::from_raw_os_error(nix::libc::ECONNRESET).into());
+        let reset = io::Error::from_raw_os_error(nix::libc::ECONNRESET);
+        let reset = NetError::new(Tried::Exchange(to), reset);
         assert_eq!(
-            (reset.kind, reset.text.as_str()),
-            (ErrorKind::ConnectionReset, "[::1]:25: connection reset by peer")
+            (reset.host_error(), reset.to_string()),
+            (HostError::ConnectionReset, "[::1]:25: connection reset by peer".to_owned())
         );
     }
 }

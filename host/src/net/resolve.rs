@@ -9,8 +9,11 @@ use std::{
 
 use tokio::{task, time};
 
-use super::{clock::RunClock, error::NetError};
-use crate::{catalogue::HostError, report::Measured};
+use super::{
+    clock::RunClock,
+    error::{Fault, NetError, Tried},
+};
+use crate::report::Measured;
 
 pub(super) async fn resolve(
     host: &str,
@@ -22,6 +25,7 @@ pub(super) async fn resolve(
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
+    let failed = |fault| NetError::new(Tried::Name(host.to_owned()), fault);
     let asked = Instant::now();
     let name = host.to_owned();
     // On a thread of its own, which also takes the times: whoever waits for it may wait for its turn as well.
@@ -33,22 +37,19 @@ pub(super) async fn resolve(
     let looked_up = time::timeout_at(deadline.into(), looking_up).await;
     let Ok(looked_up) = looked_up else {
         clock.count_wait(asked, deadline);
-        return Err(NetError::new(HostError::ResolverTimeout, format!("resolve {host}: no answer")));
+        return Err(failed(Fault::ResolverSilent));
     };
-    let (found, started, ended) = looked_up.map_err(|gone| NetError::resolve(host, &gone.into()))?;
+    let (found, started, ended) = looked_up.map_err(|gone| failed(Fault::Resolver(gone.into())))?;
     clock.count_wait(started, ended);
     measured.dns = Some(ended - started);
     match found {
-        Err(error) => Err(NetError::resolve(host, &error)),
+        Err(error) => Err(failed(Fault::Resolver(error))),
         Ok(found) => {
             let mut known = HashSet::new();
             let canonical = found.map(|address| SocketAddr::new(address.ip().to_canonical(), port));
             let addresses: Vec<SocketAddr> = canonical.filter(|address| known.insert(*address)).collect();
             if addresses.is_empty() {
-                return Err(NetError::new(
-                    HostError::NameNotFound,
-                    format!("resolve {host}: it has no address"),
-                ));
+                return Err(failed(Fault::NoAddress));
             }
             Ok(addresses)
         }
@@ -60,6 +61,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::catalogue::HostError;
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(5)
@@ -87,6 +89,6 @@ mod tests {
     async fn an_impossible_name_is_not_found() {
         let failed =
             resolve("a\0b", 25, &RunClock::start(), soon(), &mut Measured::default()).await.unwrap_err();
-        assert_eq!(failed.host_error, HostError::NameNotFound);
+        assert_eq!(failed.host_error(), HostError::NameNotFound);
     }
 }

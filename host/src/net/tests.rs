@@ -12,7 +12,7 @@ use tokio::{
 
 use self::tls::{Authority, trusting};
 use super::*;
-use crate::grant::Deny;
+use crate::{catalogue::HostError, grant::Deny};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_millis(500)
@@ -46,7 +46,7 @@ async fn what_is_not_granted_is_denied() {
     let grant = Grant::new("127.0.0.1", Some(25), &[]);
     let mut measured = Measured::default();
     let denied = connect(&grant, "127.0.0.1", 26, &RunClock::start(), &quota(), soon(), &mut measured).await;
-    assert_eq!(denied.err().unwrap().kind, ErrorKind::Denied);
+    assert_eq!(denied.err().unwrap().host_error(), HostError::Denied);
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
         let (grant, mut measured) = (Grant::new(host, Some(port), &[]), Measured::default());
         let late =
             connect(&grant, host, port, &RunClock::start(), &quota(), Instant::now(), &mut measured).await;
-        assert_eq!(late.err().unwrap().host_error, HostError::ConnectTimeout);
+        assert_eq!(late.err().unwrap().host_error(), HostError::ConnectTimeout);
         assert_eq!(measured, Measured::default());
     }
     assert!(time::timeout(Duration::from_millis(100), listener.accept()).await.is_err());
@@ -72,8 +72,8 @@ async fn a_closed_port_is_refused() {
         .await
         .err()
         .unwrap();
-    assert_eq!(refused.host_error, HostError::ConnectionRefused);
-    assert_eq!(refused.text, format!("connect to 127.0.0.1:{port}: connection refused"));
+    assert_eq!(refused.host_error(), HostError::ConnectionRefused);
+    assert_eq!(refused.to_string(), format!("connect to 127.0.0.1:{port}: connection refused"));
     assert_eq!(measured.ip, Some("127.0.0.1".parse().unwrap()));
     assert_eq!(measured.connect, None);
 }
@@ -117,7 +117,7 @@ async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connectio
 async fn silence_is_a_timeout() {
     let listener = listener().await;
     let (mut connection, _peer) = opened(&listener).await;
-    assert_eq!(connection.read(512, soon()).await.err().unwrap().host_error, HostError::ReadTimeout);
+    assert_eq!(connection.read(512, soon()).await.err().unwrap().host_error(), HostError::ReadTimeout);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn plaintext_behind_the_answer_to_starttls_refuses_tls() {
     peer.write_all(b"220 go\r\n250 injected\r\n").await.unwrap();
     assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 go\r\n");
     let refused = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
-    assert_eq!(refused.err().unwrap().kind, ErrorKind::PlaintextBeforeTls);
+    assert_eq!(refused.err().unwrap().host_error(), HostError::PlaintextBeforeTls);
 }
 
 #[tokio::test]
@@ -158,11 +158,11 @@ async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
             std::thread::sleep(Duration::from_millis(100));
         };
         let nothing = connection.look(512, soon()).await.err().unwrap();
-        assert_eq!(nothing.kind, ErrorKind::Timeout, "{nothing}");
+        assert_eq!(nothing.host_error(), HostError::ReadTimeout, "{nothing}");
         say(b"421 bye\r\n").await;
         assert_eq!(connection.look(512, soon()).await.unwrap().bytes, b"421 bye\r\n");
         let nothing = connection.look(512, soon()).await.err().unwrap();
-        assert_eq!(nothing.kind, ErrorKind::Timeout, "{nothing}");
+        assert_eq!(nothing.host_error(), HostError::ReadTimeout, "{nothing}");
         drop((serving, peer));
         std::thread::sleep(Duration::from_millis(100));
         assert!(connection.look(512, soon()).await.unwrap().bytes.is_empty());
@@ -235,8 +235,8 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     assert_eq!(found.opened().address, alive.ip());
     assert_eq!(measured.ip, Some(alive.ip()));
     let refused = granted(vec![forbidden], &grant, "localhost", &mut measured).unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::Denied);
-    assert!(refused.text.contains("169.254.169.254"), "{refused}");
+    assert_eq!(refused.host_error(), HostError::Denied);
+    assert!(refused.to_string().contains("169.254.169.254"), "{refused}");
 }
 
 #[test]
@@ -277,12 +277,12 @@ async fn every_address_that_is_tried_is_charged() {
         Err("the run's share of connections is used up".to_owned())
     );
     let last = tried(&Quota::new(6, 0)).await.err().unwrap();
-    assert_eq!(last.text, format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
+    assert_eq!(last.to_string(), format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
     let (grant, none) = (Grant::new("127.0.0.1", Some(alive.port()), &[]), Quota::new(0, 0));
     let (clock, mut measured) = (RunClock::start(), Measured::default());
     let refused = connect(&grant, "127.0.0.1", alive.port(), &clock, &none, soon(), &mut measured);
     let refused = refused.await.err().unwrap();
-    assert_eq!((refused.kind, refused.host_error), (ErrorKind::LimitExceeded, HostError::CheckLimit));
+    assert_eq!(refused.host_error(), HostError::CheckLimit);
     assert_eq!(measured, Measured::default());
 }
 
@@ -296,10 +296,10 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
         let mut measured = Measured::default();
         let denied = connect(&grant, host, port, &RunClock::start(), &quota(), soon(), &mut measured).await;
         let denied = denied.err().unwrap();
-        assert_eq!(denied.host_error, HostError::Denied);
+        assert_eq!(denied.host_error(), HostError::Denied);
         let text =
             format!("connect to {host}:{port}: it is {host}, which `deny` of the configuration forbids");
-        assert_eq!(denied.text, text);
+        assert_eq!(denied.to_string(), text);
         assert_eq!(measured.ip, Some(host.parse().unwrap()));
     }
     assert!(time::timeout(Duration::from_millis(100), listener.accept()).await.is_err());
@@ -310,7 +310,7 @@ async fn a_read_given_up_loses_nothing() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
     let brief = Instant::now() + Duration::from_millis(20);
-    assert_eq!(connection.read(512, brief).await.err().unwrap().kind, ErrorKind::Timeout);
+    assert_eq!(connection.read(512, brief).await.err().unwrap().host_error(), HostError::ReadTimeout);
     peer.write_all(b"220 late\r\n").await.unwrap();
     assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 late\r\n");
 }
@@ -326,8 +326,11 @@ async fn nothing_is_received_over_the_runs_share_and_the_end_is_still_told() {
         let next = connection.read(512, soon()).await;
         if over {
             let refused = next.err().unwrap();
-            assert_eq!((refused.kind, refused.host_error), (ErrorKind::LimitExceeded, HostError::CheckLimit));
-            assert!(refused.text.ends_with(": the run's share of received bytes is used up"), "{refused}");
+            assert_eq!(refused.host_error(), HostError::CheckLimit);
+            assert!(
+                refused.to_string().ends_with(": the run's share of received bytes is used up"),
+                "{refused}"
+            );
         } else {
             assert!(next.unwrap().bytes.is_empty());
         }
@@ -341,8 +344,8 @@ async fn nothing_is_sent_over_the_runs_share() {
     connection.write(b"EHLO\r\n", soon()).await.unwrap();
     for _ in 0..2 {
         let refused = connection.write(b"QUIT\r\n", soon()).await.err().unwrap();
-        assert_eq!(refused.host_error, HostError::CheckLimit);
-        assert!(refused.text.ends_with(": the run's share of sent bytes is used up"), "{refused}");
+        assert_eq!(refused.host_error(), HostError::CheckLimit);
+        assert!(refused.to_string().ends_with(": the run's share of sent bytes is used up"), "{refused}");
     }
     drop(connection);
     let mut all = Vec::new();
@@ -362,7 +365,7 @@ async fn a_write_given_up_leaves_little_behind_however_often_it_is_tried() {
     let (much, brief) = (vec![b'x'; MUCH], Instant::now() + Duration::from_millis(200));
     for _ in 0..100 {
         let given_up = connection.write(&much, brief).await.err().unwrap();
-        assert_eq!(given_up.kind, ErrorKind::Timeout);
+        assert_eq!(given_up.host_error(), HostError::ReadTimeout);
     }
     // What waits is charged: so little waits.
     assert!(quota.send(REST).is_ok());

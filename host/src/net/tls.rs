@@ -1,20 +1,22 @@
 //! TLS by a job's trust: a stream in; an encrypted stream and what the certificates show out – also when they are refused. No
 //! resumption: a resumed session shows no chain, and its times are not comparable.
 
+mod alert;
 mod algorithm;
 mod certificate;
 mod client;
 mod date;
 mod facts;
+mod fault;
 mod group;
 mod keys;
 mod no_tls;
 mod observer;
 mod provider;
 mod roots;
+mod situation;
 mod trust;
 mod verify;
-mod words;
 
 use std::{
     io::{self, Read, Write},
@@ -24,14 +26,14 @@ use std::{
 
 use rustls::{ClientConnection, Error};
 
-pub(super) use self::words::TlsFault;
+pub(super) use self::fault::TlsFault;
 pub use self::{
     no_tls::NoTls,
     trust::{Tls, Trust},
 };
-use self::{observer::Seen, words::Situation};
-use super::{error::plain, tcp::Tcp};
-use crate::{catalogue::HostError, report::TlsFacts};
+use self::{observer::Seen, situation::Situation};
+use super::{error::Fault, tcp::Tcp};
+use crate::report::TlsFacts;
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -58,15 +60,14 @@ pub(super) struct Session {
 impl Session {
     /// Prepares everything that is not the server's to wait for.
     pub(super) fn new(tls: &Tls, host: &str) -> Result<Self, TlsFault> {
-        let failed = |text: String| TlsFault { number: HostError::TlsFailed, text };
         let name = match &tls.server_name {
             Some(name) => name.clone(),
-            None => trust::name_of(host).map_err(|error| failed(error.to_string()))?,
+            None => trust::name_of(host).map_err(TlsFault::Name)?,
         };
         let seen = Arc::default();
         let connection = client::config(&tls.trust, &seen)
             .and_then(|config| ClientConnection::new(Arc::new(config), name));
-        let connection = connection.map_err(|_| failed("TLS could not be set up".to_owned()))?;
+        let connection = connection.map_err(|_| TlsFault::SetUp)?;
         Ok(Self {
             connection,
             received: Vec::new(),
@@ -91,12 +92,12 @@ impl Session {
     }
 
     /// Gives the moment at which its first bytes were handed to the kernel.
-    pub(super) async fn handshake(&mut self, tcp: &mut Tcp) -> Result<Instant, (HostError, String)> {
+    pub(super) async fn handshake(&mut self, tcp: &mut Tcp) -> Result<Instant, Fault> {
         let mut buffer = vec![0; RECORD_BYTES];
         let mut started = None;
         let mut records = Records::default();
         loop {
-            let sent = flush(&mut self.connection, tcp).await.map_err(|error| lost(&error))?;
+            let sent = flush(&mut self.connection, tcp).await.map_err(Fault::HandshakeLost)?;
             started = started.or(Some(sent));
             if !self.connection.is_handshaking() {
                 return Ok(started.unwrap_or(sent));
@@ -104,20 +105,16 @@ impl Session {
             let since = tcp.last_arrival();
             let wanted = records.wanted().min(buffer.len());
             let count = tcp.read(buffer.get_mut(..wanted).unwrap_or_default()).await;
-            let count = count.map_err(|error| lost(&error))?;
+            let count = count.map_err(Fault::HandshakeLost)?;
             self.wait += tcp.last_arrival() - since;
             if count == 0 {
-                return Err((
-                    HostError::TlsClosed,
-                    "the server closed the connection inside the handshake".to_owned(),
-                ));
+                return Err(Fault::HandshakeClosed);
             }
             records.took(buffer.get(..count).unwrap_or_default());
             if let Err(error) = self.feed(buffer.get(..count).unwrap_or_default()) {
                 // The server learns why.
                 let _told: io::Result<Instant> = flush(&mut self.connection, tcp).await;
-                let fault = self.fault(&error);
-                return Err((fault.number, fault.text));
+                return Err(self.fault(&error).into());
             }
         }
     }
@@ -157,7 +154,7 @@ impl Session {
 
     /// Waits for at most `max` bytes; none at the end, with or without `close_notify`: whether that matters is the
     /// dialogue's to judge.
-    pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, StreamError> {
+    pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, Fault> {
         let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
             self.fail()?;
@@ -172,7 +169,7 @@ impl Session {
     }
 
     /// As [`Self::read`], of what has arrived already; none: nothing has.
-    pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, StreamError> {
+    pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, Fault> {
         let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
             self.fail()?;
@@ -187,7 +184,7 @@ impl Session {
     }
 
     /// Takes in what has arrived, and says what TLS itself answers to it. A fault is said when what came before it was read.
-    async fn take(&mut self, bytes: &[u8], tcp: &mut Tcp) -> Result<(), StreamError> {
+    async fn take(&mut self, bytes: &[u8], tcp: &mut Tcp) -> Result<(), Fault> {
         if let Err(error) = self.feed(bytes) {
             self.failed = Some(self.fault(&error));
         }
@@ -205,8 +202,8 @@ impl Session {
         }
     }
 
-    fn fail(&mut self) -> Result<(), StreamError> {
-        self.failed.clone().map_or(Ok(()), |fault| Err(StreamError::Tls(fault)))
+    fn fail(&mut self) -> Result<(), Fault> {
+        self.failed.clone().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     fn hand_out(&mut self, max: usize) -> Vec<u8> {
@@ -257,29 +254,9 @@ impl Records {
     }
 }
 
-/// Why an encrypted or plain stream came to no good.
-#[derive(Debug)]
-pub(super) enum StreamError {
-    Io(io::Error),
-    Tls(TlsFault),
-}
-
-impl From<io::Error> for StreamError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 async fn flush(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<Instant> {
     while connection.wants_write() {
         connection.write_tls(&mut tcp.outgoing())?;
     }
     tcp.flush().await
-}
-
-fn lost(error: &io::Error) -> (HostError, String) {
-    if error.kind() == io::ErrorKind::QuotaExceeded {
-        return (HostError::CheckLimit, error.to_string());
-    }
-    (HostError::TlsClosed, format!("the connection was lost inside the handshake: {}", plain(error)))
 }

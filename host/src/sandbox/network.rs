@@ -39,13 +39,13 @@ impl HostConnection for State {
                 Err(_full) => Ok(Err(full())),
             },
             Err(error) => {
-                if error.kind == net::ErrorKind::Denied {
+                if error.host_error() == HostError::Denied {
                     self.denied += 1;
                     if self.denied <= limits::DENIED_LINES {
                         self.log.note(&format!("denied: {error}"));
                     }
                 }
-                Ok(Err(self.remember(error)))
+                Ok(Err(self.remember(&error)))
             }
         }
     }
@@ -74,7 +74,7 @@ impl HostConnection for State {
                 wait_ns: instant(secured.wait),
                 verify_error: secured.verify_error,
             })),
-            Err(error) => Ok(Err(self.remember(error))),
+            Err(error) => Ok(Err(self.remember(&error))),
         }
     }
 
@@ -98,7 +98,7 @@ impl HostConnection for State {
             Ok(received) => {
                 Ok(Ok(Received { bytes: received.bytes, received_at: instant(received.received_at) }))
             }
-            Err(error) => Ok(Err(self.remember(error))),
+            Err(error) => Ok(Err(self.remember(&error))),
         }
     }
 
@@ -110,7 +110,7 @@ impl HostConnection for State {
         self.charge_call()?;
         match self.table.get_mut(&this)?.connection.write(&bytes, self.deadline).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
-            Err(error) => Ok(Err(self.remember(error))),
+            Err(error) => Ok(Err(self.remember(&error))),
         }
     }
 
@@ -126,11 +126,11 @@ fn full() -> Error {
 
 impl State {
     /// Converts an error for the check, and keeps its number for the line.
-    fn remember(&mut self, error: NetError) -> Error {
-        let kind = kind(error.kind);
+    fn remember(&mut self, error: &NetError) -> Error {
+        let kind = kind(error.host_error());
         self.faults.retain(|(known, _)| *known != kind);
-        self.faults.push((kind, error.host_error));
-        Error { kind, text: error.text }
+        self.faults.push((kind, error.host_error()));
+        Error { kind, text: error.to_string() }
     }
 
     /// The number of a network error that the check reports: that of the call which failed so.
@@ -147,26 +147,46 @@ fn instant(since_start: Duration) -> WitInstant {
 }
 
 macro_rules! kinds {
-    ($($kind:ident => $error:ident),+ $(,)?) => {
-        fn kind(kind: net::ErrorKind) -> ErrorKind {
-            match kind { $(net::ErrorKind::$kind => ErrorKind::$kind,)+ }
+    ($($kind:ident: $general:ident $(| $finer:ident)*;)+) => {
+        /// What a check decides on.
+        fn kind(error: HostError) -> ErrorKind {
+            match error {
+                $(HostError::$general $(| HostError::$finer)* => ErrorKind::$kind,)+
+                _ => ErrorKind::Other,
+            }
         }
 
+        /// The number of a kind that no call of the run failed with.
         fn general(kind: ErrorKind) -> HostError {
-            match kind {
-                $(ErrorKind::$kind => HostError::$error,)+
-            }
+            match kind { $(ErrorKind::$kind => HostError::$general,)+ }
         }
     };
 }
 
+// A kind of error, and the numbers that it stands for: the first where nothing finer is known.
 kinds! {
-    Denied => Denied, Timeout => ReadTimeout, NameNotFound => NameNotFound, ResolverFailed => ResolverFailed, ResolverTimeout => ResolverTimeout,
-    ConnectionRefused => ConnectionRefused, Unreachable => Unreachable, ConnectionReset => ConnectionReset,
-    ConnectionClosed => ConnectionClosed, CertificateExpired => CertificateExpired,
-    CertificateNotYetValid => CertificateNotYetValid, CertificateNameMismatch => CertificateNameMismatch,
-    CertificateUnknownIssuer => CertificateUnknownIssuer, CertificateRevoked => CertificateRevoked,
-    CertificateInvalid => CertificateInvalid, TlsAlert => TlsAlert, TlsNotTls => TlsNotTls, TlsClosed => TlsClosed,
-    TlsUnsupported => TlsUnsupported, TlsFailed => TlsFailed, PlaintextBeforeTls => PlaintextBeforeTls,
-    LimitExceeded => CheckLimit, InvalidState => CheckState, Other => NetworkOther,
+    Denied: Denied;
+    Timeout: ReadTimeout | ConnectTimeout | TlsTimeout;
+    NameNotFound: NameNotFound;
+    ResolverFailed: ResolverFailed;
+    ResolverTimeout: ResolverTimeout;
+    ConnectionRefused: ConnectionRefused;
+    Unreachable: Unreachable;
+    ConnectionReset: ConnectionReset;
+    ConnectionClosed: ConnectionClosed;
+    CertificateExpired: CertificateExpired;
+    CertificateNotYetValid: CertificateNotYetValid;
+    CertificateNameMismatch: CertificateNameMismatch;
+    CertificateUnknownIssuer: CertificateUnknownIssuer;
+    CertificateRevoked: CertificateRevoked;
+    CertificateInvalid: CertificateInvalid;
+    TlsAlert: TlsAlert | TlsClientCertificate;
+    TlsNotTls: TlsNotTls;
+    TlsClosed: TlsClosed;
+    TlsUnsupported: TlsUnsupported | TlsVersion | TlsNoCipher;
+    TlsFailed: TlsFailed;
+    PlaintextBeforeTls: PlaintextBeforeTls;
+    LimitExceeded: CheckLimit;
+    InvalidState: CheckState;
+    Other: NetworkOther;
 }

@@ -11,7 +11,7 @@ use crate::{catalogue::HostError, text::clean_to};
 
 /// A certificate's place on the way from the server to a root.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Whose {
+pub(crate) enum Whose {
     /// The server's own.
     Server,
     /// An authority's, with its subject.
@@ -55,7 +55,7 @@ fn some_of(names: &[String]) -> String {
 
 /// Why a certificate is refused. Times are Unix seconds.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum CertificateFault {
+pub(crate) enum CertificateFault {
     Expired(Whose, i64),
     NotYetValid(Whose, i64),
     NeverValid,

@@ -57,7 +57,7 @@ impl Tls {
 
     /// For an endpoint that the job grants besides its own host: as strict, and revocation holds there as well, but by the
     /// system's roots alone, under the endpoint's own name, and without showing who the job is. None: that is the same.
-    pub(in crate::net) fn elsewhere(&self) -> Option<Self> {
+    pub(crate) fn elsewhere(&self) -> Option<Self> {
         let Trust { verify, min_version, roots, revoked, identity } = &*self.trust;
         if self.server_name.is_none() && roots.is_empty() && identity.is_none() {
             return None;

@@ -1,30 +1,13 @@
-//! What a failed handshake means: rustls's error and what was seen in; a number for the line and words for the person on call
-//! out. Nothing of how Rust writes its own values is let through.
-
-use std::fmt;
+//! What a failed handshake means: rustls's error and what was seen in; the fault that the person on call can do something
+//! about out. Nothing of how Rust writes its own values is let through.
 
 use rustls::{AlertDescription as Alert, Error, PeerIncompatible};
 
-use super::observer::Seen;
-use crate::{
-    catalogue::HostError,
-    tls_rules::{TlsVersion, Verify},
+use super::{
+    fault::{NotShown, TlsFault},
+    observer::Seen,
 };
-
-/// Why TLS ended.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::net) struct TlsFault {
-    pub(in crate::net) number: HostError,
-    pub(in crate::net) text: String,
-}
-
-impl fmt::Display for TlsFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for TlsFault {}
+use crate::tls_rules::{TlsVersion, Verify};
 
 /// How far a handshake came, and by which rules.
 pub(super) struct Situation<'a> {
@@ -40,34 +23,21 @@ pub(super) struct Situation<'a> {
 impl Situation<'_> {
     /// Says what an error means here.
     pub(super) fn fault(&self, error: &Error) -> TlsFault {
-        let (number, text) = match error {
-            Error::InvalidCertificate(_) => match &self.seen.fault {
-                Some(fault) => (fault.number(), fault.to_string()),
-                None => (HostError::CertificateInvalid, "the certificate is refused".to_owned()),
-            },
-            Error::NoCertificatesPresented => {
-                (HostError::CertificateInvalid, "the server presents no certificate".to_owned())
+        match error {
+            Error::InvalidCertificate(_) => {
+                self.seen.fault.clone().map_or(TlsFault::Refused, TlsFault::Certificate)
             }
+            Error::NoCertificatesPresented => TlsFault::NoCertificate,
             Error::AlertReceived(alert) => self.alert(*alert),
             Error::PeerIncompatible(incompatible) => self.incompatible(incompatible),
-            Error::InvalidMessage(_) if !self.begun => {
-                (HostError::TlsNotTls, "what the server sent is not TLS".to_owned())
-            }
-            Error::InvalidMessage(wrong) => {
-                let wrong = spaced(&format!("{wrong:?}"));
-                (HostError::TlsFailed, format!("a TLS message of the server is not well-formed: {wrong}"))
-            }
-            Error::PeerMisbehaved(how) => {
-                let how = spaced(&format!("{how:?}"));
-                (HostError::TlsFailed, format!("the server breaks the rules of TLS: {how}"))
-            }
-            other => (HostError::TlsFailed, rare(other).to_owned()),
-        };
-        TlsFault { number, text }
+            Error::InvalidMessage(_) if !self.begun => TlsFault::NotTls,
+            Error::InvalidMessage(wrong) => TlsFault::IllFormed(spaced(&format!("{wrong:?}"))),
+            Error::PeerMisbehaved(how) => TlsFault::Misbehaved(spaced(&format!("{how:?}"))),
+            other => TlsFault::Rare(rare(other)),
+        }
     }
 
-    fn alert(&self, alert: Alert) -> (HostError, String) {
-        let name = alert_name(alert);
+    fn alert(&self, alert: Alert) -> TlsFault {
         let about_us = matches!(
             alert,
             Alert::BadCertificate
@@ -84,108 +54,40 @@ impl Situation<'_> {
         if alert == Alert::CertificateRequired
             || (unanswered && (about_us || alert == Alert::HandshakeFailure))
         {
-            let what = match (self.has_identity, self.verify) {
-                (true, Verify::Report) => "verify = \"report\" shows it none",
-                (true, _) => "it does not take the kind of key that client_cert has",
-                (false, _) => "set client_cert and client_key in the job's tls",
-            };
-            return (
-                HostError::TlsClientCertificate,
-                format!("the server wants a client certificate: {what}"),
-            );
-        }
-        if self.seen.answered && about_us {
-            return (HostError::TlsAlert, format!("the server refuses client_cert: {name}"));
+            return TlsFault::ClientWanted(match (self.has_identity, self.verify) {
+                (true, Verify::Report) => NotShown::Reporting,
+                (true, _) => NotShown::OtherKind,
+                (false, _) => NotShown::NotSet,
+            });
         }
         match alert {
-            Alert::ProtocolVersion => (HostError::TlsVersion, self.version()),
-            Alert::HandshakeFailure | Alert::InsufficientSecurity if !self.begun => {
-                (HostError::TlsNoCipher, NO_CIPHER.to_owned())
-            }
-            Alert::UnrecognisedName => (
-                HostError::TlsAlert,
-                "the server does not know the name that it was asked for (server_name sets another)"
-                    .to_owned(),
-            ),
-            _ => (HostError::TlsAlert, format!("the server ended TLS with the alert \"{name}\"")),
+            _ if self.seen.answered && about_us => TlsFault::ClientRefused(alert),
+            Alert::ProtocolVersion => TlsFault::Version(self.min_version),
+            Alert::HandshakeFailure | Alert::InsufficientSecurity if !self.begun => TlsFault::NoCipher,
+            Alert::UnrecognisedName => TlsFault::UnknownName,
+            _ => TlsFault::Alert(alert),
         }
     }
 
-    fn version(&self) -> String {
-        match self.min_version {
-            TlsVersion::V12 => {
-                "the server knows only TLS versions before 1.2, which are not safe: update it".to_owned()
-            }
-            TlsVersion::V13 => "the server does not know TLS 1.3, which min_version asks for".to_owned(),
-        }
-    }
-
-    fn incompatible(&self, incompatible: &PeerIncompatible) -> (HostError, String) {
+    fn incompatible(&self, incompatible: &PeerIncompatible) -> TlsFault {
         use PeerIncompatible as Lacks;
         match incompatible {
             Lacks::ServerDoesNotSupportTls12Or13
             | Lacks::ServerTlsVersionIsDisabledByOurConfig
             | Lacks::SupportedVersionsExtensionRequired
             | Lacks::Tls12NotOffered
-            | Lacks::Tls12NotOfferedOrEnabled => (HostError::TlsVersion, self.version()),
+            | Lacks::Tls12NotOfferedOrEnabled => TlsFault::Version(self.min_version),
             Lacks::NoCipherSuitesInCommon
             | Lacks::NoKxGroupsInCommon
             | Lacks::NoSignatureSchemesInCommon
-            | Lacks::NoEcPointFormatsInCommon => (HostError::TlsNoCipher, NO_CIPHER.to_owned()),
+            | Lacks::NoEcPointFormatsInCommon => TlsFault::NoCipher,
             other => {
                 let shown = format!("{other:?}");
                 // What stands in brackets is data.
-                let what = spaced(shown.split('(').next().unwrap_or_default());
-                (HostError::TlsUnsupported, format!("the server lacks a part of TLS that is needed: {what}"))
+                TlsFault::Unsupported(spaced(shown.split('(').next().unwrap_or_default()))
             }
         }
     }
-}
-
-const NO_CIPHER: &str = "no cipher suite in common: the server may know only RSA or DHE key exchange, or a certificate \
-    of an unusual kind; enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
-
-/// What RFC 8446 and its forerunners call it, in words.
-fn alert_name(alert: Alert) -> String {
-    let name = match alert {
-        Alert::CloseNotify => "close notify",
-        Alert::UnexpectedMessage => "unexpected message",
-        Alert::BadRecordMac => "bad record MAC",
-        Alert::DecryptionFailed => "decryption failed",
-        Alert::RecordOverflow => "record overflow",
-        Alert::DecompressionFailure => "decompression failure",
-        Alert::HandshakeFailure => "handshake failure",
-        Alert::NoCertificate => "no certificate",
-        Alert::BadCertificate => "bad certificate",
-        Alert::UnsupportedCertificate => "unsupported certificate",
-        Alert::CertificateRevoked => "certificate revoked",
-        Alert::CertificateExpired => "certificate expired",
-        Alert::CertificateUnknown => "certificate unknown",
-        Alert::IllegalParameter => "illegal parameter",
-        Alert::UnknownCA => "unknown authority",
-        Alert::AccessDenied => "access denied",
-        Alert::DecodeError => "decode error",
-        Alert::DecryptError => "decrypt error",
-        Alert::ExportRestriction => "export restriction",
-        Alert::ProtocolVersion => "protocol version",
-        Alert::InsufficientSecurity => "insufficient security",
-        Alert::InternalError => "internal error",
-        Alert::InappropriateFallback => "inappropriate fallback",
-        Alert::UserCanceled => "user canceled",
-        Alert::NoRenegotiation => "no renegotiation",
-        Alert::MissingExtension => "missing extension",
-        Alert::UnsupportedExtension => "unsupported extension",
-        Alert::CertificateUnobtainable => "certificate unobtainable",
-        Alert::UnrecognisedName => "unrecognized name",
-        Alert::BadCertificateStatusResponse => "bad certificate status response",
-        Alert::BadCertificateHashValue => "bad certificate hash value",
-        Alert::UnknownPSKIdentity => "unknown PSK identity",
-        Alert::CertificateRequired => "certificate required",
-        Alert::NoApplicationProtocol => "no application protocol",
-        Alert::EncryptedClientHelloRequired => "encrypted client hello required",
-        other => return format!("number {}", u8::from(other)),
-    };
-    name.to_owned()
 }
 
 /// What hardly ever happens.
@@ -232,7 +134,11 @@ mod tests {
     use rustls::{CertificateError, InvalidMessage, PeerMisbehaved};
 
     use super::*;
-    use crate::{net::tls::certificate::CertificateFault, text::TEXT_BYTES};
+    use crate::{
+        catalogue::HostError,
+        net::tls::{alert::alert_name, certificate::CertificateFault},
+        text::TEXT_BYTES,
+    };
 
     fn situation(seen: &Seen) -> Situation<'_> {
         Situation {
@@ -260,8 +166,9 @@ mod tests {
             for (begun, asked) in [(false, false), (true, false), (true, true)] {
                 let seen = Seen { asked, ..Seen::default() };
                 let fault = Situation { begun, ..situation(&seen) }.fault(&Error::AlertReceived(alert));
-                assert!(fault.text.contains(' ') && fault.text.len() < TEXT_BYTES, "{fault}");
-                assert!(!fault.text.contains(&format!("{alert:?}")), "{fault}");
+                let text = fault.says().1;
+                assert!(text.contains(' ') && text.len() < TEXT_BYTES, "{text}");
+                assert!(!text.contains(&format!("{alert:?}")), "{text}");
             }
             names.push(name);
         }
@@ -273,17 +180,17 @@ mod tests {
     fn a_server_that_is_too_old_is_told_from_one_without_a_common_cipher() {
         let old = before_all(&Error::AlertReceived(Alert::ProtocolVersion));
         assert_eq!(
-            (old.number, &*old.text),
+            old.says(),
             (
                 HostError::TlsVersion,
-                "the server knows only TLS versions before 1.2, which are not safe: update it"
+                "the server knows only TLS versions before 1.2, which are not safe: update it".to_owned()
             )
         );
         assert_eq!(before_all(&PeerIncompatible::ServerDoesNotSupportTls12Or13.into()), old);
         let seen = Seen::default();
         let strict = Situation { min_version: TlsVersion::V13, ..situation(&seen) };
         assert_eq!(
-            strict.fault(&Error::AlertReceived(Alert::ProtocolVersion)).text,
+            strict.fault(&Error::AlertReceived(Alert::ProtocolVersion)).says().1,
             "the server does not know TLS 1.3, which min_version asks for"
         );
         for error in [
@@ -291,9 +198,9 @@ mod tests {
             Error::AlertReceived(Alert::InsufficientSecurity),
             PeerIncompatible::NoCipherSuitesInCommon.into(),
         ] {
-            let none = before_all(&error);
-            assert_eq!(none.number, HostError::TlsNoCipher);
-            assert!(none.text.contains("only RSA"), "{none}");
+            let (number, text) = before_all(&error).says();
+            assert_eq!(number, HostError::TlsNoCipher);
+            assert!(text.contains("only RSA"), "{text}");
         }
     }
 
@@ -301,9 +208,9 @@ mod tests {
     fn a_wanted_client_certificate_is_named_with_what_to_do() {
         let text = |alert, asked, answered, has_identity, verify| {
             let seen = Seen { asked, answered, ..Seen::default() };
-            let fault = Situation { begun: true, has_identity, verify, ..situation(&seen) }
-                .fault(&Error::AlertReceived(alert));
-            (fault.number, fault.text)
+            Situation { begun: true, has_identity, verify, ..situation(&seen) }
+                .fault(&Error::AlertReceived(alert))
+                .says()
         };
         let wanted = (
             HostError::TlsClientCertificate,
@@ -331,11 +238,14 @@ mod tests {
     fn what_comes_before_any_tls_is_not_tls_and_later_it_is_ill_formed() {
         let seen = Seen::default();
         let error = Error::InvalidMessage(InvalidMessage::InvalidContentType);
-        assert_eq!(before_all(&error).number, HostError::TlsNotTls);
+        assert_eq!(before_all(&error).says().0, HostError::TlsNotTls);
         let later = Situation { begun: true, ..situation(&seen) }.fault(&error);
         assert_eq!(
-            (later.number, &*later.text),
-            (HostError::TlsFailed, "a TLS message of the server is not well-formed: invalid content type")
+            later.says(),
+            (
+                HostError::TlsFailed,
+                "a TLS message of the server is not well-formed: invalid content type".to_owned()
+            )
         );
     }
 
@@ -343,10 +253,7 @@ mod tests {
     fn a_refused_certificate_is_said_in_the_words_of_its_fault() {
         let seen = Seen { fault: Some(CertificateFault::Revoked), ..Seen::default() };
         let fault = situation(&seen).fault(&CertificateError::Revoked.into());
-        assert_eq!(
-            (fault.number, fault.text),
-            (HostError::CertificateRevoked, CertificateFault::Revoked.to_string())
-        );
+        assert_eq!(fault.says(), (HostError::CertificateRevoked, CertificateFault::Revoked.to_string()));
     }
 
     #[test]
@@ -376,7 +283,7 @@ mod tests {
         ] {
             let seen = Seen::default();
             for begun in [false, true] {
-                let text = Situation { begun, ..situation(&seen) }.fault(&error).text;
+                let text = Situation { begun, ..situation(&seen) }.fault(&error).says().1;
                 let joined = |word: &str| word.chars().skip(1).any(char::is_uppercase) && word.len() > 5;
                 assert!(!text.contains(['{', '(', '"', ':', '_']) || text.contains(": "), "{text}");
                 assert!(!text.split(' ').any(joined) && text.len() < TEXT_BYTES, "{text}");

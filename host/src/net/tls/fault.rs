@@ -1,0 +1,98 @@
+//! Why TLS came to no good, with what is known of it; its number and its words out, for the person on call.
+
+use rustls::AlertDescription as Alert;
+
+use super::{alert::alert_name, certificate::CertificateFault, no_tls::NoTls};
+use crate::{catalogue::HostError, tls_rules::TlsVersion};
+
+/// Why TLS ended, or could not begin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum TlsFault {
+    /// The host's name is none that a certificate can have.
+    Name(NoTls),
+    SetUp,
+    Certificate(CertificateFault),
+    /// Of a certificate, too, and nobody said why.
+    Refused,
+    NoCertificate,
+    ClientWanted(NotShown),
+    ClientRefused(Alert),
+    UnknownName,
+    Alert(Alert),
+    /// It knows none from the least accepted one on.
+    Version(TlsVersion),
+    NoCipher,
+    /// It lacks this.
+    Unsupported(String),
+    NotTls,
+    IllFormed(String),
+    Misbehaved(String),
+    /// What hardly ever happens, in words.
+    Rare(&'static str),
+}
+
+/// Why a server that wants a client certificate gets none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotShown {
+    /// `verify = "report"`.
+    Reporting,
+    /// The server does not take this kind of key.
+    OtherKind,
+    NotSet,
+}
+
+const UNKNOWN_NAME: &str =
+    "the server does not know the name that it was asked for (server_name sets another)";
+const TOO_OLD: &str = "the server knows only TLS versions before 1.2, which are not safe: update it";
+const NO_CIPHER: &str = "no cipher suite in common: the server may know only RSA or DHE key exchange, or a certificate \
+    of an unusual kind; enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
+
+impl TlsFault {
+    /// Its number, and what it is.
+    pub(crate) fn says(&self) -> (HostError, String) {
+        match self {
+            Self::Name(wrong) => (HostError::TlsFailed, wrong.to_string()),
+            Self::SetUp => (HostError::TlsFailed, "TLS could not be set up".into()),
+            Self::Certificate(fault) => (fault.number(), fault.to_string()),
+            Self::Refused => (HostError::CertificateInvalid, "the certificate is refused".into()),
+            Self::NoCertificate => {
+                (HostError::CertificateInvalid, "the server presents no certificate".into())
+            }
+            Self::ClientWanted(why) => {
+                let what = match why {
+                    NotShown::Reporting => "verify = \"report\" shows it none",
+                    NotShown::OtherKind => "it does not take the kind of key that client_cert has",
+                    NotShown::NotSet => "set client_cert and client_key in the job's tls",
+                };
+                let text = format!("the server wants a client certificate: {what}");
+                (HostError::TlsClientCertificate, text)
+            }
+            Self::ClientRefused(alert) => {
+                (HostError::TlsAlert, format!("the server refuses client_cert: {}", alert_name(*alert)))
+            }
+            Self::UnknownName => (HostError::TlsAlert, UNKNOWN_NAME.into()),
+            Self::Alert(alert) => {
+                let text = format!("the server ended TLS with the alert \"{}\"", alert_name(*alert));
+                (HostError::TlsAlert, text)
+            }
+            Self::Version(TlsVersion::V12) => (HostError::TlsVersion, TOO_OLD.into()),
+            Self::Version(TlsVersion::V13) => {
+                let text = "the server does not know TLS 1.3, which min_version asks for";
+                (HostError::TlsVersion, text.into())
+            }
+            Self::NoCipher => (HostError::TlsNoCipher, NO_CIPHER.into()),
+            Self::Unsupported(what) => {
+                let text = format!("the server lacks a part of TLS that is needed: {what}");
+                (HostError::TlsUnsupported, text)
+            }
+            Self::NotTls => (HostError::TlsNotTls, "what the server sent is not TLS".into()),
+            Self::IllFormed(how) => {
+                (HostError::TlsFailed, format!("a TLS message of the server is not well-formed: {how}"))
+            }
+            Self::Misbehaved(how) => {
+                (HostError::TlsFailed, format!("the server breaks the rules of TLS: {how}"))
+            }
+            Self::Rare(what) => (HostError::TlsFailed, (*what).into()),
+        }
+    }
+}
