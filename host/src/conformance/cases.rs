@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Case, ConformanceError, Must, READY, Subject, Verdict, job,
+    case::{Case, ConformanceError, Must, READY, Subject, Verdict, job},
     peer::{self, Manner, Peer, Peers},
 };
 use crate::{

@@ -17,7 +17,7 @@ use tokio::{
     task::{self, JoinSet},
 };
 
-use super::HOST;
+use super::case::HOST;
 
 /// What a peer reads or hands on at once.
 const CHUNK_BYTES: usize = 4096;

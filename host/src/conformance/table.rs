@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::Verdict;
+use super::case::Verdict;
 use crate::{sandbox::Limits, text};
 
 /// A table of the verdicts, and of what the runs used up.

@@ -2,10 +2,11 @@
 //! only this user may be able to change it – see `folder` – and each file carries a tag keyed to this installation. What was
 //! checked is what is loaded, by the file's descriptor. What does not fit is not used, and said.
 
+mod error;
 mod folder;
 
 use std::{
-    env, fmt,
+    env,
     fs::File,
     io::{self, Read},
     os::fd::AsRawFd,
@@ -16,8 +17,9 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use blake3::Hasher;
 use wasmtime::{Engine, component::Component};
 
+pub use self::error::CacheError;
 use self::folder::Folder;
-use super::chain;
+use super::error::chain;
 use crate::output::{self, Level};
 
 /// Bytes of the key and of a tag.
@@ -32,50 +34,6 @@ const CHUNK_BYTES: usize = 64 << 10;
 const DESCRIPTORS: &str = "/proc/self/fd";
 #[cfg(not(target_os = "linux"))]
 const DESCRIPTORS: &str = "/dev/fd";
-
-/// Why the cache cannot be used.
-#[derive(Debug)]
-pub enum CacheError {
-    /// No folder is named, and there is no usual one.
-    NoFolder,
-    /// This cannot be read or written.
-    Io(PathBuf, io::Error),
-    /// This belongs to somebody else, by the user's number.
-    Foreign(PathBuf, u32),
-    /// Others may write to this, by its mode.
-    Writable(PathBuf, u32),
-    /// This file is not what was stored.
-    Tag(PathBuf),
-    /// The code in this file is of another engine or machine.
-    Code(PathBuf, String),
-}
-
-impl fmt::Display for CacheError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoFolder => {
-                f.write_str("no cache for compiled checks: set `cache_dir`, or XDG_CACHE_HOME or HOME")
-            }
-            Self::Io(path, error) => write!(f, "cache {}: {error}", path.display()),
-            Self::Foreign(path, user) => write!(
-                f,
-                "{} belongs to user {user}, who could put other code there: set `cache_dir` to a folder that is this user's, \
-                 below none but this user's and root's",
-                path.display()
-            ),
-            Self::Writable(path, mode) => write!(
-                f,
-                "others may write to {0} (mode {mode:o}) and could put code of theirs there: `chmod go-w {0}`, or set \
-                 `cache_dir` to a folder elsewhere",
-                path.display()
-            ),
-            Self::Tag(path) => write!(f, "cache {}: not what was stored", path.display()),
-            Self::Code(path, error) => write!(f, "cache {}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for CacheError {}
 
 /// Where systemd or the XDG Base Directory Specification put a cache.
 #[must_use]

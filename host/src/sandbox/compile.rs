@@ -16,11 +16,13 @@ use std::{
 use tokio::sync::oneshot;
 use wasmtime::{Engine, component::Component};
 
+#[cfg(feature = "compiler")]
+use super::cache::CacheError;
 use super::{
-    Pinned, Source,
-    cache::{Cache, CacheError},
-    chain, limits,
-    load::{LoadError, Loaded},
+    cache::Cache,
+    error::{LoadError, chain},
+    limits,
+    source::{Pinned, Source},
 };
 use crate::{
     digest,
@@ -28,14 +30,22 @@ use crate::{
     regular,
 };
 
+/// What the built-in probe was compiled to.
+const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
 /// The running program, whatever its file was replaced by since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How a core module begins; a component has another version and layer (Component Model, "Binary").
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// Loads the built-in probe.
+pub(super) fn smtp(engine: &Engine) -> Result<Loaded, LoadError> {
+    let component = builtin(engine, SMTP_COMPILED, sonde_smtp_component::WASM)?;
+    Ok(Loaded { component, sha256: None })
+}
+
 /// Loads code compiled with the binary; where it does not fit this machine, compiles its source.
 #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
-pub(super) fn builtin(engine: &Engine, compiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
+fn builtin(engine: &Engine, compiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
     // SAFETY: `compiled` was made by this crate's build script and is part of this binary: as trusted as its own code.
     unsafe { Component::deserialize(engine, compiled) }.or_else(|mismatch| {
         if cfg!(feature = "compiler") {
@@ -53,6 +63,12 @@ fn component(engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
 #[cfg(not(feature = "compiler"))]
 fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
     Err(LoadError::NoCompiler(None))
+}
+
+/// A component's code, and its file's digest; none: it is built in.
+pub(super) struct Loaded {
+    pub(super) component: Component,
+    pub(super) sha256: Option<String>,
 }
 
 /// How components' files become code.
@@ -209,7 +225,7 @@ fn compiled(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
 #[cfg(all(test, feature = "compiler"))]
 mod tests {
     use super::*;
-    use crate::sandbox::{SMTP_COMPILED, engine};
+    use crate::sandbox::engine;
 
     #[test]
     fn compiled_code_that_does_not_fit_is_compiled_anew() {

@@ -21,7 +21,7 @@ use nix::{
     unistd::{UnlinkatFlags, geteuid, linkat, unlinkat},
 };
 
-use super::CacheError;
+use super::error::CacheError;
 
 /// Passing through a folder needs no right to list it.
 #[cfg(target_os = "linux")]

@@ -22,8 +22,9 @@ use wasmtime::Engine;
 
 use crate::{
     sandbox::{
-        chain, engine, limits,
-        load::LoadError,
+        engine,
+        error::{LoadError, chain},
+        limits,
         structure::{self, Excess},
     },
     text,

@@ -1,0 +1,38 @@
+//! A component that can run.
+
+use std::sync::Arc;
+
+use super::{bindings::CheckerPre, limits::Limits, state::State};
+use crate::description::Description;
+
+/// Name of the built-in probe, a job's check where none is named.
+pub const SMTP: &str = "smtp";
+
+/// A component that can run: compiled, linked, described.
+pub struct Program {
+    pub(super) pre: CheckerPre<State>,
+    pub(super) description: Arc<Description>,
+    pub(super) imports: Vec<String>,
+    pub(super) sha256: Option<String>,
+    pub(super) limits: Limits,
+}
+
+impl Program {
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    /// What it imports, by the interfaces' names.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The digest of its component; none: it is built in.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+}

@@ -1,0 +1,132 @@
+//! One run of a program: what it is given in, a report out. Whatever it does, the report says so.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Map;
+use tokio::time::error::Elapsed;
+use wasmtime::Engine;
+
+use super::{
+    bindings::exports::sonde::check::check as wit,
+    convert::{self, Contradiction},
+    cpu::Crowd,
+    limits,
+    log::Log,
+    program::Program,
+    state::State,
+    store::{failure, store},
+};
+use crate::{
+    catalogue::HostError,
+    description::Description,
+    grant::Grant,
+    net::Tls,
+    report::{Failure, Report, Used, Value},
+    secret::Secrets,
+    text,
+};
+
+/// What one run of a program is given.
+pub struct Run<'a> {
+    /// Whose run it is, for the log.
+    pub label: String,
+    /// The host to check, as the check sees it.
+    pub host: &'a str,
+    /// Its port.
+    pub port: Option<u16>,
+    /// What may be reached.
+    pub grant: Grant,
+    /// How its TLS is trusted.
+    pub tls: Arc<Tls>,
+    /// From now on.
+    pub timeout: Duration,
+    /// By name.
+    pub parameters: &'a Map<String, serde_json::Value>,
+    /// What must show in no output.
+    pub secrets: &'a Secrets,
+    /// The round's start in Unix seconds.
+    pub time: u64,
+    /// Unique in the world.
+    pub run_id: &'a str,
+}
+
+/// Runs a program once. Never fails: what goes wrong is in the report.
+pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: Run<'_>) -> Report {
+    let start = Instant::now();
+    let log = Log::new(run.label, run.secrets.clone(), program.limits.log_lines);
+    let state = State::new(program.limits.clone(), run.grant, run.tls, start + run.timeout, log);
+    let meter = state.meter.clone();
+    let mut store = store(engine, state, crowd);
+    let input = wit::Job {
+        target: wit::Endpoint { host: run.host.to_owned(), port: run.port.unwrap_or_default() },
+        parameters: serde_json::Value::Object(run.parameters.clone()).to_string(),
+        time: run.time,
+        run_id: run.run_id.to_owned(),
+    };
+    let (fields, failure) = meter
+        .count(async {
+            let ran = tokio::time::timeout(run.timeout + limits::GRACE, async {
+                let instance = program.pre.instantiate_async(&mut store).await?;
+                instance.sonde_check_check().call_run(&mut store, &input).await
+            });
+            let ran = ran.await;
+            conclude(ran, &program.description, store.data(), run.timeout, run.secrets)
+        })
+        .await;
+    let mut state = store.into_data();
+    state.end();
+    let total = start.elapsed();
+    state.measured.total = Some(total);
+    state.measured.own = Some(total.saturating_sub(state.clock.waited()));
+    let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
+    Report { fields, failure, measured: state.measured, used }
+}
+
+type Ran = Result<wasmtime::Result<wit::Report>, Elapsed>;
+type Concluded = (Vec<(String, Value)>, Option<Failure>);
+
+/// What a run comes to: a report as it was announced, or what went wrong; its texts without secrets and as short as they are
+/// shown, so that nobody keeps megabytes until the line is written.
+fn conclude(
+    ran: Ran,
+    description: &Description,
+    state: &State,
+    timeout: Duration,
+    secrets: &Secrets,
+) -> Concluded {
+    let accepted = match ran {
+        Ok(Ok(report)) => accept(report, description, state)
+            .map_err(|contradiction| Failure::of_host(HostError::CheckReport, contradiction.to_string())),
+        Ok(Err(error)) => Err(failure(&error, state)),
+        Err(_late) => {
+            let text = format!("no report within {timeout:?} and {:?} of grace: stopped", limits::GRACE);
+            Err(Failure::of_host(HostError::CheckDeadline, text))
+        }
+    };
+    let (mut fields, mut failure) =
+        accepted.unwrap_or_else(|failure| (description.unreported(), Some(failure)));
+    let values = fields.iter_mut().map(|(_, value)| value);
+    let said = failure.iter_mut().map(|failure| &mut failure.text);
+    for text in values.filter_map(Value::as_text_mut).chain(said) {
+        *text = secrets.outgoing(text, text::TEXT_BYTES);
+    }
+    (fields, failure)
+}
+
+fn accept(report: wit::Report, description: &Description, state: &State) -> Result<Concluded, Contradiction> {
+    let fields = convert::fields(report.fields, description)?;
+    let failure = match report.failure {
+        None => None,
+        Some(wit::Failure { cause: wit::Cause::Network(kind), text }) => {
+            Some(Failure::of_host(state.host_error(kind), text))
+        }
+        Some(wit::Failure { cause: wit::Cause::Judgement(own), text }) => {
+            let (outcome, code) = convert::own_failure(own, description)?;
+            Some(Failure { outcome, code, text })
+        }
+    };
+    Ok((fields, failure))
+}

@@ -1,0 +1,78 @@
+//! Where a component computes: a state in; a store out in which it is bounded, and what a trap in it means.
+
+use std::{fmt, thread, time::Duration};
+
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use super::{
+    cpu::{Busy, Crowd},
+    error::chain,
+    limits,
+    state::{Flood, State},
+};
+use crate::{catalogue::HostError, report::Failure};
+
+/// A store in which a check's computing is bounded, and which gives way to others at every tick. One of several that have
+/// computed for more than a tick also stays aside for a while, or the others would wait for a turn of each.
+pub(super) fn store(engine: &Engine, state: State, crowd: &Crowd) -> Store<State> {
+    let (meter, cpu_time) = (state.meter.clone(), state.limits.cpu_time);
+    let (crowd, mut busy) = (crowd.clone(), None);
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(limits::CALL_BYTES);
+    store.set_max_component_handles(limits::HANDLES);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        let used = meter.running();
+        if used > cpu_time {
+            return Err(CpuUsedUp(cpu_time).into());
+        }
+        if used < limits::TICK {
+            return Ok(UpdateDeadline::Yield(1));
+        }
+        let busy: &mut Busy = busy.get_or_insert_with(|| crowd.enter());
+        Ok(match busy.pause(limits::TICK) {
+            Duration::ZERO => UpdateDeadline::Yield(1),
+            pause => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(pause))),
+        })
+    });
+    store
+}
+
+/// One thread for all stores, until the engine is dropped.
+pub(super) fn tick(engine: &Engine) {
+    let engine = engine.weak();
+    thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(limits::TICK);
+        }
+    });
+}
+
+/// What a trap means.
+pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
+    let kind = if error.is::<CpuUsedUp>() {
+        HostError::CheckCpu
+    } else if state.limiter.refused {
+        HostError::CheckMemory
+    } else if error.is::<Flood>() {
+        HostError::CheckLimit
+    } else {
+        HostError::CheckTrapped
+    };
+    Failure::of_host(kind, chain(error))
+}
+
+/// The check computed for longer than this.
+#[derive(Debug)]
+struct CpuUsedUp(Duration);
+
+impl fmt::Display for CpuUsedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the check computed for more than {:?}", self.0)
+    }
+}
+
+impl std::error::Error for CpuUsedUp {}
