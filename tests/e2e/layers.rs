@@ -80,7 +80,7 @@ fn collect(folder: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>)
             collect(&path, at, files);
         } else {
             let source = fs::read_to_string(&path).unwrap();
-            let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().lines();
+            let code = source.split("\nmod tests").next().unwrap_or_default().lines();
             let code: Vec<_> = code.map(|line| line.split("//").next().unwrap_or_default()).collect();
             let module = if at[..] == ["lib"] { Vec::new() } else { at.clone() };
             files.insert(module, code.join("\n"));
