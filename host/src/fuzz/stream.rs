@@ -25,8 +25,7 @@ use super::input::Draw;
 use crate::{
     catalogue::HostError,
     grant::Grant,
-    net::{self, Quota, RunClock, Tls},
-    report::Measured,
+    net::{Outbound, Quota, Tls},
     tls_rules::{TlsRules, Verify},
 };
 
@@ -44,7 +43,7 @@ struct World {
     /// By version.
     servers: [Arc<ServerConfig>; 2],
     /// By how strictly they judge.
-    clients: [Tls; 3],
+    clients: [Arc<Tls>; 3],
 }
 
 impl World {
@@ -75,7 +74,7 @@ impl World {
                 ca_pem: Some(certificate.pem().into_bytes()),
                 ..TlsRules::default()
             };
-            Tls::new(&rules).unwrap()
+            Arc::new(Tls::new(&rules).unwrap())
         };
         Self {
             servers: [server(&TLS13), server(&TLS12)],
@@ -109,21 +108,18 @@ pub fn stream(data: &[u8]) {
 }
 
 /// Everything that a check would get.
-async fn read(port: u16, tls: &Tls, most: usize, looks: bool) -> Vec<u8> {
+async fn read(port: u16, tls: &Arc<Tls>, most: usize, looks: bool) -> Vec<u8> {
     let deadline = std::time::Instant::now() + PATIENCE;
-    let (grant, clock, mut measured) =
-        (Grant::new("127.0.0.1", Some(port), &[]), RunClock::start(), Measured::default());
-    let quota = Quota::new(1, 64 << 20);
-    let opened = net::connect(&grant, "127.0.0.1", port, &clock, &quota, deadline, &mut measured).await;
-    let mut connection = opened.unwrap();
+    let (grant, quota) = (Grant::new("127.0.0.1", Some(port), &[]), Quota::new(1, 64 << 20));
+    let mut outbound = Outbound::new(grant, Arc::clone(tls), quota, deadline);
+    let mut connection = outbound.connect("127.0.0.1", port).await.unwrap();
     let mut read = Vec::new();
-    if let Err(error) = connection.start_tls(tls, deadline, &mut measured).await {
+    if let Err(error) = connection.start_tls().await {
         assert_ne!(error.host_error(), HostError::TlsTimeout, "{error:?}");
         return read;
     }
     loop {
-        let received =
-            if looks { connection.look(most, deadline).await } else { connection.read(most, deadline).await };
+        let received = if looks { connection.look(most).await } else { connection.read(most, None).await };
         match received {
             Ok(received) if received.bytes.is_empty() => break read,
             Ok(received) => {

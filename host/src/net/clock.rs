@@ -1,18 +1,16 @@
 //! A run's time: moments in; instants since its beginning out, and how much of its time passed in waiting for others.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 /// A run's beginning, that all its instants count from, and its waits since.
-#[derive(Clone, Debug)]
-pub struct RunClock {
+pub(super) struct RunClock {
     start: Instant,
-    waits: Arc<Mutex<Waits>>,
+    waits: Mutex<Waits>,
 }
 
-#[derive(Debug)]
 struct Waits {
     sum: Duration,
     /// What lies before is counted already: two connections may have been waited for at the same time.
@@ -21,23 +19,24 @@ struct Waits {
 
 impl RunClock {
     /// Starts now.
-    #[must_use]
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         let start = Instant::now();
         let waits = Waits { sum: Duration::ZERO, counted_until: start };
-        Self { start, waits: Arc::new(Mutex::new(waits)) }
+        Self { start, waits: Mutex::new(waits) }
     }
 
     /// Since then.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub(super) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
     /// How long the run has waited for name servers and peers.
-    #[must_use]
-    pub fn waited(&self) -> Duration {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).sum
+    pub(super) fn waited(&self) -> Duration {
+        self.waits().sum
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn at(&self, instant: Instant) -> Duration {
@@ -46,7 +45,7 @@ impl RunClock {
 
     /// Counts a wait, once however often it is told.
     pub(super) fn count_wait(&self, from: Instant, until: Instant) {
-        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits = self.waits();
         let uncounted = from.max(waits.counted_until);
         waits.sum += until.saturating_duration_since(uncounted);
         waits.counted_until = waits.counted_until.max(until);

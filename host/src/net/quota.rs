@@ -3,12 +3,12 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// What is left to a run, shared by all that it does.
-#[derive(Clone, Debug)]
-pub struct Quota(Arc<Mutex<Left>>);
+#[derive(Debug)]
+pub struct Quota(Mutex<Left>);
 
 #[derive(Debug)]
 struct Left {
@@ -48,7 +48,7 @@ impl Quota {
     /// So many attempts at a connection, and so many bytes in each direction.
     #[must_use]
     pub fn new(connections: u32, bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(Left { connections, receive_bytes: bytes, send_bytes: bytes })))
+        Self(Mutex::new(Left { connections, receive_bytes: bytes, send_bytes: bytes }))
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn each_direction_has_a_share_of_its_own_and_all_of_a_run_draw_on_it() {
         let quota = Quota::new(0, 10);
-        let other = quota.clone();
+        let other = &quota;
         assert_eq!((quota.receivable(100), quota.receive(6)), (10, Ok(())));
         assert_eq!((other.receivable(100), other.receivable(2), other.receive(4)), (4, 2, Ok(())));
         // The end of the stream is still told.

@@ -6,7 +6,7 @@ use std::{
     io::{self, IoSliceMut, Write},
     net::SocketAddr,
     os::fd::AsRawFd,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{clock::RunClock, quota::Quota, round_trip};
+use super::{quota::Quota, round_trip, run::Run};
 
 /// A time stamp further back than this is a clock that was set, not a late reader.
 const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
@@ -26,8 +26,7 @@ const READINGS: u32 = 5;
 /// The stream.
 pub(super) struct Tcp {
     stream: TcpStream,
-    clock: RunClock,
-    quota: Quota,
+    run: Arc<Run>,
     started: Instant,
     connected: Instant,
     last_arrival: Instant,
@@ -39,7 +38,7 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) async fn connect(to: SocketAddr, clock: &RunClock, quota: &Quota) -> io::Result<Self> {
+    pub(super) async fn connect(to: SocketAddr, run: &Arc<Run>) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -63,8 +62,7 @@ impl Tcp {
         let outgoing = VecDeque::new();
         Ok(Self {
             stream,
-            clock: clock.clone(),
-            quota: quota.clone(),
+            run: Arc::clone(run),
             started,
             connected,
             last_arrival: connected,
@@ -99,14 +97,14 @@ impl Tcp {
     pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         acknowledge_at_once(&self.stream);
         let stream = &self.stream;
-        let buffer = affordable(buffer, &self.quota);
+        let buffer = affordable(buffer, &self.run.quota);
         let received = stream.async_io(Interest::READABLE, || receive(stream, buffer)).await;
         self.arrived(received)
     }
 
     /// Takes the bytes that are there already, if any; `Some(0)`: the end of the stream.
     pub(super) fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match receive(&self.stream, affordable(buffer, &self.quota)) {
+        match receive(&self.stream, affordable(buffer, &self.run.quota)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             received => self.arrived(received).map(Some),
         }
@@ -121,22 +119,22 @@ impl Tcp {
         // it was told already: the time stamp comes from another clock.
         let stamp = received.as_ref().map_or(None, |(_, stamp)| *stamp);
         let arrival = arrival(stamp).max(self.last_arrival);
-        self.clock.count_wait(self.last_arrival, arrival);
+        self.run.clock.count_wait(self.last_arrival, arrival);
         self.last_arrival = arrival;
         self.last_read = arrival;
         let (count, _) = received?;
-        self.quota.receive(count)?;
+        self.run.quota.receive(count)?;
         Ok(count)
     }
 
     /// Counts a wait for the peer that was given up at `deadline`.
     pub(super) fn given_up(&self, deadline: Instant) {
-        self.clock.count_wait(self.last_arrival, deadline.min(Instant::now()));
+        self.run.clock.count_wait(self.last_arrival, deadline.min(Instant::now()));
     }
 
     /// Where bytes wait for [`Self::flush`], charged already: whoever gives up a write has sent them all the same.
     pub(super) fn outgoing(&mut self) -> Outgoing<'_> {
-        Outgoing { queue: &mut self.outgoing, quota: &self.quota }
+        Outgoing { queue: &mut self.outgoing, quota: &self.run.quota }
     }
 
     /// Sends what waits; gives the moment at which the first of it was handed to the kernel. Dropped in between, it leaves
@@ -157,7 +155,7 @@ impl Tcp {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.stream.writable().await?;
-                    self.clock.count_wait(before, Instant::now());
+                    self.run.clock.count_wait(before, Instant::now());
                 }
                 Err(error) => return Err(error),
             }
@@ -289,8 +287,8 @@ mod tests {
 
     use super::*;
 
-    fn quota() -> Quota {
-        Quota::new(1, 1 << 20)
+    fn run() -> Arc<Run> {
+        Arc::new(Run::new(Arc::default(), Quota::new(1, 1 << 20), Instant::now() + Duration::from_secs(10)))
     }
 
     #[test]
@@ -309,9 +307,9 @@ mod tests {
     #[tokio::test]
     async fn however_late_we_look_the_connection_was_there_after_its_round_trip() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, clock, quota) = (listener.local_addr().unwrap(), RunClock::start(), quota());
+        let (address, run) = (listener.local_addr().unwrap(), run());
         // On one thread: the connection waits to be looked at.
-        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock, &quota), async {
+        let (tcp, ()) = tokio::join!(Tcp::connect(address, &run), async {
             std::thread::sleep(Duration::from_millis(300));
         });
         let tcp = tcp.unwrap();
@@ -323,8 +321,8 @@ mod tests {
     #[tokio::test]
     async fn what_holds_its_bytes_back_until_they_are_acknowledged_gets_that_at_once() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let clock = RunClock::start();
-        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock, &quota()).await.unwrap();
+        let run = run();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &run).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         peer.set_nodelay(false).unwrap();
         let mut buffer = [0; 16];
@@ -347,7 +345,7 @@ mod tests {
             tokio::join!(reading, serving);
         }
         // Each delay is 40 ms.
-        assert!(clock.waited() < Duration::from_millis(800), "{:?}", clock.waited());
+        assert!(run.clock.waited() < Duration::from_millis(800), "{:?}", run.clock.waited());
     }
 
     #[cfg(target_os = "linux")]
@@ -356,8 +354,8 @@ mod tests {
         // On one thread the peer resets while the connection waits to be looked at.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (clock, quota) = (RunClock::start(), quota());
-        let (tcp, ()) = tokio::join!(Tcp::connect(address, &clock, &quota), async {
+        let run = run();
+        let (tcp, ()) = tokio::join!(Tcp::connect(address, &run), async {
             let listener = listener.into_std().unwrap();
             listener.set_nonblocking(false).unwrap();
             let (peer, _) = listener.accept().unwrap();
@@ -371,8 +369,8 @@ mod tests {
     #[tokio::test]
     async fn a_late_reader_still_learns_when_the_bytes_arrived() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let clock = RunClock::start();
-        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &clock, &quota()).await.unwrap();
+        let run = run();
+        let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &run).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         // The kernel stamps for a first socket only after it has switched that on.
         tokio::time::sleep(Duration::from_millis(100)).await;

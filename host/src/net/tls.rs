@@ -124,12 +124,12 @@ impl Session {
         self.wait
     }
 
-    /// Writes down what the handshake showed so far.
-    pub(super) fn facts(&self, facts: &mut TlsFacts) {
-        facts::negotiated(&self.connection, facts);
+    /// What the handshake showed so far.
+    pub(super) fn facts(&self) -> TlsFacts {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        facts::certificates(&seen, i64::try_from(now).unwrap_or(i64::MAX), facts);
+        let certificates = facts::of_certificates(&seen, i64::try_from(now).unwrap_or(i64::MAX));
+        facts::negotiated(&self.connection, certificates)
     }
 
     /// Decrypts. What comes out is taken away at once: rustls refuses further records while much of it waits. What stands

@@ -7,5 +7,5 @@ wasmtime::component::bindgen!({
     world: "checker",
     imports: { default: async | trappable },
     exports: { default: async },
-    with: { "sonde:check/network.connection": super::network::Handle },
+    with: { "sonde:check/network.connection": crate::net::Connection },
 });

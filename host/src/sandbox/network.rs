@@ -1,43 +1,29 @@
-//! `network` for a check: each call is charged, made by [`crate::net`] within the job's deadline, and converted.
+//! `network` for a check: each call is charged, made by the run's [`crate::net::Outbound`] or one of its connections, and
+//! converted.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::component::Resource;
 
 use super::{
     bindings::sonde::check::network::{
-        Endpoint, Error, ErrorKind, Host, HostConnection, Instant as WitInstant, Opened, Received, Secured,
+        Endpoint, Error, ErrorKind, Host, HostConnection, Instant, Opened, Received, Secured,
     },
     limits,
     state::State,
 };
 use crate::{
     catalogue::HostError,
-    net::{self, Connection, NetError},
-    report::Measured,
+    net::{Connection, NetError},
 };
-
-/// A connection as the check's resource table holds it.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Handle {
-    connection: Connection,
-    first: bool,
-}
 
 impl Host for State {}
 
 impl HostConnection for State {
-    async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Handle>, Error>> {
+    async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         self.charge_call()?;
-        let first = !std::mem::replace(&mut self.connected, true);
-        let mut other = Measured::default();
-        let measured = if first { &mut self.measured } else { &mut other };
-        let (grant, clock, quota) = (&self.grant, &self.clock, &self.quota);
-        match net::connect(grant, &to.host, to.port, clock, quota, self.deadline, measured).await {
-            Ok(connection) => match self.table.push(Handle { connection, first }) {
-                Ok(handle) => Ok(Ok(handle)),
-                Err(_full) => Ok(Err(full())),
-            },
+        match self.outbound.connect(&to.host, to.port).await {
+            Ok(connection) => Ok(self.table.push(connection).map_err(|_full| full())),
             Err(error) => {
                 if error.host_error() == HostError::Denied {
                     self.denied += 1;
@@ -50,9 +36,9 @@ impl HostConnection for State {
         }
     }
 
-    async fn opened(&mut self, this: Resource<Handle>) -> wasmtime::Result<Opened> {
+    async fn opened(&mut self, this: Resource<Connection>) -> wasmtime::Result<Opened> {
         self.charge_call()?;
-        let opened = self.table.get(&this)?.connection.opened();
+        let opened = self.table.get(&this)?.opened();
         Ok(Opened {
             address: opened.address.to_string(),
             started_at: instant(opened.started_at),
@@ -60,12 +46,9 @@ impl HostConnection for State {
         })
     }
 
-    async fn start_tls(&mut self, this: Resource<Handle>) -> wasmtime::Result<Result<Secured, Error>> {
+    async fn start_tls(&mut self, this: Resource<Connection>) -> wasmtime::Result<Result<Secured, Error>> {
         self.charge_call()?;
-        let handle = self.table.get_mut(&this)?;
-        let mut other = Measured::default();
-        let measured = if handle.first { &mut self.measured } else { &mut other };
-        match handle.connection.start_tls(&self.tls, self.deadline, measured).await {
+        match self.table.get_mut(&this)?.start_tls().await {
             Ok(secured) => Ok(Ok(Secured {
                 version: secured.version,
                 cipher: secured.cipher,
@@ -80,19 +63,16 @@ impl HostConnection for State {
 
     async fn read(
         &mut self,
-        this: Resource<Handle>,
+        this: Resource<Connection>,
         max: u32,
         wait_ms: Option<u32>,
     ) -> wasmtime::Result<Result<Received, Error>> {
         self.charge_call()?;
-        let deadline = wait_ms.map_or(self.deadline, |wait| {
-            self.deadline.min(Instant::now() + Duration::from_millis(u64::from(wait)))
-        });
         let max = usize::try_from(max.clamp(1, limits::READ_BYTES))?;
-        let connection = &mut self.table.get_mut(&this)?.connection;
+        let connection = self.table.get_mut(&this)?;
         let received = match wait_ms {
-            Some(0) => connection.look(max, self.deadline).await,
-            _ => connection.read(max, deadline).await,
+            Some(0) => connection.look(max).await,
+            _ => connection.read(max, wait_ms.map(|wait| Duration::from_millis(wait.into()))).await,
         };
         match received {
             Ok(received) => {
@@ -104,17 +84,17 @@ impl HostConnection for State {
 
     async fn write(
         &mut self,
-        this: Resource<Handle>,
+        this: Resource<Connection>,
         bytes: Vec<u8>,
-    ) -> wasmtime::Result<Result<WitInstant, Error>> {
+    ) -> wasmtime::Result<Result<Instant, Error>> {
         self.charge_call()?;
-        match self.table.get_mut(&this)?.connection.write(&bytes, self.deadline).await {
+        match self.table.get_mut(&this)?.write(&bytes).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
             Err(error) => Ok(Err(self.remember(&error))),
         }
     }
 
-    async fn drop(&mut self, this: Resource<Handle>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, this: Resource<Connection>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())
     }
@@ -142,7 +122,7 @@ impl State {
     }
 }
 
-fn instant(since_start: Duration) -> WitInstant {
+fn instant(since_start: Duration) -> Instant {
     u64::try_from(since_start.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -76,13 +76,11 @@ pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: 
             conclude(ran, &program.description, store.data(), run.timeout, run.secrets)
         })
         .await;
-    let mut state = store.into_data();
+    let state = store.into_data();
     state.end();
-    let total = start.elapsed();
-    state.measured.total = Some(total);
-    state.measured.own = Some(total.saturating_sub(state.clock.waited()));
+    let measured = state.outbound.measured(start.elapsed());
     let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
-    Report { fields, failure, measured: state.measured, used }
+    Report { fields, failure, measured, used }
 }
 
 type Ran = Result<wasmtime::Result<wit::Report>, Elapsed>;

@@ -1,4 +1,4 @@
-//! What belongs to one run: its grant, its deadline, its counters and what was measured. Dropped with the store.
+//! What belongs to one run: its way to the network, its counters, its log. Dropped with the store.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -15,8 +15,7 @@ use super::{
 use crate::{
     catalogue::HostError,
     grant::Grant,
-    net::{Quota, RunClock, Tls},
-    report::Measured,
+    net::{Outbound, Quota, Tls},
 };
 
 /// A store's data.
@@ -28,15 +27,8 @@ pub(crate) struct State {
     pub(crate) wasi: WasiCtx,
     /// It describes itself: time stands still, and chance is always the same.
     pub(crate) timeless: bool,
-    pub(crate) grant: Grant,
-    pub(crate) tls: Arc<Tls>,
-    pub(crate) clock: RunClock,
-    pub(crate) quota: Quota,
-    pub(crate) deadline: Instant,
-    pub(crate) measured: Measured,
+    pub(crate) outbound: Outbound,
     pub(crate) calls: u32,
-    /// It has asked for a connection: the first is the one that is measured.
-    pub(crate) connected: bool,
     pub(crate) denied: u32,
     pub(crate) faults: Vec<(ErrorKind, HostError)>,
     pub(crate) log: Arc<Log>,
@@ -47,21 +39,16 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let log = Arc::new(log);
+        let quota = Quota::new(limits.connections, limits.traffic_bytes);
         Self {
             limiter: Limiter::new(&limits),
-            quota: Quota::new(limits.connections, limits.traffic_bytes),
+            outbound: Outbound::new(grant, tls, quota, deadline),
             limits,
             meter: Meter::default(),
             table,
             wasi: wasi::context(&log),
             timeless: false,
-            grant,
-            tls,
-            clock: RunClock::start(),
-            deadline,
-            measured: Measured::default(),
             calls: 0,
-            connected: false,
             denied: 0,
             faults: Vec::new(),
             log,

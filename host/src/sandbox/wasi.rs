@@ -90,7 +90,7 @@ impl std::error::Error for Waiting {}
 /// Counts from the run's beginning.
 impl monotonic_clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(if self.timeless { 0 } else { nanoseconds(coarse(self.clock.elapsed())) })
+        Ok(if self.timeless { 0 } else { nanoseconds(coarse(self.outbound.elapsed())) })
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -106,10 +106,10 @@ impl monotonic_clock::Host for State {
         if self.timeless && nanoseconds > 0 {
             return Err(Waiting.into());
         }
-        let now = Instant::now();
-        let wanted = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(self.deadline);
+        let (now, deadline) = (Instant::now(), self.outbound.deadline());
+        let wanted = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(deadline);
         // Until then and no longer, so that the check can still report. One that goes on to wait is stopped soon.
-        let until = if now < self.deadline { wanted.min(self.deadline) } else { wanted };
+        let until = if now < deadline { wanted.min(deadline) } else { wanted };
         let wake = self.table.push(Wake(until))?;
         subscribe(&mut self.table, wake)
     }

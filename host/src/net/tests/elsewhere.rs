@@ -6,7 +6,7 @@ use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
 use super::{tls::Authority, *};
-use crate::tls_rules::{TlsRules, Verify};
+use crate::tls_rules::Verify;
 
 /// What a server saw of its client: the name that was asked for, and whether a certificate was shown.
 type Seen = Option<(Option<String>, bool)>;
@@ -20,12 +20,12 @@ async fn handshake(
     rules: &TlsRules,
 ) -> (Result<Secured, NetError>, Seen) {
     let listener = listener().await;
-    let port = listener.local_addr().unwrap().port();
+    let port = port(&listener);
     let more = [format!("tcp://{host}:{port}").parse().unwrap()];
-    let (grant, quota) = (Grant::new(own, Some(1), &more), quota());
-    let mut measured = Measured::default();
-    let connecting = connect(&grant, host, port, &RunClock::start(), &quota, soon(), &mut measured).await;
-    let (mut connection, (peer, _)) = (connecting.unwrap(), listener.accept().await.unwrap());
+    let (grant, tls) = (Grant::new(own, Some(1), &more), Arc::new(Tls::new(rules).unwrap()));
+    let mut outbound = Outbound::new(grant, tls, quota(), later());
+    let mut connection = outbound.connect(host, port).await.unwrap();
+    let (peer, _) = listener.accept().await.unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -42,8 +42,7 @@ async fn handshake(
         let (_, server) = stream.get_ref();
         Some((server.server_name().map(ToOwned::to_owned), server.peer_certificates().is_some()))
     });
-    let tls = Tls::new(rules).unwrap();
-    let secured = connection.start_tls(&tls, soon(), &mut measured).await;
+    let secured = connection.start_tls().await;
     drop(connection);
     (secured, serving.await.unwrap())
 }

@@ -10,7 +10,7 @@ use rustls::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify};
+use crate::tls_rules::{ClientIdentity, TlsVersion, Verify};
 
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -64,7 +64,8 @@ impl Authority {
 
 async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secured, NetError>, Measured) {
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, rules, quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let serving = tokio::spawn(async move {
         if let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(server).accept(peer).await {
             stream.write_all(b"220 hi\r\n").await.unwrap();
@@ -72,13 +73,13 @@ async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secur
             drop(stream.read_to_end(&mut rest).await);
         }
     });
-    let mut measured = Measured::default();
-    let secured = connection.start_tls(&Tls::new(rules).unwrap(), soon(), &mut measured).await;
+    let secured = connection.start_tls().await;
     if secured.is_ok() {
-        assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"220 hi\r\n");
+        assert_eq!(connection.read(512, None).await.unwrap().bytes, b"220 hi\r\n");
     }
     drop(connection);
     serving.await.unwrap();
+    let measured = outbound.run.measured().clone();
     (secured, measured)
 }
 
@@ -137,7 +138,7 @@ async fn what_is_not_tls_is_named() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
     peer.write_all(b"220 plain mail server\r\n").await.unwrap();
-    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
+    let failed = connection.start_tls().await;
     assert_eq!(failed.err().unwrap().host_error(), HostError::TlsNotTls);
 }
 
@@ -146,10 +147,12 @@ async fn a_server_that_closes_or_keeps_silent_inside_the_handshake_is_named() {
     let listener = listener().await;
     let (mut connection, peer) = opened(&listener).await;
     drop(peer);
-    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
+    let failed = connection.start_tls().await;
     assert_eq!(failed.err().unwrap().host_error(), HostError::TlsClosed);
-    let (mut connection, _peer) = opened(&listener).await;
-    let failed = connection.start_tls(&Tls::default(), soon(), &mut Measured::default()).await;
+    let grant = Grant::new("localhost", Some(port(&listener)), &[]);
+    let mut outbound = Outbound::new(grant, Arc::default(), quota(), Instant::now() + BRIEF * 5);
+    let (mut connection, _peer) = opened_from(&mut outbound, &listener).await;
+    let failed = connection.start_tls().await;
     assert_eq!(failed.err().unwrap().host_error(), HostError::TlsTimeout);
 }
 
@@ -165,7 +168,8 @@ fn rules_that_cannot_work_are_refused() {
 async fn a_burst_of_records_of_any_size_is_read_whole() {
     let authority = Authority::new();
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let server = authority.server("localhost", 2100);
     let serving = tokio::spawn(async move {
         let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -174,14 +178,11 @@ async fn a_burst_of_records_of_any_size_is_read_whole() {
         }
         // The end comes without close_notify.
     });
-    connection
-        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
-        .await
-        .unwrap();
+    connection.start_tls().await.unwrap();
     time::sleep(Duration::from_millis(100)).await;
     let mut count = 0;
     loop {
-        let got = connection.read(65_536, soon()).await.unwrap().bytes.len();
+        let got = connection.read(65_536, None).await.unwrap().bytes.len();
         if got == 0 {
             break;
         }
@@ -189,14 +190,15 @@ async fn a_burst_of_records_of_any_size_is_read_whole() {
     }
     serving.await.unwrap();
     assert_eq!(count, 96_339);
-    assert!(connection.read(1, soon()).await.unwrap().bytes.is_empty());
+    assert!(connection.read(1, None).await.unwrap().bytes.is_empty());
 }
 
 #[tokio::test]
 async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
     let authority = Authority::new();
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let server = authority.server("localhost", 2100);
     let serving = tokio::spawn(async move {
         let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -204,13 +206,10 @@ async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
         stream.flush().await.unwrap();
         stream
     });
-    connection
-        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
-        .await
-        .unwrap();
+    connection.start_tls().await.unwrap();
     let _open = serving.await.unwrap();
     for _ in 0..2 {
-        assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
+        assert!(connection.read(512, None).await.unwrap().bytes.is_empty());
     }
 }
 
@@ -221,7 +220,8 @@ const BEHIND_THE_END: usize = 100_000;
 async fn what_stands_behind_a_close_notify_is_nobodys() {
     let authority = Authority::new();
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let server = authority.server("localhost", 2100);
     let serving = tokio::spawn(async move {
         let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -231,20 +231,18 @@ async fn what_stands_behind_a_close_notify_is_nobodys() {
         stream.get_mut().0.write_all(&vec![0x17; BEHIND_THE_END]).await.unwrap();
         stream
     });
-    connection
-        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
-        .await
-        .unwrap();
+    connection.start_tls().await.unwrap();
     let _open = serving.await.unwrap();
-    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"221 bye\r\n");
-    assert!(connection.read(512, soon()).await.unwrap().bytes.is_empty());
+    assert_eq!(connection.read(512, None).await.unwrap().bytes, b"221 bye\r\n");
+    assert!(connection.read(512, None).await.unwrap().bytes.is_empty());
 }
 
 #[tokio::test]
 async fn what_was_said_before_the_stream_broke_is_read_before_that() {
     let authority = Authority::new();
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let server = authority.server("localhost", 2100);
     let serving = tokio::spawn(async move {
         let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -253,13 +251,12 @@ async fn what_was_said_before_the_stream_broke_is_read_before_that() {
         stream.get_mut().0.write_all(&broken).await.unwrap();
         stream
     });
-    let tls = Tls::new(&trusting(&authority)).unwrap();
-    connection.start_tls(&tls, soon(), &mut Measured::default()).await.unwrap();
+    connection.start_tls().await.unwrap();
     let _open = serving.await.unwrap();
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(connection.read(512, soon()).await.unwrap().bytes, b"535 5.7.8 no\r\n");
+    assert_eq!(connection.read(512, None).await.unwrap().bytes, b"535 5.7.8 no\r\n");
     for _ in 0..2 {
-        assert_eq!(connection.read(512, soon()).await.err().unwrap().host_error(), HostError::TlsFailed);
+        assert_eq!(connection.read(512, None).await.err().unwrap().host_error(), HostError::TlsFailed);
     }
 }
 
@@ -276,7 +273,8 @@ async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
         .with_single_cert(chain, key)
         .unwrap();
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let pause = Duration::from_millis(200);
     let peer = peer.into_std().unwrap();
     let serving = std::thread::spawn(move || {
@@ -290,10 +288,8 @@ async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
         stream.write_all(b"220 hi\r\n").unwrap();
         std::thread::sleep(pause * 5);
     });
-    let (tls, mut measured) = (Tls::new(&trusting(&authority)).unwrap(), Measured::default());
-    let deadline = Instant::now() + Duration::from_secs(10);
     // On one thread: late at each step of the handshake.
-    let (secured, ()) = tokio::join!(connection.start_tls(&tls, deadline, &mut measured), async {
+    let (secured, ()) = tokio::join!(connection.start_tls(), async {
         for _ in 0..6 {
             std::thread::sleep(pause * 2);
             tokio::task::yield_now().await;
@@ -301,7 +297,7 @@ async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
     });
     let secured = secured.unwrap();
     assert_eq!(secured.version, "TLSv1.2");
-    let greeted_at = connection.read(512, deadline).await.unwrap().received_at;
+    let greeted_at = connection.read(512, None).await.unwrap().received_at;
     assert!(greeted_at >= secured.secured_at + pause * 3 / 4, "{greeted_at:?} {secured:?}");
     drop(connection);
     serving.join().unwrap();
@@ -312,16 +308,15 @@ async fn a_handshake_waits_for_the_server_alone() {
     let authority = Authority::new();
     let server = authority.server("localhost", 2100);
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let accepting = async {
         time::sleep(Duration::from_millis(100)).await;
         tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap()
     };
-    let (rules, mut measured) = (Tls::new(&trusting(&authority)).unwrap(), Measured::default());
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let (secured, _open) = tokio::join!(connection.start_tls(&rules, deadline, &mut measured), accepting);
+    let (secured, _open) = tokio::join!(connection.start_tls(), accepting);
     let secured = secured.unwrap();
-    assert_eq!(measured.tls, Some(secured.wait));
+    assert_eq!(outbound.run.measured().tls, Some(secured.wait));
     assert!(secured.wait >= Duration::from_millis(95), "{secured:?}");
     assert!(secured.started_at + secured.wait <= secured.secured_at, "{secured:?}");
 }
@@ -330,7 +325,8 @@ async fn a_handshake_waits_for_the_server_alone() {
 async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
     let authority = Authority::new();
     let listener = listener().await;
-    let (mut connection, peer) = opened(&listener).await;
+    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
     let server = authority.server("localhost", 2100);
     let (go, gone) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(async move {
@@ -346,22 +342,17 @@ async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
             }
         }
     });
-    connection
-        .start_tls(&Tls::new(&trusting(&authority)).unwrap(), soon(), &mut Measured::default())
-        .await
-        .unwrap();
+    connection.start_tls().await.unwrap();
     let (much, mut stalled) = (vec![b'x'; 65_536], false);
     for _ in 0..1_000 {
-        let brief = Instant::now() + Duration::from_millis(50);
-        if let Err(error) = connection.write(&much, brief).await {
-            assert_eq!(error.host_error(), HostError::ReadTimeout);
+        if time::timeout(BRIEF, connection.write(&much)).await.is_err() {
             stalled = true;
             break;
         }
     }
     assert!(stalled);
     go.send(()).unwrap();
-    connection.write(b"!", Instant::now() + Duration::from_secs(10)).await.unwrap();
+    connection.write(b"!").await.unwrap();
     let all = time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap();
     assert!(all > 65_536);
 }
@@ -371,14 +362,10 @@ async fn after_a_failed_handshake_nothing_more_is_said() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
     peer.write_all(b"220 plain mail server\r\n").await.unwrap();
-    let tls = Tls::default();
-    assert!(connection.start_tls(&tls, soon(), &mut Measured::default()).await.is_err());
-    assert_eq!(
-        connection.write(b"AUTH", soon()).await.err().unwrap().host_error(),
-        HostError::ConnectionClosed
-    );
-    assert_eq!(connection.read(512, soon()).await.err().unwrap().host_error(), HostError::ConnectionClosed);
-    let again = connection.start_tls(&tls, soon(), &mut Measured::default()).await;
+    assert!(connection.start_tls().await.is_err());
+    assert_eq!(connection.write(b"AUTH").await.err().unwrap().host_error(), HostError::ConnectionClosed);
+    assert_eq!(connection.read(512, None).await.err().unwrap().host_error(), HostError::ConnectionClosed);
+    let again = connection.start_tls().await;
     assert_eq!(again.err().unwrap().host_error(), HostError::CheckState);
 }
 
@@ -428,7 +415,8 @@ async fn what_tls_itself_adds_counts_as_received() {
     let server = authority.server("localhost", 2100);
     let listener = listener().await;
     for look in [false, true] {
-        let (mut connection, peer) = opened_with(&listener, &Quota::new(1, SHARE)).await;
+        let mut outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, SHARE));
+        let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
         let server = Arc::clone(&server);
         let serving = tokio::spawn(async move {
             let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -438,12 +426,10 @@ async fn what_tls_itself_adds_counts_as_received() {
                 }
             }
         });
-        let tls = Tls::new(&trusting(&authority)).unwrap();
-        connection.start_tls(&tls, soon(), &mut Measured::default()).await.unwrap();
+        connection.start_tls().await.unwrap();
         let mut count = 0;
         let ended = loop {
-            let got =
-                if look { connection.look(512, soon()).await } else { connection.read(512, soon()).await };
+            let got = if look { connection.look(512).await } else { connection.read(512, None).await };
             match got {
                 Ok(got) => count += got.bytes.len(),
                 Err(nothing_yet) if nothing_yet.host_error() == HostError::ReadTimeout => {
@@ -464,11 +450,11 @@ async fn a_share_that_ends_inside_the_handshake_is_named() {
     let authority = Authority::new();
     let listener = listener().await;
     for bytes in [100, 1000] {
-        let (mut connection, peer) = opened_with(&listener, &Quota::new(1, bytes)).await;
+        let mut outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, bytes));
+        let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
         let serving =
             tokio::spawn(tokio_rustls::TlsAcceptor::from(authority.server("localhost", 2100)).accept(peer));
-        let tls = Tls::new(&trusting(&authority)).unwrap();
-        let failed = connection.start_tls(&tls, soon(), &mut Measured::default()).await.err().unwrap();
+        let failed = connection.start_tls().await.err().unwrap();
         assert_eq!(failed.host_error(), HostError::CheckLimit);
         drop(connection);
         drop(serving.await);

@@ -10,18 +10,22 @@ use crate::report::{Ending, Place, TlsFacts};
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// Writes down what was negotiated.
-pub(super) fn negotiated(connection: &ClientConnection, facts: &mut TlsFacts) {
-    facts.version = connection.protocol_version().and_then(|version| match version {
-        ProtocolVersion::TLSv1_2 => Some("TLSv1.2".to_owned()),
-        ProtocolVersion::TLSv1_3 => Some("TLSv1.3".to_owned()),
+/// Adds what was negotiated.
+pub(super) fn negotiated(connection: &ClientConnection, facts: TlsFacts) -> TlsFacts {
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
+        Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
         _ => None,
-    });
+    };
     let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-    // rustls writes TLS13_ where the registry has TLS_.
-    facts.cipher = suite.map(|name| name.replacen("TLS13_", "TLS_", 1));
-    let group = connection.negotiated_key_exchange_group();
-    facts.group = group.and_then(|group| group_name(group.name())).map(ToOwned::to_owned);
+    let group = connection.negotiated_key_exchange_group().and_then(|group| group_name(group.name()));
+    TlsFacts {
+        version: version.map(ToOwned::to_owned),
+        // rustls writes TLS13_ where the registry has TLS_.
+        cipher: suite.map(|name| name.replacen("TLS13_", "TLS_", 1)),
+        group: group.map(ToOwned::to_owned),
+        ..facts
+    }
 }
 
 /// As the registry of IANA has it.
@@ -40,28 +44,36 @@ fn group_name(group: NamedGroup) -> Option<&'static str> {
     })
 }
 
-/// Writes down what the certificates show, `now` in Unix seconds.
-pub(super) fn certificates(seen: &Seen, now: i64, facts: &mut TlsFacts) {
-    facts.verify_error = seen.fault.as_ref().map(ToString::to_string);
-    let Some(own) = seen.chain.first() else { return };
+/// What the certificates show, `now` in Unix seconds.
+pub(super) fn of_certificates(seen: &Seen, now: i64) -> TlsFacts {
+    let verify_error = seen.fault.as_ref().map(ToString::to_string);
+    let Some(own) = seen.chain.first() else { return TlsFacts { verify_error, ..TlsFacts::default() } };
     // A way that a later fault made worthless is none.
     let path = if seen.fault.is_none() && !seen.path.is_empty() {
         &seen.path[..]
     } else {
         std::slice::from_ref(own)
     };
-    facts.ends_first = first_end(path, path.len() > 1);
-    facts.not_after = facts.ends_first.as_ref().map(|ending| ending.at);
-    facts.days_left = facts.not_after.map(|end| (end - now).div_euclid(DAY));
-    facts.chain_ends_first = first_end(&seen.chain, false);
-    facts.chain_days_left = facts.chain_ends_first.as_ref().map(|ending| (ending.at - now).div_euclid(DAY));
-    let Ok((_, own)) = X509Certificate::from_der(own) else { return };
-    facts.issuer = Some(own.issuer().to_string());
-    let (begin, end) = (own.validity().not_before.timestamp(), own.validity().not_after.timestamp());
-    facts.life_left_percent = Some(end - begin)
-        .filter(|lifetime| *lifetime > 0)
-        // Before it begins, all of it is left.
-        .map(|lifetime| ((end - now) * 100).div_euclid(lifetime).min(100));
+    let days_to = |end: i64| (end - now).div_euclid(DAY);
+    let ends_first = first_end(path, path.len() > 1);
+    let chain_ends_first = first_end(&seen.chain, false);
+    let own = X509Certificate::from_der(own).ok().map(|(_, own)| own);
+    TlsFacts {
+        not_after: ends_first.as_ref().map(|ending| ending.at),
+        days_left: ends_first.as_ref().map(|ending| days_to(ending.at)),
+        ends_first,
+        chain_days_left: chain_ends_first.as_ref().map(|ending| days_to(ending.at)),
+        chain_ends_first,
+        issuer: own.as_ref().map(|own| own.issuer().to_string()),
+        life_left_percent: own.and_then(|own| {
+            let (begin, end) = (own.validity().not_before.timestamp(), own.validity().not_after.timestamp());
+            let lifetime = Some(end - begin).filter(|lifetime| *lifetime > 0)?;
+            // Before it begins, all of it is left.
+            Some(((end - now) * 100).div_euclid(lifetime).min(100))
+        }),
+        verify_error,
+        ..TlsFacts::default()
+    }
 }
 
 /// Of the certificates, the server's own first, that which ends first; `to_root`: the last is a root's.
@@ -100,9 +112,7 @@ mod tests {
     }
 
     fn facts(seen: &Seen) -> TlsFacts {
-        let mut facts = TlsFacts::default();
-        certificates(seen, NOW, &mut facts);
-        facts
+        of_certificates(seen, NOW)
     }
 
     #[test]

@@ -1,0 +1,274 @@
+//! One connection: calls in; bytes and instants out, each within the run's time and share. Refuses TLS over plaintext that nobody
+//! has read, and everything after TLS has failed.
+
+use std::{
+    io::{self, Write as _},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time;
+
+use super::{
+    error::{Fault, NetError, Tried},
+    run::Run,
+    tcp::Tcp,
+    tls::Session,
+};
+use crate::outcome::Outcome;
+
+/// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
+const READY_BYTES: usize = 64 << 10;
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Connected to.
+    pub address: IpAddr,
+    /// First SYN to it.
+    pub started_at: Duration,
+    /// Established.
+    pub connected_at: Duration,
+}
+
+/// Bytes received; none: the end of the stream.
+#[derive(Debug)]
+pub struct Received {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// When the last of them arrived.
+    pub received_at: Duration,
+}
+
+/// A done handshake.
+#[derive(Debug)]
+pub struct Secured {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: String,
+    /// IANA name.
+    pub cipher: String,
+    /// Its first bytes were handed to the network.
+    pub started_at: Duration,
+    /// It was done: the server's last bytes had arrived, and ours were handed to the network.
+    pub secured_at: Duration,
+    /// How long it waited for the server.
+    pub wait: Duration,
+    /// What verification found wrong, and the job accepts.
+    pub verify_error: Option<String>,
+}
+
+/// One connection.
+pub struct Connection {
+    pub(super) tcp: Tcp,
+    tls: Option<Box<Session>>,
+    /// A handshake began and did not succeed: what is said now would be neither safe nor understood.
+    spoilt: bool,
+    /// Received before TLS and not yet handed out.
+    plain: Vec<u8>,
+    /// Plaintext was exchanged.
+    spoke_plain: bool,
+    to: To,
+    run: Arc<Run>,
+}
+
+/// Where a connection leads.
+pub(super) struct To {
+    /// As it was named.
+    pub(super) host: String,
+    /// It is the job's own host: what the job says of its server's certificate holds here.
+    pub(super) own: bool,
+    /// It is the run's first connection: the one that is measured.
+    pub(super) first: bool,
+    pub(super) peer: SocketAddr,
+}
+
+impl Connection {
+    pub(super) fn new(tcp: Tcp, to: To, run: Arc<Run>) -> Self {
+        Self { tcp, tls: None, spoilt: false, plain: Vec::new(), spoke_plain: false, to, run }
+    }
+
+    /// How it came about.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        Opened {
+            address: self.to.peer.ip(),
+            started_at: self.run.clock.at(self.tcp.started()),
+            connected_at: self.run.clock.at(self.tcp.connected()),
+        }
+    }
+
+    /// Does a handshake by the job's trust, with an endpoint that is not its own host by [`super::Tls::elsewhere`]. Unread
+    /// plaintext refuses it: someone may have injected it.
+    pub async fn start_tls(&mut self) -> Result<Secured, NetError> {
+        let fault = if self.spoilt {
+            Some(Fault::TlsFailedBefore)
+        } else if self.tls.is_some() {
+            Some(Fault::TlsIsOn)
+        } else if self.has_left_over() {
+            Some(Fault::LeftOver)
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            return Err(self.no_tls(fault));
+        }
+        let run = Arc::clone(&self.run);
+        let elsewhere = if self.to.own { None } else { run.tls.elsewhere() };
+        let rules = elsewhere.as_ref().unwrap_or(&run.tls);
+        let tried = Tried::Tls { with: self.to.peer, elsewhere: elsewhere.is_some() };
+        let mut session = match Session::new(rules, &self.to.host) {
+            Ok(session) => session,
+            Err(fault) => return Err(NetError::new(tried, fault)),
+        };
+        self.spoilt = true;
+        let done = time::timeout_at(run.deadline.into(), session.handshake(&mut self.tcp)).await;
+        let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(run.deadline))));
+        let done = done.map_err(|fault| NetError::new(tried, fault));
+        let facts = session.facts();
+        let refused = done.as_ref().is_err_and(|error| error.host_error().outcome() == Outcome::CertInvalid);
+        run.note(self.to.first, |measured| {
+            measured.tls_facts = facts.clone();
+            measured.tls = (done.is_ok() || refused).then(|| session.wait());
+        });
+        let secured = Secured {
+            version: facts.version.unwrap_or_default(),
+            cipher: facts.cipher.unwrap_or_default(),
+            started_at: run.clock.at(done?),
+            secured_at: run.clock.at(self.tcp.last_arrival()),
+            wait: session.wait(),
+            verify_error: facts.verify_error,
+        };
+        self.tls = Some(Box::new(session));
+        self.spoilt = false;
+        Ok(secured)
+    }
+
+    /// Plaintext that nobody has read.
+    fn has_left_over(&self) -> bool {
+        let mut byte = [0; 1];
+        !self.plain.is_empty() || (self.spoke_plain && matches!(self.tcp.peek(&mut byte), Ok(1..)))
+    }
+
+    /// Waits for at most `max` bytes, and no longer than `wait`. Before TLS a read ends behind the first line feed, so that what
+    /// stands behind the answer to STARTTLS stays here, where [`Self::start_tls`] sees it.
+    pub async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {
+        let deadline = self.run.until(wait);
+        let received = time::timeout_at(deadline.into(), self.receive(max)).await;
+        let received = received.unwrap_or_else(|_late| Err(Fault::Silent(self.silence(deadline))));
+        received.map_err(|fault| self.failed(fault))
+    }
+
+    /// Gives at most `max` of the bytes that are there already, as [`Self::read`] does, or the error that nothing is.
+    pub async fn look(&mut self, max: usize) -> Result<Received, NetError> {
+        let looked = time::timeout_at(self.run.deadline.into(), self.receive_now(max)).await;
+        let received = looked.unwrap_or(Ok(None)).and_then(|received| received.ok_or(Fault::NothingThere));
+        received.map_err(|fault| self.failed(fault))
+    }
+
+    fn no_tls(&self, fault: Fault) -> NetError {
+        NetError::new(Tried::Tls { with: self.to.peer, elsewhere: false }, fault)
+    }
+
+    fn failed(&self, fault: Fault) -> NetError {
+        match fault {
+            Fault::Tls(_) => self.no_tls(fault),
+            _ => NetError::new(Tried::Exchange(self.to.peer), fault),
+        }
+    }
+
+    /// How long the peer has been waited for when `deadline` came.
+    fn silence(&self, deadline: Instant) -> Duration {
+        self.tcp.given_up(deadline);
+        deadline.saturating_duration_since(self.tcp.last_arrival())
+    }
+
+    async fn receive(&mut self, max: usize) -> Result<Received, Fault> {
+        self.usable()?;
+        let max = at_least_one(max);
+        let bytes = if let Some(tls) = &mut self.tls {
+            tls.read(max, &mut self.tcp).await?
+        } else {
+            self.spoke_plain = true;
+            if self.plain.is_empty() {
+                let mut buffer = vec![0; max];
+                let count = self.tcp.read(&mut buffer).await?;
+                buffer.truncate(count);
+                self.plain = buffer;
+            }
+            self.line(max)
+        };
+        Ok(self.received(bytes))
+    }
+
+    async fn receive_now(&mut self, max: usize) -> Result<Option<Received>, Fault> {
+        self.usable()?;
+        let max = at_least_one(max);
+        let bytes = if let Some(tls) = &mut self.tls {
+            let Some(bytes) = tls.look(max, &mut self.tcp).await? else { return Ok(None) };
+            bytes
+        } else {
+            self.spoke_plain = true;
+            if self.plain.is_empty() {
+                let mut buffer = vec![0; max];
+                let Some(count) = self.tcp.look(&mut buffer)? else { return Ok(None) };
+                buffer.truncate(count);
+                self.plain = buffer;
+            }
+            self.line(max)
+        };
+        Ok(Some(self.received(bytes)))
+    }
+
+    fn received(&self, bytes: Vec<u8>) -> Received {
+        Received { bytes, received_at: self.run.clock.at(self.tcp.last_read()) }
+    }
+
+    /// Takes what was received before TLS, up to the first line feed.
+    fn line(&mut self, max: usize) -> Vec<u8> {
+        let line = self.plain.iter().position(|byte| *byte == b'\n').map_or(self.plain.len(), |at| at + 1);
+        let rest = self.plain.split_off(line.min(max));
+        std::mem::replace(&mut self.plain, rest)
+    }
+
+    fn usable(&self) -> io::Result<()> {
+        if self.spoilt { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
+    }
+
+    /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<Duration, NetError> {
+        let (began, deadline) = (Instant::now(), self.run.deadline);
+        match time::timeout_at(deadline.into(), self.send(bytes)).await {
+            Err(_late) => {
+                self.run.clock.count_wait(began, deadline.min(Instant::now()));
+                Err(self.failed(Fault::NotTaken))
+            }
+            Ok(Err(error)) => Err(self.failed(error.into())),
+            Ok(Ok(sent)) => Ok(self.run.clock.at(sent)),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<Instant> {
+        self.usable()?;
+        // What an earlier call left.
+        self.tcp.flush().await?;
+        let mut first = None;
+        for bytes in bytes.chunks(READY_BYTES) {
+            let sent = match &mut self.tls {
+                None => {
+                    self.spoke_plain = true;
+                    self.tcp.outgoing().write_all(bytes)?;
+                    self.tcp.flush().await?
+                }
+                Some(tls) => tls.write_all(bytes, &mut self.tcp).await?,
+            };
+            first = first.or(Some(sent));
+        }
+        Ok(first.unwrap_or_else(Instant::now))
+    }
+}
+
+/// None is the mark of the end.
+fn at_least_one(max: usize) -> usize {
+    max.max(1)
+}

@@ -1,0 +1,174 @@
+//! All that a run does on the network, and what it measured there: a host and a port in; a connection out. Refuses what the job
+//! does not grant, and what is over the run's time or share. Knows nothing of wasm.
+
+use std::{
+    mem,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time;
+
+use super::{
+    connection::{Connection, To},
+    error::{Fault, NetError, Tried},
+    quota::Quota,
+    resolve::resolve,
+    run::Run,
+    tcp::Tcp,
+    tls::Tls,
+};
+use crate::{grant::Grant, report::Measured};
+
+/// Addresses of a name that are tried for one connection: a name server may give thousands.
+const ADDRESSES: usize = 8;
+
+/// The way out, of one run.
+pub struct Outbound {
+    grant: Grant,
+    pub(super) run: Arc<Run>,
+    /// A connection was asked for: the first is the one that is measured.
+    asked: bool,
+}
+
+impl Outbound {
+    /// To what is granted, by the job's rules of TLS, from a share and until a deadline of the run's own, which begins now.
+    #[must_use]
+    pub fn new(grant: Grant, tls: Arc<Tls>, quota: Quota, deadline: Instant) -> Self {
+        Self { grant, run: Arc::new(Run::new(tls, quota, deadline)), asked: false }
+    }
+
+    /// Since the run began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.run.clock.elapsed()
+    }
+
+    /// When every wait ends.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.run.deadline
+    }
+
+    /// What was measured, of a run that took so long.
+    #[must_use]
+    pub fn measured(&self, total: Duration) -> Measured {
+        let own = total.saturating_sub(self.run.clock.waited());
+        Measured { total: Some(total), own: Some(own), ..self.run.measured().clone() }
+    }
+
+    /// Connects to a granted endpoint. Charged as one attempt whatever comes of it – a look-up has its price, too – and with one
+    /// more for each further address that is tried.
+    pub async fn connect(&mut self, host: &str, port: u16) -> Result<Connection, NetError> {
+        let (run, first) = (Arc::clone(&self.run), !mem::replace(&mut self.asked, true));
+        run.quota.connection().map_err(|used_up| NetError::new(Tried::Connection, Fault::UsedUp(used_up)))?;
+        let failed = |fault| NetError::new(Tried::Endpoint(host.to_owned(), port), fault);
+        if !self.grant.covers(host, port) {
+            return Err(failed(Fault::NotGranted));
+        }
+        // A look-up cannot be called back: one that nobody waits for would still keep a thread of the resolver's.
+        if run.deadline <= Instant::now() {
+            return Err(failed(Fault::TimeOver));
+        }
+        let resolved = resolve(host, port, &run).await;
+        run.note(first, |measured| measured.dns = resolved.took);
+        let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_owned()), fault))?;
+        let granted = self.granted(found, host).map_err(|fault| {
+            if let Fault::Closed(address, _) = fault {
+                run.note(first, |measured| measured.ip = Some(address));
+            }
+            failed(fault)
+        })?;
+        let (tcp, peer) = connect_to(in_turn(granted), first, &run).await?;
+        let to = To { host: host.to_owned(), own: self.grant.is_own(host), first, peer };
+        Ok(Connection::new(tcp, to, run))
+    }
+
+    /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
+    pub(super) fn granted(&self, found: Vec<SocketAddr>, host: &str) -> Result<Vec<SocketAddr>, Fault> {
+        let (mut granted, mut fault) = (Vec::new(), Fault::NoAddress);
+        for address in found {
+            match self.grant.judge(host, address.ip(), address.port()) {
+                Ok(()) => granted.push(address),
+                Err(refusal) => fault = Fault::Closed(address.ip(), refusal),
+            }
+        }
+        if granted.is_empty() { Err(fault) } else { Ok(granted) }
+    }
+}
+
+/// The first of them, the families in turn as RFC 8305 section 4 has it: where one family is dead, the other's turn comes soon.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut other) = (first.into_iter(), other.into_iter());
+    let turns = std::iter::from_fn(|| {
+        let turn: Vec<_> = first.next().into_iter().chain(other.next()).collect();
+        (!turn.is_empty()).then_some(turn)
+    });
+    turns.flatten().take(ADDRESSES).collect()
+}
+
+/// Tries one address after the other; the first attempt is paid for already.
+pub(super) async fn connect_to(
+    addresses: Vec<SocketAddr>,
+    first: bool,
+    run: &Arc<Run>,
+) -> Result<(Tcp, SocketAddr), NetError> {
+    let mut last = NetError::new(Tried::Connection, Fault::NoAddress);
+    let count = addresses.len();
+    for (index, address) in addresses.into_iter().enumerate() {
+        if index > 0 && run.quota.connection().is_err() {
+            break;
+        }
+        run.note(first, |measured| measured.ip = Some(address.ip()));
+        let began = Instant::now();
+        // A dead address must leave time for those behind it.
+        let share =
+            run.deadline.saturating_duration_since(began) / u32::try_from(count - index).unwrap_or(u32::MAX);
+        let tried = time::timeout(share, Tcp::connect(address, run)).await;
+        let ended = tried
+            .as_ref()
+            .map_or(began + share, |tried| tried.as_ref().map_or_else(|_| Instant::now(), Tcp::connected));
+        run.clock.count_wait(began, ended);
+        let fault = match tried {
+            Ok(Ok(tcp)) => {
+                run.note(first, |measured| measured.connect = Some(tcp.connected() - tcp.started()));
+                return Ok((tcp, address));
+            }
+            Ok(Err(error)) => Fault::Connect(error),
+            Err(_late) => Fault::NoAnswer(share),
+        };
+        last = NetError::new(Tried::Address(address), fault);
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn of_a_name_with_many_addresses_few_are_tried_and_the_families_in_turn() {
+        let address = |text: &str| SocketAddr::new(text.parse().unwrap(), 25);
+        let order = |texts: &[&str]| -> Vec<String> {
+            let addresses = texts.iter().map(|text| address(text)).collect();
+            in_turn(addresses).into_iter().map(|address| address.ip().to_string()).collect()
+        };
+        assert_eq!(
+            order(&["::1", "::2", "::3", "10.0.0.1", "10.0.0.2", "::4"]),
+            ["::1", "10.0.0.1", "::2", "10.0.0.2", "::3", "::4"]
+        );
+        assert_eq!(order(&["10.0.0.1", "10.0.0.2", "::1"]), ["10.0.0.1", "::1", "10.0.0.2"]);
+        assert!(order(&[]).is_empty());
+        let many: Vec<SocketAddr> =
+            (0..1000).map(|number: u32| (Ipv4Addr::from(number), 25).into()).collect();
+        let mixed = [many.clone(), vec![address("::1")]].concat();
+        let tried = in_turn(mixed);
+        assert_eq!((tried.len(), tried[1], &tried[2..]), (ADDRESSES, address("::1"), &many[1..7]));
+    }
+}
