@@ -1,6 +1,7 @@
 //! Over loopback listeners.
 
 mod elsewhere;
+mod stream;
 mod tls;
 
 use std::{
