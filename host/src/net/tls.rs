@@ -10,6 +10,7 @@ mod facts;
 mod fault;
 mod group;
 mod keys;
+mod names;
 mod no_tls;
 mod observer;
 mod provider;
