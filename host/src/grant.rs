@@ -12,17 +12,18 @@ use ipnet::IpNet;
 
 pub use self::deny::Deny;
 use self::{network::network, special::special};
+use crate::host::{Host, Named};
 
 /// One host, or network of addresses, and its ports.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint {
-    host: Host,
+    hosts: Hosts,
     ports: RangeInclusive<u16>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Host {
-    /// Lower case, without a dot at its end.
+enum Hosts {
+    /// In the form in which names are compared.
     Name(String),
     Addresses(IpNet),
 }
@@ -54,58 +55,61 @@ impl FromStr for Endpoint {
             return Err(NoEndpoint);
         }
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = match bracketed {
+        let hosts = match bracketed {
             Some(v6) if v6.contains(':') => addresses(v6).ok_or(NoEndpoint)?,
             Some(_) => return Err(NoEndpoint),
             None => addresses(host).or_else(|| name(host)).ok_or(NoEndpoint)?,
         };
-        Ok(Self { host, ports })
+        Ok(Self { hosts, ports })
     }
 }
 
-fn addresses(text: &str) -> Option<Host> {
-    network(text).map(Host::Addresses)
+impl Hosts {
+    fn of(host: &Host) -> Self {
+        match host.named() {
+            Named::Address(address) => Self::Addresses(address.to_canonical().into()),
+            Named::Name(name) => Self::Name(name.clone()),
+        }
+    }
+}
+
+fn addresses(text: &str) -> Option<Hosts> {
+    network(text).map(Hosts::Addresses)
 }
 
 /// Refuses what was meant to be an address or a URL.
-fn name(text: &str) -> Option<Host> {
+fn name(text: &str) -> Option<Hosts> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let has_letter = text.contains(|c: char| c.is_ascii_alphabetic());
-    (has_letter && text.chars().all(legal)).then(|| Host::Name(normal(text)))
-}
-
-fn normal(host: &str) -> String {
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+    let host: Host = text.parse().ok().filter(|_| has_letter && text.chars().all(legal))?;
+    Some(Hosts::of(&host))
 }
 
 impl Endpoint {
     /// This host, by name or address, at this port.
     #[must_use]
-    pub fn new(host: &str, port: u16) -> Self {
-        let addresses =
-            host.parse::<IpAddr>().ok().map(|address| Host::Addresses(address.to_canonical().into()));
-        Self { host: addresses.unwrap_or_else(|| Host::Name(normal(host))), ports: port..=port }
+    pub fn new(host: &Host, port: u16) -> Self {
+        Self { hosts: Hosts::of(host), ports: port..=port }
     }
 
-    fn covers(&self, host: &str, port: u16) -> bool {
+    fn covers(&self, host: &Host, port: u16) -> bool {
         self.covers_host(host) && self.ports.contains(&port)
     }
 
     /// At some port.
-    fn covers_host(&self, host: &str) -> bool {
-        match &self.host {
-            Host::Name(name) => *name == normal(host),
-            Host::Addresses(network) => {
-                host.parse::<IpAddr>().is_ok_and(|address| network.contains(&address.to_canonical()))
-            }
+    fn covers_host(&self, host: &Host) -> bool {
+        match (&self.hosts, host.named()) {
+            (Hosts::Name(granted), Named::Name(name)) => granted == name,
+            (Hosts::Addresses(network), Named::Address(address)) => network.contains(&address.to_canonical()),
+            _ => false,
         }
     }
 
     /// Names this very address: a network is not so many words.
     fn names(&self, address: IpAddr, port: u16) -> bool {
-        let named = match &self.host {
-            Host::Name(name) => name == "localhost" && address.is_loopback(),
-            Host::Addresses(network) => {
+        let named = match &self.hosts {
+            Hosts::Name(name) => name == "localhost" && address.is_loopback(),
+            Hosts::Addresses(network) => {
                 network.prefix_len() == network.max_prefix_len() && network.contains(&address)
             }
         };
@@ -143,7 +147,7 @@ impl fmt::Display for Refusal {
 impl Grant {
     /// Grants the job's target, and more.
     #[must_use]
-    pub fn new(host: &str, port: Option<u16>, more: &[Endpoint]) -> Self {
+    pub fn new(host: &Host, port: Option<u16>, more: &[Endpoint]) -> Self {
         let target = port.map(|port| Endpoint::new(host, port));
         Self { target, more: more.to_vec(), deny: Deny::default() }
     }
@@ -166,25 +170,25 @@ impl Grant {
 
     /// The endpoint is granted.
     #[must_use]
-    pub fn covers(&self, host: &str, port: u16) -> bool {
+    pub fn covers(&self, host: &Host, port: u16) -> bool {
         self.granted().any(|granted| granted.covers(host, port))
     }
 
     /// The job's own host, at whatever port, and not one that it grants besides.
     #[must_use]
-    pub fn is_own(&self, host: &str) -> bool {
+    pub fn is_own(&self, host: &Host) -> bool {
         self.target.as_ref().is_some_and(|target| target.covers_host(host))
     }
 
     /// Refuses an address that the host of a granted endpoint resolved to.
-    pub fn judge(&self, host: &str, address: IpAddr, port: u16) -> Result<(), Refusal> {
+    pub fn judge(&self, host: &Host, address: IpAddr, port: u16) -> Result<(), Refusal> {
         if self.deny.covers(address) {
             return Err(Refusal::Denied);
         }
         let address = address.to_canonical();
         // `localhost` speaks for itself only: another name that leads here is not granted by it.
         let localhost =
-            |granted: &Endpoint| matches!(granted.host, Host::Name(_)) && !granted.covers(host, port);
+            |granted: &Endpoint| matches!(granted.hosts, Hosts::Name(_)) && !granted.covers(host, port);
         let named = self.granted().any(|granted| !localhost(granted) && granted.names(address, port));
         match special(address) {
             Some(what) if !named => Err(Refusal::Special(what)),
@@ -197,17 +201,22 @@ impl Grant {
 mod tests {
     use super::*;
 
-    fn allows(host: &str, address: &str) -> bool {
-        Grant::new(host, Some(25), &[]).judge(host, address.parse().unwrap(), 25).is_ok()
+    fn host(text: &str) -> Host {
+        text.parse().unwrap()
+    }
+
+    fn allows(name: &str, address: &str) -> bool {
+        let host = host(name);
+        Grant::new(&host, Some(25), &[]).judge(&host, address.parse().unwrap(), 25).is_ok()
     }
 
     #[test]
     fn only_the_named_host_and_port_are_granted() {
-        let grant = Grant::new("MX1.example.org.", Some(25), &[]);
-        assert!(grant.covers("mx1.example.org", 25));
-        assert!(!grant.covers("mx1.example.org", 26));
-        assert!(!grant.covers("mx2.example.org", 25));
-        assert!(!Grant::none().covers("", 0));
+        let grant = Grant::new(&host("MX1.example.org."), Some(25), &[]);
+        assert!(grant.covers(&host("mx1.example.org"), 25));
+        assert!(!grant.covers(&host("mx1.example.org"), 26));
+        assert!(!grant.covers(&host("mx2.example.org"), 25));
+        assert!(!Grant::none().covers(&host("mx1.example.org"), 0));
     }
 
     #[test]
@@ -262,7 +271,7 @@ mod tests {
 
     fn granted(more: &[&str]) -> Grant {
         let more: Vec<Endpoint> = more.iter().map(|text| text.parse().unwrap()).collect();
-        Grant::new("mx1.example.org", Some(25), &more)
+        Grant::new(&host("mx1.example.org"), Some(25), &more)
     }
 
     #[test]
@@ -272,7 +281,7 @@ mod tests {
             "tcp://10.1.0.0/16:6379-6389",
             "tcp://[2001:db8::/32]:53",
         ]);
-        for (host, port, expected) in [
+        for (name, port, expected) in [
             ("mx1.example.org", 25, true),
             ("Cache-2.example.org.", 6379, true),
             ("cache-2.example.org", 6380, false),
@@ -285,15 +294,15 @@ mod tests {
             // A name is not granted by the network that it may lead to.
             ("in-that-network.example.org", 6379, false),
         ] {
-            assert_eq!(grant.covers(host, port), expected, "{host} {port}");
+            assert_eq!(grant.covers(&host(name), port), expected, "{name} {port}");
         }
     }
 
     #[test]
     fn special_addresses_are_granted_only_in_so_many_words() {
-        let allows = |more: &[&str], host: &str, address: &str| {
-            let grant = granted(more);
-            grant.covers(host, 80) && grant.judge(host, address.parse().unwrap(), 80).is_ok()
+        let allows = |more: &[&str], name: &str, address: &str| {
+            let (grant, host) = (granted(more), host(name));
+            grant.covers(&host, 80) && grant.judge(&host, address.parse().unwrap(), 80).is_ok()
         };
         assert!(allows(&["tcp://169.254.169.254:80"], "169.254.169.254", "169.254.169.254"));
         assert!(allows(&["tcp://localhost:80"], "localhost", "127.0.0.1"));
@@ -309,10 +318,11 @@ mod tests {
     #[test]
     fn what_is_denied_no_grant_brings_back() {
         let deny = Deny::new(&["10.0.0.0/8".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        let judged = |host: &str, more: &[&str], address: &str| {
+        let judged = |name: &str, more: &[&str], address: &str| {
+            let host = host(name);
             let more: Vec<Endpoint> = more.iter().map(|text| text.parse().unwrap()).collect();
-            let grant = Grant::new(host, Some(25), &more).denying(&deny);
-            grant.judge(host, address.parse().unwrap(), 25)
+            let grant = Grant::new(&host, Some(25), &more).denying(&deny);
+            grant.judge(&host, address.parse().unwrap(), 25)
         };
         for (host, more, address) in [
             ("mx1.example.org", &["tcp://10.1.0.1:25", "tcp://10.0.0.0/8:25"][..], "10.1.0.1"),
@@ -330,16 +340,16 @@ mod tests {
     #[test]
     fn the_jobs_own_host_is_told_from_others() {
         let grant = granted(&["tcp://cache.example.org:25", "tcp://192.0.2.25:25"]);
-        assert!(grant.is_own("MX1.example.org."));
-        assert!(!grant.is_own("cache.example.org") && !grant.is_own("192.0.2.25"));
-        assert!(Grant::new("::ffff:192.0.2.25", Some(25), &[]).is_own("192.0.2.25"));
-        assert!(!Grant::none().is_own(""));
+        assert!(grant.is_own(&host("MX1.example.org.")));
+        assert!(!grant.is_own(&host("cache.example.org")) && !grant.is_own(&host("192.0.2.25")));
+        assert!(Grant::new(&host("::ffff:192.0.2.25"), Some(25), &[]).is_own(&host("192.0.2.25")));
+        assert!(!Grant::none().is_own(&host("mx1.example.org")));
     }
 
     #[test]
     fn a_network_of_ipv4_may_be_written_as_one_of_ipv6() {
         let grant = granted(&["tcp://[::ffff:10.1.0.0/112]:25"]);
-        assert!(grant.covers("10.1.255.1", 25) && !grant.covers("10.2.0.1", 25));
+        assert!(grant.covers(&host("10.1.255.1"), 25) && !grant.covers(&host("10.2.0.1"), 25));
     }
 
     #[test]

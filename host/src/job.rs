@@ -9,6 +9,7 @@ use crate::{
     alarm::{self, Limit},
     check::Check,
     grant::{Deny, Endpoint, Grant},
+    host::Host,
     net::Tls,
     point::Point,
     report::{Report, Value},
@@ -25,7 +26,7 @@ pub struct Job {
     /// What it runs.
     pub check: Check,
     /// Host name or address, IPv6 without brackets: tag `server`, and what the sandbox grants together with `port`.
-    pub host: String,
+    pub host: Host,
     /// TCP port: tag `port`; none: unknown, the check cannot run.
     pub port: Option<u16>,
     /// What the check may reach besides.
@@ -51,7 +52,7 @@ impl fmt::Debug for Job {
         f.debug_struct("Job")
             .field("name", &self.name)
             .field("check", &self.check.name)
-            .field("host", &self.host)
+            .field("host", &self.host.written())
             .field("port", &self.port)
             .finish_non_exhaustive()
     }
@@ -96,7 +97,7 @@ impl Job {
         }
         let mut tags: BTreeMap<String, String> = self.tags.iter().cloned().collect();
         tags.insert("job".to_owned(), self.name.clone());
-        tags.insert("server".to_owned(), self.host.clone());
+        tags.insert("server".to_owned(), self.host.to_string());
         if let Some(port) = self.port {
             tags.insert("port".to_owned(), port.to_string());
         }

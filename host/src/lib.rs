@@ -17,6 +17,7 @@ pub mod digest;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod grant;
+pub mod host;
 pub mod job;
 pub mod kit;
 pub mod line;

@@ -166,7 +166,7 @@ impl Yard {
         Job {
             name: name.into(),
             check: self.checks[check].clone(),
-            host: "127.0.0.1".into(),
+            host: "127.0.0.1".parse().unwrap(),
             port: Some(port),
             timeout,
             parameters: Arc::new(parameters.as_object().unwrap().clone()),

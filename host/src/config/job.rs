@@ -24,6 +24,7 @@ use crate::{
     check::Check,
     description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
     grant::{Deny, Endpoint, NoEndpoint},
+    host::{Host, NoHost},
     job::Job,
     net::Tls,
     sandbox::SMTP,
@@ -38,7 +39,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A job as its file has it, for one of its hosts: valid as far as that can be told without its check.
 #[derive(Clone)]
 pub struct Planned {
-    host: String,
+    host: Host,
     of: Arc<Table>,
 }
 
@@ -47,7 +48,6 @@ struct Table {
     declared_in: PathBuf,
     check: String,
     given: toml::Table,
-    /// With no host yet.
     parts: Parts,
     /// What its check makes of it: the hosts share parameters and secrets, which may be large.
     job: OnceLock<Result<Job, ConfigError>>,
@@ -57,7 +57,6 @@ struct Table {
 #[derive(Clone)]
 struct Parts {
     name: String,
-    host: String,
     grants: Vec<Endpoint>,
     deny: Deny,
     timeout: Duration,
@@ -81,7 +80,7 @@ impl Planned {
     /// Without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.host.written()
     }
 
     /// How long a run may take.
@@ -93,7 +92,7 @@ impl Planned {
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
     /// cannot take.
     pub fn job(&self, check: &Check) -> Result<Job, ConfigError> {
-        let job = self.of.job.get_or_init(|| self.of.build(check)).clone()?;
+        let job = self.of.job.get_or_init(|| self.of.build(check, &self.host)).clone()?;
         Ok(Job { host: self.host.clone(), ..job })
     }
 
@@ -120,14 +119,14 @@ impl Planned {
 }
 
 impl Table {
-    fn build(&self, check: &Check) -> Result<Job, ConfigError> {
+    fn build(&self, check: &Check, host: &Host) -> Result<Job, ConfigError> {
         let build = || {
             for limit in &self.parts.limits {
                 known_number(&check.description, &limit.field)?;
             }
             let folder = folder(&self.declared_in);
             let given = parameters::from_toml(self.given.clone(), &check.description, folder)?;
-            job(self.parts.clone(), given, check)
+            job(self.parts.clone(), host.clone(), given, check)
         };
         build()
             .map_err(|at: At| at.within(Some(&self.declared_in), Some(Subject::Job(self.parts.name.clone()))))
@@ -190,32 +189,20 @@ pub(super) fn planned(
         declared_in: declared_in.to_owned(),
         check: shape.check,
         given: shape.parameters,
-        parts: Parts {
-            name: shape.name,
-            host: String::new(),
-            grants,
-            deny: deny.clone(),
-            timeout,
-            tls,
-            limits,
-        },
+        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, limits },
         job: OnceLock::new(),
     });
     hosts.iter().map(|host| Ok(Planned { host: self::host(host)?, of: Arc::clone(&of) })).collect()
 }
 
 /// A name or an address, IPv6 with or without brackets; gives it without.
-fn host(text: &str) -> Result<String, At> {
+fn host(text: &str) -> Result<Host, At> {
     let bare = text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text);
-    let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']');
-    if bare.is_empty() || bare.len() > text::TEXT_BYTES || !bare.chars().all(legal) {
-        return Err(At::key("host", Problem::Expected("a host name or address, without port".into())));
-    }
-    Ok(bare.to_owned())
+    bare.parse().map_err(|expected: NoHost| At::key("host", Problem::Expected(expected.to_string())))
 }
 
 /// Fills in defaults, and draws from the parameters what the host itself needs.
-fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
+fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
     let description = &check.description;
     let parameters = parameters::complete(given, description)?;
     let mut port = None;
@@ -261,7 +248,7 @@ fn job(parts: Parts, given: Map<String, Json>, check: &Check) -> Result<Job, At>
         .filter_map(|tag| Some((tag.name.clone(), shown(parameters.get(&tag.parameter)?))));
     Ok(Job {
         check: check.clone(),
-        host: parts.host,
+        host,
         port,
         tags: tags.collect(),
         secrets,
@@ -349,15 +336,15 @@ impl<'a> AdHoc<'a> {
             }
         }
         let given = parameters::from_texts(&self.parameters, description)?;
+        let host = host(&self.host)?;
         let parts = Parts {
             name: self.name,
-            host: host(&self.host)?,
             grants: Vec::new(),
             deny: Deny::default(),
             timeout: self.timeout,
             tls: tls::alone(&self.tls)?,
             limits,
         };
-        job(parts, given, self.check)
+        job(parts, host, given, self.check)
     }
 }

@@ -92,7 +92,7 @@ pub fn configuration(data: &[u8]) {
     for job in &jobs {
         assert!(job.port.is_some_and(|port| port > 0), "{job:?}");
         assert!(!job.timeout.is_zero() && job.timeout <= Duration::from_mins(10), "{job:?}");
-        assert!(series.insert(line::series(&job.name, &job.host)), "{job:?}");
+        assert!(series.insert(line::series(&job.name, job.host.written())), "{job:?}");
         let line = line::line(&job.point(&Report::default(), 7));
         let points: Vec<_> = parse_lines(&line).collect();
         assert!(matches!(&points[..], [Ok(_)]), "{line:?} is {points:?}");

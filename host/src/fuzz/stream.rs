@@ -110,7 +110,8 @@ pub fn stream(data: &[u8]) {
 /// Everything that a check would get.
 async fn read(port: u16, tls: &Arc<Tls>, most: usize, looks: bool) -> Vec<u8> {
     let deadline = std::time::Instant::now() + PATIENCE;
-    let (grant, quota) = (Grant::new("127.0.0.1", Some(port), &[]), Quota::new(1, 64 << 20));
+    let (grant, quota) =
+        (Grant::new(&"127.0.0.1".parse().unwrap(), Some(port), &[]), Quota::new(1, 64 << 20));
     let mut outbound = Outbound::new(grant, Arc::clone(tls), quota, deadline);
     let mut connection = outbound.connect("127.0.0.1", port).await.unwrap();
     let mut read = Vec::new();

@@ -15,7 +15,7 @@ fn job(name: &str) -> Job {
     Job {
         name: name.to_owned(),
         check: check(),
-        host: "mx1".into(),
+        host: "mx1".parse().unwrap(),
         port: Some(25),
         timeout: Duration::from_secs(1),
         parameters: Arc::default(),
@@ -80,7 +80,7 @@ fn the_longest_line_is_no_longer_than_announced() {
     };
     description.fields = (0..100).map(field).collect();
     let mut job = job(&"=".repeat(256));
-    job.host = ",".repeat(256);
+    job.host = ",".repeat(256).parse().unwrap();
     job.tags = description.tags.iter().map(|tag| (tag.name.clone(), "=".repeat(256))).collect();
     let mut report = failed(&worst);
     let value = |field: &Field| match field.kind {

@@ -16,7 +16,7 @@ use super::{
     tcp::Tcp,
     tls::Session,
 };
-use crate::outcome::Outcome;
+use crate::{host::Host, outcome::Outcome};
 
 /// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
 const READY_BYTES: usize = 64 << 10;
@@ -74,8 +74,7 @@ pub struct Connection {
 
 /// Where a connection leads.
 pub(super) struct To {
-    /// As it was named.
-    pub(super) host: String,
+    pub(super) host: Host,
     /// It is the job's own host: what the job says of its server's certificate holds here.
     pub(super) own: bool,
     /// It is the run's first connection: the one that is measured.

@@ -162,9 +162,7 @@ fn of_the_resolver(error: &io::Error) -> HostError {
     let absent = ["not known", "No address", "no address", "does not resolve", "has no usable address"]
         .iter()
         .any(|words| text.contains(words));
-    // A name that no resolver would be asked for, such as one with a zero byte in it.
-    let impossible = error.kind() == io::ErrorKind::InvalidInput;
-    if absent || impossible { HostError::NameNotFound } else { HostError::ResolverFailed }
+    if absent { HostError::NameNotFound } else { HostError::ResolverFailed }
 }
 
 fn of_connecting(kind: io::ErrorKind) -> HostError {

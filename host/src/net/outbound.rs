@@ -19,7 +19,7 @@ use super::{
     tcp::Tcp,
     tls::Tls,
 };
-use crate::{grant::Grant, report::Measured};
+use crate::{grant::Grant, host::Host, report::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
@@ -64,29 +64,29 @@ impl Outbound {
         let (run, first) = (Arc::clone(&self.run), !mem::replace(&mut self.asked, true));
         run.quota.connection().map_err(|used_up| NetError::new(Tried::Connection, Fault::UsedUp(used_up)))?;
         let failed = |fault| NetError::new(Tried::Endpoint(host.to_owned(), port), fault);
-        if !self.grant.covers(host, port) {
-            return Err(failed(Fault::NotGranted));
-        }
+        // What is no host at all nobody can have granted.
+        let granted = host.parse::<Host>().ok().filter(|host| self.grant.covers(host, port));
+        let host = granted.ok_or_else(|| failed(Fault::NotGranted))?;
         // A look-up cannot be called back: one that nobody waits for would still keep a thread of the resolver's.
         if run.deadline <= Instant::now() {
             return Err(failed(Fault::TimeOver));
         }
-        let resolved = resolve(host, port, &run).await;
+        let resolved = resolve(&host, port, &run).await;
         run.note(first, |measured| measured.dns = resolved.took);
-        let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_owned()), fault))?;
-        let granted = self.granted(found, host).map_err(|fault| {
+        let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_string()), fault))?;
+        let granted = self.granted(found, &host).map_err(|fault| {
             if let Fault::Closed(address, _) = fault {
                 run.note(first, |measured| measured.ip = Some(address));
             }
             failed(fault)
         })?;
         let (tcp, peer) = connect_to(in_turn(granted), first, &run).await?;
-        let to = To { host: host.to_owned(), own: self.grant.is_own(host), first, peer };
+        let to = To { own: self.grant.is_own(&host), host, first, peer };
         Ok(Connection::new(tcp, to, run))
     }
 
     /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
-    pub(super) fn granted(&self, found: Vec<SocketAddr>, host: &str) -> Result<Vec<SocketAddr>, Fault> {
+    pub(super) fn granted(&self, found: Vec<SocketAddr>, host: &Host) -> Result<Vec<SocketAddr>, Fault> {
         let (mut granted, mut fault) = (Vec::new(), Fault::NoAddress);
         for address in found {
             match self.grant.judge(host, address.ip(), address.port()) {

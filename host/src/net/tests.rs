@@ -39,14 +39,18 @@ fn quota() -> Quota {
     Quota::new(100, 64 << 20)
 }
 
+fn grant(host: &str, port: u16) -> Grant {
+    Grant::new(&host.parse().unwrap(), Some(port), &[])
+}
+
 /// Of a job with this host and port.
 fn outbound(host: &str, port: u16) -> Outbound {
-    Outbound::new(Grant::new(host, Some(port), &[]), Arc::default(), quota(), later())
+    Outbound::new(grant(host, port), Arc::default(), quota(), later())
 }
 
 /// Of one by these rules, with this share.
 fn outbound_by(listener: &TcpListener, rules: &TlsRules, quota: Quota) -> Outbound {
-    let grant = Grant::new("localhost", Some(port(listener)), &[]);
+    let grant = grant("localhost", port(listener));
     Outbound::new(grant, Arc::new(Tls::new(rules).unwrap()), quota, later())
 }
 
@@ -79,8 +83,7 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
     let listener = listener().await;
     let port = port(&listener);
     for host in ["localhost", "127.0.0.1"] {
-        let grant = Grant::new(host, Some(port), &[]);
-        let mut outbound = Outbound::new(grant, Arc::default(), quota(), Instant::now());
+        let mut outbound = Outbound::new(grant(host, port), Arc::default(), quota(), Instant::now());
         let late = outbound.connect(host, port).await;
         assert_eq!(late.err().unwrap().host_error(), HostError::ConnectTimeout);
         assert_eq!(*outbound.run.measured(), Measured::default());
@@ -250,11 +253,11 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     dead.set_ip("127.0.0.2".parse().unwrap());
     let mut forbidden = alive;
     forbidden.set_ip("169.254.169.254".parse().unwrap());
-    let outbound = outbound("localhost", alive.port());
-    let addresses = outbound.granted(vec![forbidden, dead, alive], "localhost").unwrap();
+    let (outbound, localhost) = (outbound("localhost", alive.port()), "localhost".parse().unwrap());
+    let addresses = outbound.granted(vec![forbidden, dead, alive], &localhost).unwrap();
     let (_, connected) = connect_to(addresses, true, &outbound.run).await.unwrap();
     assert_eq!((connected, outbound.run.measured().ip), (alive, Some(alive.ip())));
-    let (refused, text) = outbound.granted(vec![forbidden], "localhost").unwrap_err().says();
+    let (refused, text) = outbound.granted(vec![forbidden], &localhost).unwrap_err().says();
     assert_eq!(refused, HostError::Denied);
     assert!(text.contains("169.254.169.254"), "{text}");
 }
@@ -289,7 +292,7 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
     let port = port(&listener);
     let deny = Deny::new(&["127.0.0.0/8".to_owned()]).unwrap();
     for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
-        let grant = Grant::new(host, Some(port), &[]).denying(&deny);
+        let grant = grant(host, port).denying(&deny);
         let mut outbound = Outbound::new(grant, Arc::default(), quota(), later());
         let denied = outbound.connect(host, port).await.err().unwrap();
         assert_eq!(denied.host_error(), HostError::Denied);
@@ -358,7 +361,7 @@ const REST: usize = 32 << 20;
 async fn a_write_given_up_leaves_little_behind_however_often_it_is_tried() {
     let listener = listener().await;
     let deadline = Instant::now() + Duration::from_millis(200);
-    let (grant, quota) = (Grant::new("localhost", Some(port(&listener)), &[]), Quota::new(1, MUCH as u64));
+    let (grant, quota) = (grant("localhost", port(&listener)), Quota::new(1, MUCH as u64));
     let mut outbound = Outbound::new(grant, Arc::default(), quota, deadline);
     let (mut connection, _peer) = opened_from(&mut outbound, &listener).await;
     let much = vec![b'x'; MUCH];

@@ -34,7 +34,7 @@ pub use self::{
 };
 use self::{observer::Seen, situation::Situation};
 use super::{error::Fault, tcp::Tcp};
-use crate::report::TlsFacts;
+use crate::{host::Host, report::TlsFacts};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -60,10 +60,10 @@ pub(super) struct Session {
 
 impl Session {
     /// Prepares everything that is not the server's to wait for.
-    pub(super) fn new(tls: &Tls, host: &str) -> Result<Self, TlsFault> {
+    pub(super) fn new(tls: &Tls, host: &Host) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {
             Some(name) => name.clone(),
-            None => trust::name_of(host).map_err(TlsFault::Name)?,
+            None => trust::name_of(host.written()).map_err(TlsFault::Name)?,
         };
         let seen = Arc::default();
         let connection = client::config(&tls.trust, &seen)

@@ -23,6 +23,7 @@ use crate::{
     catalogue::HostError,
     description::Description,
     grant::Grant,
+    host::Host,
     net::Tls,
     report::{Failure, Report, Used, Value},
     secret::Secrets,
@@ -34,7 +35,7 @@ pub struct Run<'a> {
     /// Whose run it is, for the log.
     pub label: String,
     /// The host to check, as the check sees it.
-    pub host: &'a str,
+    pub host: &'a Host,
     /// Its port.
     pub port: Option<u16>,
     /// What may be reached.
@@ -61,7 +62,7 @@ pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: 
     let meter = state.meter.clone();
     let mut store = store(engine, state, crowd);
     let input = wit::Job {
-        target: wit::Endpoint { host: run.host.to_owned(), port: run.port.unwrap_or_default() },
+        target: wit::Endpoint { host: run.host.to_string(), port: run.port.unwrap_or_default() },
         parameters: serde_json::Value::Object(run.parameters.clone()).to_string(),
         time: run.time,
         run_id: run.run_id.to_owned(),

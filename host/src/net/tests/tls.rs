@@ -149,7 +149,7 @@ async fn a_server_that_closes_or_keeps_silent_inside_the_handshake_is_named() {
     drop(peer);
     let failed = connection.start_tls().await;
     assert_eq!(failed.err().unwrap().host_error(), HostError::TlsClosed);
-    let grant = Grant::new("localhost", Some(port(&listener)), &[]);
+    let grant = grant("localhost", port(&listener));
     let mut outbound = Outbound::new(grant, Arc::default(), quota(), Instant::now() + BRIEF * 5);
     let (mut connection, _peer) = opened_from(&mut outbound, &listener).await;
     let failed = connection.start_tls().await;
