@@ -15,13 +15,13 @@ use super::{
     convert::{self, Contradiction},
     cpu::Crowd,
     error::{LoadError, chain},
+    imports::wasi,
     limits::{self, Limits},
     log::Log,
     program::{Program, SMTP},
     source::Pinned,
     state::{HasState, State},
     store::{failure, store},
-    wasi,
 };
 use crate::{description::Description, secret::Secrets, text};
 

@@ -12,7 +12,7 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-use super::{bindings::sonde::check::log as wit, limits::LOG_BYTES, state::State};
+use super::limits::LOG_BYTES;
 use crate::{
     output::{self, Level},
     secret::{Secrets, Sequence},
@@ -82,20 +82,6 @@ impl Drop for Log {
         if dropped > 0 {
             self.note(&format!("{dropped} more log lines dropped"));
         }
-    }
-}
-
-impl wit::Host for State {
-    async fn write(&mut self, level: wit::Level, message: String) -> wasmtime::Result<()> {
-        self.charge_call()?;
-        let level = match level {
-            wit::Level::Error => Level::Error,
-            wit::Level::Warning => Level::Warning,
-            wit::Level::Information => Level::Information,
-            wit::Level::Debug => Level::Debug,
-        };
-        self.log.write(level, &message);
-        Ok(())
     }
 }
 

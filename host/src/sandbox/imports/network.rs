@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use wasmtime::component::Resource;
 
-use super::{
-    bindings::sonde::check::network::{
-        Endpoint, Error, ErrorKind, Host, HostConnection, Instant, Opened, Received, Secured,
-    },
-    limits,
-    state::State,
-};
 use crate::{
     catalogue::HostError,
     net::{Connection, NetError},
+    sandbox::{
+        bindings::sonde::check::network::{
+            Endpoint, Error, ErrorKind, Host, HostConnection, Instant, Opened, Received, Secured,
+        },
+        limits,
+        state::State,
+    },
 };
 
 impl Host for State {}

@@ -1,0 +1,5 @@
+//! What a check may call: each interface, as a run's state answers it.
+
+mod log;
+mod network;
+pub(super) mod wasi;

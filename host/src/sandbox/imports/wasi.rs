@@ -1,0 +1,89 @@
+//! What language runtimes need to start: the interfaces of WASI 0.2. A wait in `wasi:io/poll` ends at the run's deadline, as any
+//! other call.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::{
+    WasiCtxView, WasiView, async_trait,
+    p2::{DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
+};
+
+use crate::sandbox::{
+    limits::CLOCK_STEP,
+    state::{HasState, State},
+    wasi::coarse,
+};
+
+/// Defines them all, in every 0.2 version.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    // Whose waits know no deadline.
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<State, HasState>(linker, |state| state)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A check waited while it described itself.
+#[derive(Debug)]
+struct Waiting;
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a check that describes itself has nothing to wait for")
+    }
+}
+
+impl std::error::Error for Waiting {}
+
+/// Counts from the run's beginning.
+impl monotonic_clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(if self.timeless { 0 } else { nanoseconds(coarse(self.outbound.elapsed())) })
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(nanoseconds(CLOCK_STEP))
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let now = monotonic_clock::Host::now(self)?;
+        monotonic_clock::Host::subscribe_duration(self, when.saturating_sub(now))
+    }
+
+    fn subscribe_duration(&mut self, nanoseconds: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        if self.timeless && nanoseconds > 0 {
+            return Err(Waiting.into());
+        }
+        let (now, deadline) = (Instant::now(), self.outbound.deadline());
+        let wanted = now.checked_add(Duration::from_nanos(nanoseconds)).unwrap_or(deadline);
+        // Until then and no longer, so that the check can still report. One that goes on to wait is stopped soon.
+        let until = if now < deadline { wanted.min(deadline) } else { wanted };
+        let wake = self.table.push(Wake(until))?;
+        subscribe(&mut self.table, wake)
+    }
+}
+
+/// Is ready from this moment on.
+struct Wake(Instant);
+
+#[async_trait]
+impl Pollable for Wake {
+    async fn ready(&mut self) {
+        tokio::time::sleep_until(self.0.into()).await;
+    }
+}
