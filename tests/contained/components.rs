@@ -99,15 +99,33 @@ fn encode(mut module: Vec<u8>, world: &str) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
-/// A check that also instantiates its own module this often more, each time with a memory.
-pub(crate) fn instances(count: u16) -> Vec<u8> {
-    let mut wasm = wat("instances", Wat::default());
+/// A check that also instantiates its own module this often more, each time with a memory and what else is in it.
+pub(crate) fn instances(count: u16, parts: &str) -> Vec<u8> {
+    let mut wasm = wat("instances", Wat { parts, ..Wat::default() });
     // A section of core instances: each instantiates module 0, with nothing to import.
     let each = [0, 0, 0].repeat(usize::from(count));
     let number = leb128(count);
     let length = leb128(u16::try_from(number.len() + each.len()).unwrap());
     wasm.push(2);
     wasm.extend([length, number, each].concat());
+    wasm
+}
+
+/// A check in which a component with a resource type stands, in one that instantiates it twice, in one that … so many times.
+pub(crate) fn doubled(times: u32) -> Vec<u8> {
+    const BEGIN: &[u8] = b"\0asm\x0d\0\x01\0";
+    let section = |number: u8, bytes: &[u8]| {
+        let length = leb128(u16::try_from(bytes.len()).unwrap());
+        [&[number][..], &length, bytes].concat()
+    };
+    let mut inner = [BEGIN, &section(7, &[1, 0x3f, 0x7f, 0])].concat();
+    for _ in 0..times {
+        inner = [BEGIN, &section(4, &inner), &section(5, &[2, 0, 0, 0, 0, 0, 0])].concat();
+    }
+    let mut wasm = wat("doubled", Wat::default());
+    wasm.extend(section(4, &inner));
+    // Behind the one that the encoder makes for the interface.
+    wasm.extend(section(5, &[1, 0, 1, 0]));
     wasm
 }
 

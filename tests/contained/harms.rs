@@ -19,7 +19,7 @@ use sonde_host::{
 use tokio::task::JoinSet;
 
 use crate::{
-    components::{OWN_IMPORTS, Wat, instances, wat},
+    components::{OWN_IMPORTS, Wat, doubled, instances, wat},
     process::{ALONE, Log, forget_peak, peak_kib, resident_kib},
     servers::Server,
     support::hostile,
@@ -148,7 +148,31 @@ fn refused_checks() -> Vec<(&'static str, Vec<u8>, HostError, &'static str)> {
             "the check computed for more than 200ms",
         ),
         ("table", declared("(table 4000000000 funcref)"), HostError::CheckDescribe, "table"),
-        ("instances", instances(200), HostError::CheckDescribe, "instance"),
+        ("instances", instances(200, ""), HostError::CheckDescribe, "instance"),
+        (
+            "doubled",
+            doubled(18),
+            HostError::CheckCompile,
+            "an instance of it has more than 2048 KiB of globals, elements, resources and instances",
+        ),
+        (
+            "globals",
+            instances(8, &"(global (mut i64) (i64.const 0))".repeat(20_000)),
+            HostError::CheckCompile,
+            "an instance of it has more than 2048 KiB of globals, elements, resources and instances",
+        ),
+        (
+            "data",
+            instances(30, &format!("(data (i32.const 0) \"{}\")", "x".repeat(2 << 20))),
+            HostError::CheckCompile,
+            "an instance of it copies more than 48 MiB of data",
+        ),
+        (
+            "component-of-another",
+            wat::parse_str("(component (component (import \"a\" (component))))").unwrap(),
+            HostError::CheckCompile,
+            "a component in it imports, or takes out of another, a module or component",
+        ),
         (
             "core-module",
             wat::parse_str("(module)").unwrap(),

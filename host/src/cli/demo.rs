@@ -1,7 +1,7 @@
 //! `sonde demo`: our own mail server, probed in every mode; a picture and a line for each out, and exit code 1 if one is not as
 //! it must be.
 
-use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, sync::Arc};
 
 use super::{
     arguments::{built_in, sandbox},

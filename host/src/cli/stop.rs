@@ -76,7 +76,7 @@ fn say(why: &'static str) {
     thread::spawn(move || {
         output::log(Level::Error, why);
         // Nobody may wait for it any more.
-        drop(done.send(()));
+        let _gone: Result<(), mpsc::SendError<()>> = done.send(());
     });
     let _unsaid: Result<(), RecvTimeoutError> = said.recv_timeout(LAST_LINE);
 }

@@ -1,7 +1,10 @@
 //! What an operator closes to all jobs: networks and addresses as text in; whether an address is one of theirs out. Refuses what
 //! is neither.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 
@@ -23,7 +26,15 @@ impl Deny {
 
     /// In whatever form it is written: also an IPv6 address that carries a denied one.
     pub(super) fn covers(&self, address: IpAddr) -> bool {
-        let covers = |address: IpAddr| self.0.iter().any(|network| network.contains(&address));
+        let named = |address: IpAddr| self.0.iter().any(|network| network.contains(&address));
+        // Who connects to the unspecified address comes to this machine's own.
+        let covers = |address: IpAddr| {
+            named(address)
+                || match address {
+                    IpAddr::V4(v4) => v4.is_unspecified() && named(Ipv4Addr::LOCALHOST.into()),
+                    IpAddr::V6(v6) => v6.is_unspecified() && named(Ipv6Addr::LOCALHOST.into()),
+                }
+        };
         let carries = match address {
             IpAddr::V4(_) => false,
             IpAddr::V6(v6) => carried(v6).into_iter().any(|v4| covers(v4.into())),
@@ -39,6 +50,15 @@ mod tests {
     fn deny(texts: &[&str]) -> Result<Deny, String> {
         let texts: Vec<String> = texts.iter().copied().map(Into::into).collect();
         Deny::new(&texts).map_err(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn the_unspecified_address_is_this_machine() {
+        let deny = deny(&["127.0.0.0/8", "::1"]).unwrap();
+        for address in ["0.0.0.0", "::", "::ffff:0.0.0.0", "64:ff9b::"] {
+            assert!(deny.covers(address.parse().unwrap()), "{address}");
+        }
+        assert!(!deny.covers("0.0.0.1".parse().unwrap()));
     }
 
     #[test]

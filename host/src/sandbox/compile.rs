@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use wasmtime::{Engine, component::Component};
 
 #[cfg(feature = "compiler")]
@@ -34,6 +34,9 @@ use crate::{
 const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
 /// The running program, whatever its file was replaced by since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
+/// Components that are read and digested, or whose code is, at once: each may be large, and the jobs that run have the other
+/// half of the processor.
+static LOADING: Semaphore = Semaphore::const_new(2);
 /// How a core module begins; a component has another version and layer (Component Model, "Binary").
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -120,17 +123,14 @@ pub(super) async fn file(
     source: &Source,
     compiler: &Arc<Compiler>,
 ) -> Result<Loaded, LoadError> {
-    let sha256 = read_on_a_thread(source).await?.sha256;
+    let (path, pinned) = (source.path.clone(), source.pinned.clone());
+    // The bytes are not kept: others wait for their turn as well.
+    let sha256 = on_a_thread(move || look(&path, pinned.as_ref()).map(|file| file.sha256)).await??;
     let loaded = |component, sha256| Loaded { component, sha256: Some(sha256) };
     if let Some(component) = kept(engine, compiler, &sha256).await? {
         return Ok(loaded(component, sha256));
     }
     anew(engine, source, compiler).await.map(|(component, sha256)| loaded(component, sha256))
-}
-
-async fn read_on_a_thread(source: &Source) -> Result<File, LoadError> {
-    let (path, pinned) = (source.path.clone(), source.pinned.clone());
-    on_a_thread(move || look(&path, pinned.as_ref())).await?
 }
 
 /// Reads a file and refuses what need not be compiled.
@@ -158,9 +158,10 @@ async fn kept(
     on_a_thread(move || compiler.cache.as_ref().ok()?.load(&engine, &sha256)).await
 }
 
-/// Work that takes long and does not wait. (Not on the runtime's own threads: all of them may be waiting for a silent name
-/// server.)
+/// Work that takes long and does not wait, of not more than a few at once. (Not on the runtime's own threads: all of them may
+/// be waiting for a silent name server.)
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    let _one_of_few = LOADING.acquire().await;
     let (done, result) = oneshot::channel();
     thread::spawn(move || drop(done.send(work())));
     result.await.map_err(|_panicked| LoadError::Component("the host failed over it".to_owned()))
@@ -183,8 +184,8 @@ async fn anew(
     compiler: &Arc<Compiler>,
 ) -> Result<(Component, String), LoadError> {
     let turn = child::turn().await;
-    // Again: meanwhile nobody held it in memory.
-    let read = read_on_a_thread(source).await?;
+    let (from, pinned) = (source.path.clone(), source.pinned.clone());
+    let read = on_a_thread(move || look(&from, pinned.as_ref())).await??;
     let path = source.path.display().to_string();
     let again = move |error: &CacheError| {
         output::log(Level::Warning, &format!("{error}: {path} is compiled at every start"));

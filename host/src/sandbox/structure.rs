@@ -1,167 +1,241 @@
-//! What a compiler is spared: a component's bytes in; nothing out, or what of it is beyond all that toolchains make. Small
-//! components can be dear to compile: what costs is how deep code is nested, how many variables live over how many branches,
-//! and how large a single function is.
+//! What a compiler, and whoever makes an instance, is spared: a component's bytes in; nothing out, or what of it is beyond all
+//! that toolchains make. Small components can be dear to compile: what costs is how deep code is nested, how many variables
+//! live over how many branches, and how large a single function is. They can be dear to instantiate, too, for what is in them
+//! may be instantiated again and again, and nothing can stop that halfway.
 
-use std::{collections::VecDeque, fmt};
+mod excess;
+mod function;
 
 use wasmtime::wasmparser::{
-    BlockType, CompositeInnerType, FunctionBody, Operator, Parser, Payload, SubType, TryTable,
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentType,
+    ComponentTypeRef, DataKind, ElementItems, Encoding, Instance, Parser, Payload,
 };
 
-/// Depth of the blocks of a function. Of this and of what follows, checks in Python and JavaScript have less than a fifth.
-const NESTING: u32 = 5_000;
-/// Variables of a function, what it takes and gives included.
-const LOCALS: u64 = 5_000;
-/// Variables of a function, and what its blocks take and give at most, times its branch targets.
-const FLOW: u64 = 2_000_000;
-/// The same of all functions together: some ten seconds of a core.
-const FLOW_TOGETHER: u64 = 40_000_000;
-/// Bytes of a function.
-const FUNCTION_BYTES: usize = 4 << 20;
-/// Functions of a component.
-const FUNCTIONS: u32 = 100_000;
-/// Types of a component.
-const TYPES: u32 = 20_000;
-/// Modules and components in a component.
-const PARTS: u32 = 200;
+pub(super) use self::excess::Excess;
+use self::{
+    excess::{DATA_BYTES, FLOW_TOGETHER, FUNCTIONS, INSTANCE_BYTES, PARTS, TYPES},
+    function::{Functions, values},
+};
 
-/// What there is too much of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Excess {
-    /// Blocks in blocks of a function.
-    Nesting,
-    /// Variables of a function.
-    Locals,
-    /// Variables times branch targets of a function: the compiler follows each to each.
-    Flow,
-    /// The same of all functions.
-    FlowTogether,
-    /// Bytes of a function.
-    Function,
-    /// Functions.
-    Functions,
-    /// Types.
-    Types,
-    /// Modules and components in it.
-    Parts,
+/// Bytes of an instance of a module or component, and of what a resource type has in it, at most.
+const PART_BYTES: u64 = 1 << 10;
+/// The same of a global, and of an element of a table.
+const ITEM_BYTES: u64 = 16;
+
+/// What an instance is made of.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    /// Bytes beside memories and tables.
+    made: u64,
+    /// Bytes that are copied.
+    data: u64,
 }
 
-impl fmt::Display for Excess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nesting => write!(f, "a function is nested deeper than {NESTING}"),
-            Self::Locals => write!(f, "a function has more than {LOCALS} variables"),
-            Self::Flow => write!(f, "a function has more than {FLOW} variables times branch targets"),
-            Self::FlowTogether => {
-                write!(
-                    f,
-                    "its functions have more than {FLOW_TOGETHER} variables times branch targets together"
-                )
-            }
-            Self::Function => write!(f, "a function is larger than {} KiB", FUNCTION_BYTES >> 10),
-            Self::Functions => write!(f, "it has more than {FUNCTIONS} functions"),
-            Self::Types => write!(f, "it has more than {TYPES} types"),
-            Self::Parts => write!(f, "it has more than {PARTS} modules and components in it"),
-        }
+impl Cost {
+    fn add(&mut self, other: Self) {
+        self.made = self.made.saturating_add(other.made);
+        self.data = self.data.saturating_add(other.data);
+    }
+
+    fn make(&mut self, count: u64, bytes: u64) {
+        self.made = self.made.saturating_add(count.saturating_mul(bytes));
     }
 }
 
-/// Looks through it once. What is no component at all is left to the compiler, which says why.
-pub(super) fn check(wasm: &[u8]) -> Result<(), Excess> {
-    let (mut functions, mut types, mut parts, mut flow) = (0, 0, 0, 0_u64);
-    let mut module = Module::default();
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload {
-            Ok(Payload::Version { .. }) => module = Module::default(),
-            Ok(Payload::FunctionSection(section)) => {
-                functions += section.count();
-                module.functions = section.into_iter().map_while(Result::ok).collect();
-            }
-            Ok(Payload::ComponentCanonicalSection(section)) => functions += section.count(),
-            Ok(Payload::TypeSection(section)) => {
-                for group in section.into_iter().map_while(Result::ok) {
-                    types += u32::try_from(group.types().len()).unwrap_or(u32::MAX);
-                    module.values.extend(group.types().map(values));
-                }
-            }
-            Ok(Payload::ComponentTypeSection(section)) => types += section.count(),
-            Ok(Payload::CoreTypeSection(section)) => types += section.count(),
-            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => parts += 1,
-            Ok(Payload::CodeSectionEntry(body)) => flow += module.function(&body)?,
-            Ok(_) => {}
-            Err(_no_wasm) => return Ok(()),
-        }
+/// A module or component that is being looked at.
+#[derive(Default)]
+struct Part {
+    is_module: bool,
+    cost: Cost,
+    functions: Functions,
+    /// What its modules and components cost, by their indices.
+    modules: Vec<Cost>,
+    components: Vec<Cost>,
+}
+
+impl Part {
+    fn get(of: &[Cost], index: u32) -> Cost {
+        usize::try_from(index).ok().and_then(|index| of.get(index)).copied().unwrap_or_default()
+    }
+
+    /// One more instance of something in it.
+    fn instantiate(&mut self, what: Cost) {
+        self.cost.make(1, PART_BYTES);
+        self.cost.add(what);
+    }
+}
+
+/// What is counted in the whole.
+#[derive(Default)]
+struct Counts {
+    functions: u32,
+    types: u32,
+    parts: u32,
+    flow: u64,
+}
+
+impl Counts {
+    fn check(&self) -> Result<(), Excess> {
         for (count, most, excess) in [
-            (u64::from(functions), u64::from(FUNCTIONS), Excess::Functions),
-            (u64::from(types), u64::from(TYPES), Excess::Types),
-            (u64::from(parts), u64::from(PARTS), Excess::Parts),
-            (flow, FLOW_TOGETHER, Excess::FlowTogether),
+            (u64::from(self.functions), u64::from(FUNCTIONS), Excess::Functions),
+            (u64::from(self.types), u64::from(TYPES), Excess::Types),
+            (u64::from(self.parts), u64::from(PARTS), Excess::Parts),
+            (self.flow, FLOW_TOGETHER, Excess::FlowTogether),
         ] {
             if count > most {
                 return Err(excess);
             }
         }
+        Ok(())
+    }
+}
+
+/// Looks through it once. What is no component at all is left to the compiler, which says why.
+pub(super) fn check(wasm: &[u8]) -> Result<(), Excess> {
+    let mut counts = Counts::default();
+    let mut parts: Vec<Part> = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Ok(payload) = payload else { return Ok(()) };
+        match payload {
+            Payload::Version { encoding, .. } => {
+                parts.push(Part { is_module: encoding == Encoding::Module, ..Part::default() });
+            }
+            Payload::End(_) => {
+                let Some(ended) = parts.pop() else { return Ok(()) };
+                if ended.cost.made > INSTANCE_BYTES {
+                    return Err(Excess::Instance);
+                }
+                if ended.cost.data > DATA_BYTES {
+                    return Err(Excess::Data);
+                }
+                if let Some(around) = parts.last_mut() {
+                    let of = if ended.is_module { &mut around.modules } else { &mut around.components };
+                    of.push(ended.cost);
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section.into_iter().map_while(Result::ok) {
+                    aliased(&alias, &mut parts)?;
+                }
+            }
+            other => match parts.last_mut() {
+                Some(part) if part.is_module => module(other, part, &mut counts)?,
+                Some(part) => component(other, part, &mut counts)?,
+                None => return Ok(()),
+            },
+        }
+        counts.check()?;
     }
     Ok(())
 }
 
-/// Values that a function or block of this type takes and gives.
-fn values(of: &SubType) -> u64 {
-    match &of.composite_type.inner {
-        CompositeInnerType::Func(of) => (of.params().len() + of.results().len()) as u64,
-        _ => 0,
-    }
-}
-
-/// What is known of a module when its functions come.
-#[derive(Default)]
-struct Module {
-    /// Of each type, the values that it takes and gives.
-    values: Vec<u64>,
-    /// Of each function that is still to come, its type.
-    functions: VecDeque<u32>,
-}
-
-impl Module {
-    fn of(&self, index: u32) -> u64 {
-        usize::try_from(index).ok().and_then(|index| self.values.get(index)).copied().unwrap_or_default()
-    }
-
-    /// Gives its variables times its branch targets.
-    fn function(&mut self, body: &FunctionBody<'_>) -> Result<u64, Excess> {
-        if body.range().len() > FUNCTION_BYTES {
-            return Err(Excess::Function);
-        }
-        let own = self.functions.pop_front().map_or(0, |index| self.of(index));
-        let Ok(declared) = body.get_locals_reader() else { return Ok(0) };
-        let declared = declared.into_iter().map_while(Result::ok).map(|(count, _)| u64::from(count));
-        let locals = declared.fold(own, u64::saturating_add);
-        if locals > LOCALS {
-            return Err(Excess::Locals);
-        }
-        let (mut depth, mut targets, mut passed) = (0_u32, 0_u64, 0_u64);
-        let Ok(operators) = body.get_operators_reader() else { return Ok(0) };
-        for operator in operators.into_iter().map_while(Result::ok) {
-            match operator {
-                Operator::Block { blockty }
-                | Operator::Loop { blockty }
-                | Operator::If { blockty }
-                | Operator::TryTable { try_table: TryTable { ty: blockty, .. } } => {
-                    depth += 1;
-                    targets += 1;
-                    if let BlockType::FuncType(index) = blockty {
-                        passed = passed.max(self.of(index));
-                    }
-                }
-                Operator::End => depth = depth.saturating_sub(1),
-                Operator::BrTable { targets: table } => targets += u64::from(table.len()),
+/// A module or component of a part around this one.
+fn aliased(alias: &ComponentAlias<'_>, parts: &mut [Part]) -> Result<(), Excess> {
+    match alias {
+        ComponentAlias::InstanceExport {
+            kind: ComponentExternalKind::Module | ComponentExternalKind::Component,
+            ..
+        } => Err(Excess::Unknown),
+        ComponentAlias::Outer { kind, count, index } => {
+            let outward = usize::try_from(*count).unwrap_or(usize::MAX);
+            let around = parts.len().checked_sub(1).and_then(|last| last.checked_sub(outward));
+            let Some(around) = around.and_then(|at| parts.get(at)) else { return Ok(()) };
+            let (module, component) =
+                (Part::get(&around.modules, *index), Part::get(&around.components, *index));
+            let Some(own) = parts.last_mut() else { return Ok(()) };
+            match kind {
+                ComponentOuterAliasKind::CoreModule => own.modules.push(module),
+                ComponentOuterAliasKind::Component => own.components.push(component),
                 _ => {}
             }
-            if depth > NESTING {
-                return Err(Excess::Nesting);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<(), Excess> {
+    match payload {
+        Payload::ComponentCanonicalSection(section) => counts.functions += section.count(),
+        Payload::CoreTypeSection(section) => counts.types += section.count(),
+        Payload::ComponentTypeSection(section) => {
+            counts.types += section.count();
+            let types = section.into_iter().map_while(Result::ok);
+            let resources = types.filter(|of| matches!(of, ComponentType::Resource { .. })).count();
+            part.cost.make(resources as u64, PART_BYTES);
+        }
+        Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => counts.parts += 1,
+        Payload::ComponentImportSection(section) => {
+            let of = |import: wasmtime::wasmparser::ComponentImport<'_>| import.ty;
+            let unknown = |of| matches!(of, ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_));
+            if section.into_iter().map_while(Result::ok).map(of).any(unknown) {
+                return Err(Excess::Unknown);
             }
         }
-        let flow = (locals + passed).saturating_mul(targets);
-        if flow > FLOW { Err(Excess::Flow) } else { Ok(flow) }
+        Payload::ComponentExportSection(section) => {
+            // What is exported has one more index.
+            for export in section.into_iter().map_while(Result::ok) {
+                match export.kind {
+                    ComponentExternalKind::Module => {
+                        part.modules.push(Part::get(&part.modules, export.index))
+                    }
+                    ComponentExternalKind::Component => {
+                        part.components.push(Part::get(&part.components, export.index));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Payload::InstanceSection(section) => {
+            for instance in section.into_iter().map_while(Result::ok) {
+                if let Instance::Instantiate { module_index, .. } = instance {
+                    part.instantiate(Part::get(&part.modules, module_index));
+                }
+            }
+        }
+        Payload::ComponentInstanceSection(section) => {
+            for instance in section.into_iter().map_while(Result::ok) {
+                if let ComponentInstance::Instantiate { component_index, .. } = instance {
+                    part.instantiate(Part::get(&part.components, component_index));
+                }
+            }
+        }
+        _ => {}
     }
+    Ok(())
+}
+
+fn module(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<(), Excess> {
+    match payload {
+        Payload::TypeSection(section) => {
+            for group in section.into_iter().map_while(Result::ok) {
+                counts.types += u32::try_from(group.types().len()).unwrap_or(u32::MAX);
+                part.functions.values.extend(group.types().map(values));
+            }
+        }
+        Payload::FunctionSection(section) => {
+            counts.functions += section.count();
+            part.functions.kinds = section.into_iter().map_while(Result::ok).collect();
+        }
+        Payload::GlobalSection(section) => part.cost.make(section.count().into(), ITEM_BYTES),
+        Payload::ElementSection(section) => {
+            for segment in section.into_iter().map_while(Result::ok) {
+                let count = match segment.items {
+                    ElementItems::Functions(items) => items.count(),
+                    ElementItems::Expressions(_, items) => items.count(),
+                };
+                part.cost.make(count.into(), ITEM_BYTES);
+            }
+        }
+        Payload::DataSection(section) => {
+            for segment in section.into_iter().map_while(Result::ok) {
+                if matches!(segment.kind, DataKind::Active { .. }) {
+                    part.cost.data = part.cost.data.saturating_add(segment.data.len() as u64);
+                }
+            }
+        }
+        Payload::CodeSectionEntry(body) => counts.flow += part.functions.flow(&body)?,
+        _ => {}
+    }
+    Ok(())
 }
