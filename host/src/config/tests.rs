@@ -1,6 +1,6 @@
 //! Refusals with their exact words, and what is accepted.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use serde_json::Value as Json;
 

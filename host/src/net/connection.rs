@@ -97,33 +97,20 @@ impl Connection {
         }
     }
 
-    /// Does a handshake by the job's trust, with an endpoint that is not its own host by [`super::Tls::elsewhere`]. Unread
-    /// plaintext refuses it: someone may have injected it.
+    /// Does a handshake by the job's trust, with an endpoint that is not its own host by that for elsewhere. Unread plaintext
+    /// refuses it: someone may have injected it.
     pub async fn start_tls(&mut self) -> Result<Secured, NetError> {
-        let fault = if self.spoilt {
-            Some(Fault::TlsFailedBefore)
-        } else if self.tls.is_some() {
-            Some(Fault::TlsIsOn)
-        } else if self.has_left_over() {
-            Some(Fault::LeftOver)
-        } else {
-            None
-        };
-        if let Some(fault) = fault {
-            return Err(self.no_tls(fault));
-        }
+        self.ready_for_tls().map_err(|fault| self.no_tls(fault))?;
         let run = Arc::clone(&self.run);
         let elsewhere = if self.to.own { None } else { run.tls.elsewhere() };
         let rules = elsewhere.as_ref().unwrap_or(&run.tls);
-        let tried = Tried::Tls { with: self.to.peer, elsewhere: elsewhere.is_some() };
-        let mut session = match Session::new(rules, &self.to.host) {
-            Ok(session) => session,
-            Err(fault) => return Err(NetError::new(tried, fault)),
-        };
+        let (with, is_elsewhere) = (self.to.peer, elsewhere.is_some());
+        let failed = |fault| NetError::new(Tried::Tls { with, elsewhere: is_elsewhere }, fault);
+        let mut session = Session::new(rules, &self.to.host).map_err(|fault| failed(fault.into()))?;
         self.spoilt = true;
         let done = time::timeout_at(run.deadline.into(), session.handshake(&mut self.tcp)).await;
         let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(run.deadline))));
-        let done = done.map_err(|fault| NetError::new(tried, fault));
+        let done = done.map_err(failed);
         let facts = session.facts();
         let refused = done.as_ref().is_err_and(|error| error.host_error().outcome() == Outcome::CertInvalid);
         run.note(self.to.first, |measured| {
@@ -143,10 +130,15 @@ impl Connection {
         Ok(secured)
     }
 
-    /// Plaintext that nobody has read.
-    fn has_left_over(&self) -> bool {
-        let mut byte = [0; 1];
-        !self.plain.is_empty() || (self.spoke_plain && matches!(self.tcp.peek(&mut byte), Ok(1..)))
+    fn ready_for_tls(&self) -> Result<(), Fault> {
+        if self.spoilt {
+            return Err(Fault::TlsFailedBefore);
+        }
+        if self.tls.is_some() {
+            return Err(Fault::TlsIsOn);
+        }
+        let arrived = self.spoke_plain && matches!(self.tcp.peek(&mut [0; 1]), Ok(1..));
+        if arrived || !self.plain.is_empty() { Err(Fault::LeftOver) } else { Ok(()) }
     }
 
     /// Waits for at most `max` bytes, and no longer than `wait`. Before TLS a read ends behind the first line feed, so that what

@@ -40,7 +40,7 @@ pub(super) enum Fault {
     UsedUp(UsedUp),
     NotGranted,
     /// It leads to an address that is not connected to.
-    Closed(IpAddr, Refusal),
+    Forbidden(IpAddr, Refusal),
     TimeOver,
     Resolver(io::Error),
     ResolverSilent,
@@ -121,7 +121,7 @@ impl Fault {
         match self {
             Self::UsedUp(share) => (HostError::CheckLimit, share.to_string()),
             Self::NotGranted => (HostError::Denied, "the job does not grant it".into()),
-            Self::Closed(address, refusal) => (HostError::Denied, format!("it is {address}, {refusal}")),
+            Self::Forbidden(address, refusal) => (HostError::Denied, format!("it is {address}, {refusal}")),
             Self::TimeOver => (HostError::ConnectTimeout, "the job's time is over".into()),
             Self::Resolver(error) => (of_the_resolver(error), error.to_string()),
             Self::ResolverSilent => (HostError::ResolverTimeout, "no answer".into()),

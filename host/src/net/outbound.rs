@@ -75,7 +75,7 @@ impl Outbound {
         run.note(first, |measured| measured.dns = resolved.took);
         let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_string()), fault))?;
         let granted = self.granted(found, &host).map_err(|fault| {
-            if let Fault::Closed(address, _) = fault {
+            if let Fault::Forbidden(address, _) = fault {
                 run.note(first, |measured| measured.ip = Some(address));
             }
             failed(fault)
@@ -91,7 +91,7 @@ impl Outbound {
         for address in found {
             match self.grant.judge(host, address.ip(), address.port()) {
                 Ok(()) => granted.push(address),
-                Err(refusal) => fault = Fault::Closed(address.ip(), refusal),
+                Err(refusal) => fault = Fault::Forbidden(address.ip(), refusal),
             }
         }
         if granted.is_empty() { Err(fault) } else { Ok(granted) }

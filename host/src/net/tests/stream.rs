@@ -165,7 +165,7 @@ async fn what_tls_itself_adds_counts_as_received() {
             match got {
                 Ok(got) => count += got.bytes.len(),
                 Err(nothing_yet) if nothing_yet.host_error() == HostError::ReadTimeout => {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
                 Err(error) => break error,
             }

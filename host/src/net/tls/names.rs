@@ -95,7 +95,7 @@ mod tests {
         };
         let is_for = |certificate: &rcgen::Certificate, name: &'static str| {
             let (_, parsed) = X509Certificate::from_der(certificate.der()).unwrap();
-            super::is_for(&ServerName::try_from(name).unwrap(), certificate.der(), &parsed, &[])
+            is_for(&ServerName::try_from(name).unwrap(), certificate.der(), &parsed, &[])
         };
         let refused = |names: &[&str]| {
             let names = names.iter().map(ToString::to_string).collect();
