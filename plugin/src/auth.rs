@@ -5,10 +5,11 @@ use mail_send::Credentials;
 use smtp_proto::{AUTH_CRAM_MD5, AUTH_LOGIN, AUTH_PLAIN};
 
 use crate::{
-    describe::code,
+    error::ErrorCode,
+    field::Field,
     parameters::Mechanism,
     reply::Reply,
-    report::{Cause, Kind, Value},
+    report::{Cause, Value},
     session::{AUTH, CHALLENGE, Phase, Session, Step, Stop},
     transport::Transport,
 };
@@ -20,19 +21,19 @@ const MECHANISMS: [(Mechanism, &str); 3] =
 const USERNAME_PROMPT: &str = "VXNlcm5hbWU6";
 const PASSWORD_PROMPT: &str = "UGFzc3dvcmQ6";
 
-fn stop(code: u32, text: String) -> Stop {
-    Stop::own(Step::Login, Kind::AuthFailed, code, text)
+fn stop(code: ErrorCode, text: String) -> Stop {
+    Stop::own(Step::Login, code, text)
 }
 
 impl<T: Transport> Session<'_, T> {
     pub(crate) fn login(&mut self) -> Result<(), Stop> {
         self.phase("auth");
         let (mechanism, name) = self.choose()?;
-        self.report.set("auth_mechanism", Value::Text(name.to_owned()));
+        self.report.set(Field::AuthMechanism, Value::Text(name.to_owned()));
         let command = format!("AUTH {name}");
         if let Some(error) = &self.verify_error {
             let text = format!("{command}: held back from an unverified server: {error}");
-            return Err(stop(code::CREDENTIALS_HELD_BACK, text));
+            return Err(stop(ErrorCode::CredentialsHeldBack, text));
         }
         self.attempt(mechanism, &command).map(drop)
     }
@@ -44,8 +45,7 @@ impl<T: Transport> Session<'_, T> {
         let encode = |mechanism, challenge: &str| {
             credentials.encode(mechanism, challenge).map_err(|_| {
                 let text = format!("{command}: the server's challenge is not base64");
-                let cause = Cause::Own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
-                Stop { cause, in_step: false, ..stop(0, text) }
+                Stop { in_step: false, ..stop(ErrorCode::UnexpectedReply, text) }
             })
         };
         match mechanism {
@@ -53,7 +53,7 @@ impl<T: Transport> Session<'_, T> {
                 let challenge = self.ask(&CHALLENGE, command, command)?;
                 let challenge = challenge.lines.first().map_or("", |line| line.trim());
                 let answer =
-                    encode(AUTH_CRAM_MD5, challenge).inspect_err(|_| self.report.remove("auth_time_ms"))?;
+                    encode(AUTH_CRAM_MD5, challenge).inspect_err(|_| self.report.remove(Field::AuthTime))?;
                 self.ask(&AUTH, command, &answer)
             }
             Mechanism::Login => {
@@ -73,8 +73,8 @@ impl<T: Transport> Session<'_, T> {
     fn ask(&mut self, phase: &Phase, name: &str, line: &str) -> Result<Reply, Stop> {
         self.exchange(phase, name, line).map_err(|stop| {
             let for_now = stop.reply.as_ref().is_some_and(|reply| reply.code < 500);
-            if for_now && stop.cause == Cause::Own(Kind::AuthFailed, code::AUTH_REFUSED) {
-                return Stop { cause: Cause::Own(Kind::AuthFailed, code::AUTH_DEFERRED), ..stop };
+            if for_now && stop.cause == Cause::own(ErrorCode::AuthRefused) {
+                return Stop { cause: Cause::own(ErrorCode::AuthDeferred), ..stop };
             }
             stop
         })
@@ -98,7 +98,7 @@ impl<T: Transport> Session<'_, T> {
             let wanted: Vec<&str> = wanted.iter().map(|(_, name)| *name).collect();
             let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(" ") };
             let text = format!("AUTH: wanted is {}, the server offers {offered}", wanted.join(" or "));
-            return Err(stop(code::AUTH_NOT_OFFERED, text));
+            return Err(stop(ErrorCode::AuthNotOffered, text));
         };
         let readable = self.secured || self.parameters.allow_plaintext_auth;
         let allowed = usable.iter().find(|(mechanism, _)| readable || *mechanism == Mechanism::CramMd5);
@@ -106,7 +106,7 @@ impl<T: Transport> Session<'_, T> {
             let text = format!(
                 "AUTH {strongest}: without TLS the password would be readable (allow_plaintext_auth permits it)"
             );
-            stop(code::PLAINTEXT_AUTH_NOT_ALLOWED, text)
+            stop(ErrorCode::PlaintextAuthNotAllowed, text)
         })
     }
 }

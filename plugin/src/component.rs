@@ -17,9 +17,11 @@ use exports::sonde::check::check as wit;
 use sonde::check::{log, network};
 
 use crate::{
-    describe::{self, FieldKind, ParameterKind},
+    describe::{self, ParameterKind},
+    error::{self, ErrorCode, Kind},
+    field::{self, Field, FieldKind},
     parameters::Parameters,
-    report::{Cause, Kind, Report, Value},
+    report::{Cause, Report, Value},
     session,
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
@@ -36,7 +38,7 @@ impl wit::Guest for Component {
             measurement: describe::NAME.into(),
             doc: describe::DOC.into(),
             parameters: describe::PARAMETERS.iter().map(parameter).collect(),
-            fields: describe::FIELDS.iter().map(|(name, kind, doc)| field(name, *kind, doc)).collect(),
+            fields: Field::ALL.iter().map(|from| field(from.row())).collect(),
             tags: describe::TAGS
                 .iter()
                 .map(|(name, parameter, doc)| wit::TagDescription {
@@ -45,14 +47,7 @@ impl wit::Guest for Component {
                     doc: (*doc).into(),
                 })
                 .collect(),
-            errors: describe::ERRORS
-                .iter()
-                .map(|(code, name, doc)| wit::ErrorDescription {
-                    code: *code,
-                    name: (*name).into(),
-                    doc: (*doc).into(),
-                })
-                .collect(),
+            errors: ErrorCode::ALL.iter().map(|from| error(from.row())).collect(),
         }
     }
 
@@ -95,21 +90,23 @@ fn parameter(from: &describe::Parameter) -> wit::Parameter {
     }
 }
 
-fn field(name: &str, kind: FieldKind, doc: &str) -> wit::FieldDescription {
-    let (wit_kind, unit) = match kind {
+fn field(from: field::Row) -> wit::FieldDescription {
+    let (kind, unit) = match from.kind {
         FieldKind::Time => (wit::FieldKind::Float, "ms"),
         FieldKind::Code | FieldKind::CodeAlways => (wit::FieldKind::Integer, ""),
         FieldKind::Text => (wit::FieldKind::Text, ""),
     };
     wit::FieldDescription {
-        name: name.into(),
-        kind: wit_kind,
+        name: from.name.into(),
+        kind,
         unit: unit.into(),
-        doc: doc.into(),
-        when_unreported: (kind == FieldKind::CodeAlways).then_some(wit::Value::Integer(-1)),
-        // The others are sums of these.
-        phase: kind == FieldKind::Time && !["login_time_ms", "transfer_time_ms"].contains(&name),
+        doc: from.doc.into(),
+        when_unreported: (from.kind == FieldKind::CodeAlways).then_some(wit::Value::Integer(-1)),
     }
+}
+
+fn error(from: error::Row) -> wit::ErrorDescription {
+    wit::ErrorDescription { code: from.number, name: from.name.into(), doc: from.doc.into() }
 }
 
 fn convert(report: Report) -> wit::Report {
@@ -122,7 +119,7 @@ fn convert(report: Report) -> wit::Report {
         fields: report
             .fields
             .into_iter()
-            .map(|(name, from)| wit::Field { name: name.into(), value: value(from) })
+            .map(|(field, from)| wit::Field { name: field.row().name.into(), value: value(from) })
             .collect(),
         failure: report.failure.map(|failure| wit::Failure {
             cause: match failure.cause {
@@ -136,7 +133,7 @@ fn convert(report: Report) -> wit::Report {
                         Kind::AuthFailed => wit::FailureKind::AuthFailed,
                         Kind::ProtocolError => wit::FailureKind::ProtocolError,
                     },
-                    code,
+                    code: code.row().number,
                 }),
             },
             text: failure.text,

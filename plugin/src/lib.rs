@@ -7,6 +7,8 @@ pub mod auth;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;
+pub mod error;
+pub mod field;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
@@ -17,4 +19,5 @@ pub mod queue_id;
 pub mod reply;
 pub mod report;
 pub mod session;
+mod table;
 pub mod transport;

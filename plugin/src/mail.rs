@@ -1,15 +1,16 @@
 //! The mail transaction (RFC 5321 section 3.3): MAIL, RCPT for each recipient, DATA, the message, once.
 
 use crate::{
-    describe::code,
+    error::{ErrorCode, Kind},
+    field::Field,
     message, queue_id,
-    report::{Cause, Kind, Value},
+    report::{Cause, Value},
     session::{DATA, MAIL, MESSAGE, RCPT, Session, Step, Stop},
     transport::{ErrorKind, Transport},
 };
 
 /// What a transfer is made of.
-const TRANSFER_TIMES: [&str; 4] = ["mail_time_ms", "rcpt_time_ms", "data_time_ms", "message_time_ms"];
+const TRANSFER_TIMES: [Field; 4] = [Field::MailTime, Field::RcptTime, Field::DataTime, Field::MessageTime];
 
 impl<T: Transport> Session<'_, T> {
     pub(crate) fn mail(&mut self, time: u64, run_id: &str) -> Result<(), Stop> {
@@ -21,7 +22,7 @@ impl<T: Transport> Session<'_, T> {
             let limit: usize = limit.parse().unwrap_or(0);
             if limit != 0 && message.len() > limit {
                 let text = format!("MAIL: the mail has {} bytes, the server takes {limit}", message.len());
-                return Err(Stop::own(Step::Mail, Kind::Rejected, code::MESSAGE_TOO_LARGE, text));
+                return Err(Stop::own(Step::Mail, ErrorCode::MessageTooLarge, text));
             }
             command = format!("{command} SIZE={}", message.len());
         }
@@ -33,7 +34,7 @@ impl<T: Transport> Session<'_, T> {
         if let Some(stop) = refused {
             return Err(stop);
         }
-        self.report.set("transfer_time_ms", Value::Time(self.sum(&TRANSFER_TIMES)));
+        self.report.set(Field::TransferTime, Value::Time(self.sum(&TRANSFER_TIMES)));
         Ok(())
     }
 
@@ -63,14 +64,14 @@ impl<T: Transport> Session<'_, T> {
             if stop.is_loss() {
                 let silent = stop.cause == Cause::Network(ErrorKind::Timeout);
                 let kind = if silent { Kind::Timeout } else { Kind::ReadFailed };
-                stop.cause = Cause::Own(kind, code::DELIVERY_AMBIGUOUS);
+                stop.cause = Cause::Own(kind, ErrorCode::DeliveryAmbiguous);
                 stop.text = format!("ambiguous: the mail may have been delivered: {}", stop.text);
             }
             stop
         })?;
         let reply = self.judge(&MESSAGE, "message", sent_at, reply)?;
         if let Some(id) = queue_id::find(&reply.lines.join(" ")) {
-            self.report.set("queue_id", Value::Text(id.to_owned()));
+            self.report.set(Field::QueueId, Value::Text(id.to_owned()));
         }
         Ok(())
     }

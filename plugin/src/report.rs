@@ -1,6 +1,10 @@
-//! What a session found: fields by name, and why it failed. Its own error codes stand in [`crate::describe`].
+//! What a session found: fields, and why it failed.
 
-use crate::transport::{ErrorKind, Instant};
+use crate::{
+    error::{ErrorCode, Kind},
+    field::Field,
+    transport::{ErrorKind, Instant},
+};
 
 /// A field's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,25 +17,21 @@ pub enum Value {
     Text(String),
 }
 
-/// What kind of failure it is; mirrors `failure-kind` in `wit/check.wit`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "documented case by case in wit/check.wit")]
-pub enum Kind {
-    Timeout,
-    ReadFailed,
-    TlsError,
-    Rejected,
-    AuthFailed,
-    ProtocolError,
-}
-
 /// What a failure comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
     /// A call of the network.
     Network(ErrorKind),
-    /// Our own judgement: its kind and one of our codes.
-    Own(Kind, u32),
+    /// Our own judgement.
+    Own(Kind, ErrorCode),
+}
+
+impl Cause {
+    /// Our own judgement, of the kind that the code's row says.
+    #[must_use]
+    pub const fn own(code: ErrorCode) -> Self {
+        Self::Own(code.row().kind, code)
+    }
 }
 
 /// A failed session.
@@ -47,41 +47,41 @@ pub struct Failure {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// In the order in which they were set.
-    pub fields: Vec<(&'static str, Value)>,
+    pub fields: Vec<(Field, Value)>,
     /// None: success.
     pub failure: Option<Failure>,
 }
 
 impl Report {
     /// Sets a field, once or anew.
-    pub fn set(&mut self, name: &'static str, value: Value) {
-        self.remove(name);
-        self.fields.push((name, value));
+    pub fn set(&mut self, field: Field, value: Value) {
+        self.remove(field);
+        self.fields.push((field, value));
     }
 
     /// A field's value.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    pub fn get(&self, field: Field) -> Option<&Value> {
+        self.fields.iter().find(|(known, _)| *known == field).map(|(_, value)| value)
     }
 
     /// Leaves a field out again.
-    pub fn remove(&mut self, name: &str) {
-        self.fields.retain(|(known, _)| *known != name);
+    pub fn remove(&mut self, field: Field) {
+        self.fields.retain(|(known, _)| *known != field);
     }
 
     /// A time, in microseconds; 0: there is none.
     #[must_use]
-    pub fn time(&self, name: &str) -> u64 {
-        match self.get(name) {
+    pub fn time(&self, field: Field) -> u64 {
+        match self.get(field) {
             Some(Value::Time(microseconds)) => *microseconds,
             _ => 0,
         }
     }
 
     /// Adds what was waited between two instants to a time.
-    pub fn add_wait(&mut self, name: &'static str, from: Instant, to: Instant) {
+    pub fn add_wait(&mut self, field: Field, from: Instant, to: Instant) {
         let waited = to.saturating_sub(from) / 1_000;
-        self.set(name, Value::Time(self.time(name) + waited));
+        self.set(field, Value::Time(self.time(field) + waited));
     }
 }

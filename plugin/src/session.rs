@@ -10,17 +10,18 @@ pub(crate) use self::step::{
     AUTH, CHALLENGE, DATA, EHLO, GREETING, LHLO, MAIL, MESSAGE, Phase, RCPT, STARTTLS, Step, Stop,
 };
 use crate::{
-    describe::code,
+    error::ErrorCode,
+    field::Field,
     parameters::{Parameters, Security},
     reply::{Reader, Reply, Within},
-    report::{Cause, Failure, Kind, Report, Value},
+    report::{Cause, Failure, Report, Value},
     transport::{ErrorKind, Instant, Transport},
 };
 
 /// How long the answer to QUIT is waited for: it changes nothing any more.
 const QUIT_WAIT_MS: u32 = 2_000;
 /// What a login is made of, beside the handshake, whose wait the host reports.
-const LOGIN_TIMES: [&str; 4] = ["banner_time_ms", "ehlo_time_ms", "starttls_time_ms", "auth_time_ms"];
+const LOGIN_TIMES: [Field; 4] = [Field::BannerTime, Field::EhloTime, Field::StarttlsTime, Field::AuthTime];
 
 /// A session under way.
 pub(crate) struct Session<'a, T> {
@@ -73,9 +74,9 @@ pub fn run<T: Transport>(
 #[must_use]
 pub fn invalid(text: String) -> Report {
     let mut report = Report::default();
-    report.set("sequence_code", Value::Integer(Step::Internal as i64));
-    report.set("response_code", Value::Integer(-1));
-    report.failure = Some(Failure { cause: Cause::Own(Kind::ProtocolError, code::PARAMETER_INVALID), text });
+    report.set(Field::SequenceCode, Value::Integer(Step::Internal as i64));
+    report.set(Field::ResponseCode, Value::Integer(-1));
+    report.failure = Some(Failure { cause: Cause::own(ErrorCode::ParameterInvalid), text });
     report
 }
 
@@ -102,24 +103,24 @@ impl<T: Transport> Session<'_, T> {
         if !self.parameters.username.is_empty() {
             self.login()?;
         }
-        self.report.set("login_time_ms", Value::Time(self.tls_wait + self.sum(&LOGIN_TIMES)));
+        self.report.set(Field::LoginTime, Value::Time(self.tls_wait + self.sum(&LOGIN_TIMES)));
         if self.parameters.to.is_empty() { Ok(()) } else { self.mail(time, run_id) }
     }
 
     /// Sums times as they stand on the line.
-    pub(crate) fn sum(&self, times: &[&str]) -> u64 {
-        times.iter().map(|time| self.report.time(time)).sum()
+    pub(crate) fn sum(&self, times: &[Field]) -> u64 {
+        times.iter().map(|time| self.report.time(*time)).sum()
     }
 
     pub(crate) fn phase(&mut self, name: &str) {
-        self.report.set("phase", Value::Text(name.to_owned()));
+        self.report.set(Field::Phase, Value::Text(name.to_owned()));
     }
 
     fn greeting(&mut self, from: Instant) -> Result<(), Stop> {
         self.phase("banner");
         let received = self.receive(Step::Greeting, "greeting");
         let reply = received.map_err(|stop| self.explain_silence(stop))?;
-        self.report.set("banner", Value::Text(reply.lines.join(" ")));
+        self.report.set(Field::Banner, Value::Text(reply.lines.join(" ")));
         self.judge(&GREETING, "greeting", from, reply).map(drop)
     }
 
@@ -155,23 +156,23 @@ impl<T: Transport> Session<'_, T> {
         let (in_step, decided) = match self.look_before_quit(ended) {
             Ok(()) => {
                 self.phase("quit");
-                self.report.set("sequence_code", Value::Integer(0));
-                self.report.set("response_code", Value::Integer(0));
+                self.report.set(Field::SequenceCode, Value::Integer(0));
+                self.report.set(Field::ResponseCode, Value::Integer(0));
                 (true, self.last.take())
             }
             Err(stop) => {
                 let refused = stop.reply.as_ref().filter(|reply| reply.is_refusal());
                 let response = refused.map_or(-1, |reply| i64::from(reply.code));
-                self.report.set("sequence_code", Value::Integer(stop.step as i64));
-                self.report.set("response_code", Value::Integer(response));
+                self.report.set(Field::SequenceCode, Value::Integer(stop.step as i64));
+                self.report.set(Field::ResponseCode, Value::Integer(response));
                 self.report.failure = Some(Failure { cause: stop.cause, text: stop.text });
                 (stop.in_step, stop.reply)
             }
         };
         if let Some(reply) = decided {
-            self.report.set("reply_code", Value::Integer(i64::from(reply.code)));
+            self.report.set(Field::ReplyCode, Value::Integer(i64::from(reply.code)));
             if let Some(status) = reply.enhanced_status() {
-                self.report.set("enhanced_status", Value::Text(status.to_owned()));
+                self.report.set(Field::EnhancedStatus, Value::Text(status.to_owned()));
             }
         }
         if in_step {
@@ -180,7 +181,7 @@ impl<T: Transport> Session<'_, T> {
                 && let Ok(reply) =
                     self.reader.reply(self.transport, Some(Within { since: sent_at, ms: QUIT_WAIT_MS }))
             {
-                self.report.add_wait("quit_time_ms", sent_at, reply.at);
+                self.report.add_wait(Field::QuitTime, sent_at, reply.at);
             }
         }
         self.report

@@ -3,9 +3,8 @@
 
 use super::{Phase, Session, Step, Stop};
 use crate::{
-    describe::code,
+    error::ErrorCode,
     reply::{NoReply, Reply, Within},
-    report::Kind,
     transport::{ErrorKind, Fault, Instant, Transport},
 };
 
@@ -43,10 +42,7 @@ impl<T: Transport> Session<'_, T> {
                 let said = self.reader.said();
                 let said = if said.is_empty() { "an empty line" } else { said };
                 let text = format!("{name}: behind the reply, not asked for: {said}");
-                Err(Stop {
-                    in_step: false,
-                    ..Stop::own(*step, Kind::ProtocolError, code::UNEXPECTED_DATA, text)
-                })
+                Err(Stop { in_step: false, ..Stop::own(*step, ErrorCode::UnexpectedData, text) })
             }
         }
     }
@@ -91,7 +87,7 @@ impl<T: Transport> Session<'_, T> {
         let said = self.reader.said();
         let own = |code, text: &str| {
             let text = format!("{name}: {text}");
-            Stop { in_step: false, ..Stop::own(step, Kind::ProtocolError, code, text) }
+            Stop { in_step: false, ..Stop::own(step, code, text) }
         };
         let fault = match no_reply {
             NoReply::Fault(fault) => fault,
@@ -99,14 +95,14 @@ impl<T: Transport> Session<'_, T> {
                 let text = "the server closed the connection".to_owned();
                 Fault { kind: ErrorKind::ConnectionClosed, text }
             }
-            NoReply::Garbage => return own(code::NOT_SMTP, &format!("not an SMTP reply: {said}")),
+            NoReply::Garbage => return own(ErrorCode::NotSmtp, &format!("not an SMTP reply: {said}")),
             NoReply::TooLong => {
                 let text = "the reply is longer than 8192 bytes a line or 100 lines";
-                return own(code::REPLY_TOO_LONG, text);
+                return own(ErrorCode::ReplyTooLong, text);
             }
-            NoReply::Tls if self.secured => return own(code::NOT_SMTP, "not an SMTP reply"),
+            NoReply::Tls if self.secured => return own(ErrorCode::NotSmtp, "not an SMTP reply"),
             NoReply::Tls => {
-                return own(code::SPEAKS_TLS, "a TLS record; speaks TLS? (connection = \"tls\")");
+                return own(ErrorCode::SpeaksTls, "a TLS record; speaks TLS? (connection = \"tls\")");
             }
         };
         let half = if said.is_empty() { String::new() } else { format!(", after: {said}") };

@@ -2,9 +2,10 @@
 
 use super::{EHLO, LHLO, Phase, Session, Stop};
 use crate::{
-    describe::code,
+    error::ErrorCode,
+    field::Field,
     reply::Reply,
-    report::{Cause, Kind, Value},
+    report::{Cause, Value},
     transport::Transport,
 };
 
@@ -28,11 +29,11 @@ impl<T: Transport> Session<'_, T> {
 
     /// Where the server is gone or silent now, what it had to say is its refusal of EHLO.
     fn helo(&mut self, refused: Stop) -> Result<(), Stop> {
-        let answered = self.report.time("ehlo_time_ms");
+        let answered = self.report.time(Field::EhloTime);
         match self.hello(&EHLO, "HELO") {
             Ok(_) => Ok(()),
             Err(stop) if stop.is_loss() => {
-                self.report.set("ehlo_time_ms", Value::Time(answered));
+                self.report.set(Field::EhloTime, Value::Time(answered));
                 Err(Stop { in_step: false, ..refused })
             }
             Err(stop) if stop.is_for_good() => Err(self.lhlo(stop)),
@@ -44,7 +45,7 @@ impl<T: Transport> Session<'_, T> {
     fn lhlo(&mut self, refused: Stop) -> Stop {
         match self.hello(&LHLO, "LHLO") {
             Ok(_) => Stop {
-                cause: Cause::Own(Kind::Rejected, code::SPEAKS_LMTP),
+                cause: Cause::own(ErrorCode::SpeaksLmtp),
                 text: format!("this is LMTP, not SMTP: LHLO is accepted; {}", refused.text),
                 ..refused
             },

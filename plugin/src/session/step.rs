@@ -1,12 +1,7 @@
 //! The steps of a session as a table: where each stands, what its time is called, what is good there and what a refusal
 //! means; and how a session stops at one.
 
-use crate::{
-    describe::code,
-    reply::Reply,
-    report::{Cause, Kind},
-    transport::Fault,
-};
+use crate::{error::ErrorCode, field::Field, reply::Reply, report::Cause, transport::Fault};
 
 /// The step that failed: field `sequence_code`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,39 +24,39 @@ pub(crate) enum Step {
 pub(crate) struct Phase {
     pub(crate) step: Step,
     /// The field in which its waits add up.
-    pub(crate) time: Option<&'static str>,
+    pub(crate) time: Option<Field>,
     pub(crate) good: fn(u16) -> bool,
     /// What a refusal is.
-    pub(crate) refused: (Kind, u32),
+    pub(crate) refused: ErrorCode,
 }
 
-const fn phase(step: Step, time: &'static str, good: fn(u16) -> bool, code: u32) -> Phase {
-    Phase { step, time: Some(time), good, refused: (Kind::Rejected, code) }
+const fn phase(step: Step, time: Field, good: fn(u16) -> bool, refused: ErrorCode) -> Phase {
+    Phase { step, time: Some(time), good, refused }
 }
 
 pub(crate) const GREETING: Phase =
-    phase(Step::Greeting, "banner_time_ms", |code| code == 220, code::GREETING_REFUSED);
-pub(crate) const EHLO: Phase = phase(Step::Ehlo, "ehlo_time_ms", is_completion, code::EHLO_REFUSED);
+    phase(Step::Greeting, Field::BannerTime, |code| code == 220, ErrorCode::GreetingRefused);
+pub(crate) const EHLO: Phase = phase(Step::Ehlo, Field::EhloTime, is_completion, ErrorCode::EhloRefused);
 /// A question of our own, beside the session proper.
 pub(crate) const LHLO: Phase = Phase { time: None, ..EHLO };
 pub(crate) const STARTTLS: Phase = Phase {
     step: Step::Tls,
-    time: Some("starttls_time_ms"),
+    time: Some(Field::StarttlsTime),
     good: |code| code == 220,
-    refused: (Kind::TlsError, code::STARTTLS_REFUSED),
+    refused: ErrorCode::StarttlsRefused,
 };
 pub(crate) const AUTH: Phase = Phase {
     step: Step::Login,
-    time: Some("auth_time_ms"),
+    time: Some(Field::AuthTime),
     good: |code| code == 235,
-    refused: (Kind::AuthFailed, code::AUTH_REFUSED),
+    refused: ErrorCode::AuthRefused,
 };
 pub(crate) const CHALLENGE: Phase = Phase { good: |code| code == 334, ..AUTH };
-pub(crate) const MAIL: Phase = phase(Step::Mail, "mail_time_ms", is_completion, code::MAIL_REFUSED);
-pub(crate) const RCPT: Phase = phase(Step::Rcpt, "rcpt_time_ms", is_completion, code::RECIPIENT_REFUSED);
-pub(crate) const DATA: Phase = phase(Step::Data, "data_time_ms", |code| code == 354, code::DATA_REFUSED);
+pub(crate) const MAIL: Phase = phase(Step::Mail, Field::MailTime, is_completion, ErrorCode::MailRefused);
+pub(crate) const RCPT: Phase = phase(Step::Rcpt, Field::RcptTime, is_completion, ErrorCode::RecipientRefused);
+pub(crate) const DATA: Phase = phase(Step::Data, Field::DataTime, |code| code == 354, ErrorCode::DataRefused);
 pub(crate) const MESSAGE: Phase =
-    phase(Step::Message, "message_time_ms", is_completion, code::MESSAGE_REFUSED);
+    phase(Step::Message, Field::MessageTime, is_completion, ErrorCode::MessageRefused);
 
 /// Any reply of the class stands for its 250 (RFC 5321 section 4.2: an unknown code counts by its first digit).
 fn is_completion(code: u16) -> bool {
@@ -82,8 +77,8 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// By our own judgement, while the server waits for a command.
-    pub(crate) fn own(step: Step, kind: Kind, code: u32, text: String) -> Self {
-        Self { step, cause: Cause::Own(kind, code), text, reply: None, in_step: true }
+    pub(crate) fn own(step: Step, code: ErrorCode, text: String) -> Self {
+        Self { step, cause: Cause::own(code), text, reply: None, in_step: true }
     }
 
     /// By a failed call: nothing more is said.
@@ -94,19 +89,19 @@ impl Stop {
 
     /// By a reply that is not the good one.
     pub(crate) fn reply(phase: &Phase, name: &str, reply: Reply) -> Self {
-        let (kind, code) = match reply.code {
-            421 => (Kind::Rejected, code::SERVICE_CLOSING),
+        let code = match reply.code {
+            421 => ErrorCode::ServiceClosing,
             400.. => phase.refused,
-            _ => (Kind::ProtocolError, code::UNEXPECTED_REPLY),
+            _ => ErrorCode::UnexpectedReply,
         };
-        let doubt = if code == code::UNEXPECTED_REPLY {
+        let doubt = if code == ErrorCode::UnexpectedReply {
             " (that is no answer to it: the server's replies may be one behind)"
         } else {
             ""
         };
         Self {
             step: phase.step,
-            cause: Cause::Own(kind, code),
+            cause: Cause::own(code),
             text: format!("{name}: {}{doubt}", reply.text()),
             in_step: reply.is_refusal() && reply.whole && reply.code != 421,
             reply: Some(reply),

@@ -12,26 +12,26 @@ use self::server::{
     assert_outcome, drive, drive_server, login, mailing, outcome, own, plain,
 };
 use super::*;
-use crate::parameters::Mechanism;
+use crate::{error::Kind, parameters::Mechanism};
 
 #[test]
 fn a_plain_session_succeeds_with_its_times() {
     let (report, _) = drive(&plain(), [HELLO, EHLO, QUIT]);
     assert_eq!(outcome(&report), (0, 0, None));
-    assert_eq!(report.get("banner"), Some(&Value::Text("mx1 ESMTP Postfix".into())));
-    for time in ["banner_time_ms", "ehlo_time_ms", "quit_time_ms"] {
-        assert_eq!(report.get(time), Some(&Value::Time(1_000)), "{time}");
+    assert_eq!(report.get(Field::Banner), Some(&Value::Text("mx1 ESMTP Postfix".into())));
+    for time in [Field::BannerTime, Field::EhloTime, Field::QuitTime] {
+        assert_eq!(report.get(time), Some(&Value::Time(1_000)), "{time:?}");
     }
-    assert_eq!(report.get("login_time_ms"), Some(&Value::Time(2_000)));
-    assert_eq!(report.get("reply_code"), Some(&Value::Integer(250)));
-    assert_eq!(report.get("transfer_time_ms"), None);
+    assert_eq!(report.get(Field::LoginTime), Some(&Value::Time(2_000)));
+    assert_eq!(report.get(Field::ReplyCode), Some(&Value::Integer(250)));
+    assert_eq!(report.get(Field::TransferTime), None);
 }
 
 #[test]
 fn a_reply_in_single_bytes_and_several_lines_is_one_reply() {
     let turns = [Say("220-mx1 wait\r\n220 mx1 ready\n"), EHLO, QUIT].into();
     let (report, _) = drive_server(&plain(), Server { turns, byte_by_byte: true, ..Server::default() });
-    assert_eq!(report.get("banner"), Some(&Value::Text("mx1 wait mx1 ready".into())));
+    assert_eq!(report.get(Field::Banner), Some(&Value::Text("mx1 wait mx1 ready".into())));
     assert_eq!(outcome(&report), (0, 0, None));
 }
 
@@ -42,15 +42,15 @@ fn starttls_forgets_what_was_said_before_it() {
         &parameters,
         [HELLO, EHLO, Ask("STARTTLS\r\n", "220 go\r\n"), Tls, Ask("EHLO", "250 mx1\r\n"), QUIT],
     );
-    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::AUTH_NOT_OFFERED))));
-    assert_eq!(report.get("ehlo_time_ms"), Some(&Value::Time(2_000)));
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, ErrorCode::AuthNotOffered))));
+    assert_eq!(report.get(Field::EhloTime), Some(&Value::Time(2_000)));
 }
 
 #[test]
 fn tls_comes_before_the_greeting_where_it_is_wanted_from_the_first_byte() {
     let (report, _) = drive(&Parameters { connection: Security::Tls, ..plain() }, [Tls, HELLO, EHLO, QUIT]);
     assert_eq!(outcome(&report), (0, 0, None));
-    assert_eq!(report.get("banner_time_ms"), Some(&Value::Time(1_000)));
+    assert_eq!(report.get(Field::BannerTime), Some(&Value::Time(1_000)));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn helo_is_tried_after_a_5xx_to_ehlo_only() {
     let (report, _) =
         drive(&plain(), [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO probe", "250 mx1\r\n"), QUIT]);
     assert_eq!(outcome(&report), (0, 0, None));
-    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::EhloRefused);
     assert_outcome(&plain(), [HELLO, Ask("EHLO", "450 no\r\n"), QUIT], (3, 450, refused));
     assert_outcome(
         &plain(),
@@ -79,16 +79,16 @@ fn a_bad_greeting_is_told_apart_by_what_it_is() {
     assert_outcome(
         &plain(),
         [Say("554 no\r\n"), QUIT],
-        (1, 554, own(Kind::Rejected, code::GREETING_REFUSED)),
+        (1, 554, own(Kind::Rejected, ErrorCode::GreetingRefused)),
     );
-    assert_outcome(&plain(), [Say("421 busy\r\n")], (1, 421, own(Kind::Rejected, code::SERVICE_CLOSING)));
-    assert_outcome(&plain(), [Say("250 hi\r\n")], (1, -1, protocol(code::UNEXPECTED_REPLY)));
-    assert_outcome(&plain(), [Say("HTTP/1.1 400\r\n")], (1, -1, protocol(code::NOT_SMTP)));
-    assert_outcome(&plain(), [Say("\x15\x03\x01")], (1, -1, protocol(code::SPEAKS_TLS)));
+    assert_outcome(&plain(), [Say("421 busy\r\n")], (1, 421, own(Kind::Rejected, ErrorCode::ServiceClosing)));
+    assert_outcome(&plain(), [Say("250 hi\r\n")], (1, -1, protocol(ErrorCode::UnexpectedReply)));
+    assert_outcome(&plain(), [Say("HTTP/1.1 400\r\n")], (1, -1, protocol(ErrorCode::NotSmtp)));
+    assert_outcome(&plain(), [Say("\x15\x03\x01")], (1, -1, protocol(ErrorCode::SpeaksTls)));
     assert_outcome(&plain(), [], (1, -1, Cause::Network(ErrorKind::ConnectionClosed)));
     let report =
         assert_outcome(&plain(), [Fail(ErrorKind::Timeout)], (11, -1, Cause::Network(ErrorKind::Timeout)));
-    assert_eq!(report.get("banner_time_ms"), None);
+    assert_eq!(report.get(Field::BannerTime), None);
 }
 
 #[test]
@@ -124,17 +124,17 @@ fn silence_within_the_greeting_does_not_hint_at_tls() {
 fn a_server_that_only_knows_lhlo_is_called_lmtp() {
     let refuse = |verb| Ask(verb, "500 5.5.1 what?\r\n");
     let lhlo = |answer| Ask("LHLO probe\r\n", answer);
-    let lmtp = own(Kind::Rejected, code::SPEAKS_LMTP);
+    let lmtp = own(Kind::Rejected, ErrorCode::SpeaksLmtp);
     let report = assert_outcome(
         &plain(),
         [HELLO, refuse("EHLO"), refuse("HELO"), lhlo("250-mx1\r\n250 PIPELINING\r\n"), QUIT],
         (3, 500, lmtp),
     );
     assert!(report.failure.as_ref().unwrap().text.starts_with("this is LMTP, not SMTP"));
-    assert_eq!(report.get("ehlo_time_ms"), Some(&Value::Time(2_000)), "LHLO is in no time");
-    assert_eq!(report.get("enhanced_status"), Some(&Value::Text("5.5.1".into())));
+    assert_eq!(report.get(Field::EhloTime), Some(&Value::Time(2_000)), "LHLO is in no time");
+    assert_eq!(report.get(Field::EnhancedStatus), Some(&Value::Text("5.5.1".into())));
     // Whatever else comes of it, HELO was refused.
-    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::EhloRefused);
     for answer in ["421 bye\r\n", "HTTP\r\n", "5", ""] {
         assert_outcome(&plain(), [HELLO, refuse("EHLO"), refuse("HELO"), lhlo(answer)], (3, 500, refused));
     }
@@ -145,7 +145,7 @@ fn a_server_that_only_knows_lhlo_is_called_lmtp() {
 fn an_unknown_code_counts_by_its_first_digit() {
     let (report, _) = drive(&plain(), [HELLO, Ask("EHLO", "299 mx1\r\n"), QUIT]);
     assert_eq!(outcome(&report), (0, 0, None));
-    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::EhloRefused);
     assert_outcome(&plain(), [HELLO, Ask("EHLO", "499 no\r\n"), QUIT], (3, 499, refused));
 }
 
@@ -153,13 +153,17 @@ fn an_unknown_code_counts_by_its_first_digit() {
 fn a_server_that_only_knows_helo_offers_neither_tls_nor_a_login() {
     let helo = || [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO", "250 mx1\r\n"), QUIT];
     let starttls = Parameters { connection: Security::StartTls, ..plain() };
-    assert_outcome(&starttls, helo(), (4, -1, own(Kind::TlsError, code::STARTTLS_NOT_OFFERED)));
-    assert_outcome(&login(Mechanism::Auto), helo(), (2, -1, own(Kind::AuthFailed, code::AUTH_NOT_OFFERED)));
+    assert_outcome(&starttls, helo(), (4, -1, own(Kind::TlsError, ErrorCode::StarttlsNotOffered)));
+    assert_outcome(
+        &login(Mechanism::Auto),
+        helo(),
+        (2, -1, own(Kind::AuthFailed, ErrorCode::AuthNotOffered)),
+    );
 }
 
 #[test]
 fn a_server_that_closes_the_session_with_421_gets_no_quit() {
-    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     assert_outcome(&mailing(), [HELLO, EHLO, MAIL, Ask("RCPT", "421 4.3.2 bye\r\n")], (6, 421, closing));
 }
 
@@ -180,16 +184,16 @@ fn starttls_that_is_not_to_be_had_ends_the_session_before_anything_is_said_in_cl
     let parameters = Parameters { connection: Security::StartTls, ..login(Mechanism::Auto) };
     let tls = |code| own(Kind::TlsError, code);
     let bare = Ask("EHLO", "250 STARTTLS\r\n");
-    assert_outcome(&parameters, [HELLO, bare, QUIT], (4, -1, tls(code::STARTTLS_NOT_OFFERED)));
+    assert_outcome(&parameters, [HELLO, bare, QUIT], (4, -1, tls(ErrorCode::StarttlsNotOffered)));
     let refuse = |answer| Ask("STARTTLS", answer);
     assert_outcome(
         &parameters,
         [HELLO, EHLO, refuse("454 later\r\n"), QUIT],
-        (4, 454, tls(code::STARTTLS_REFUSED)),
+        (4, 454, tls(ErrorCode::StarttlsRefused)),
     );
-    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     assert_outcome(&parameters, [HELLO, EHLO, refuse("421 bye\r\n")], (4, 421, closing));
-    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    let wrong = own(Kind::ProtocolError, ErrorCode::UnexpectedReply);
     assert_outcome(&parameters, [HELLO, EHLO, refuse("250 ok\r\n")], (4, -1, wrong));
     let go = || refuse("220 go\r\n");
     let injected = ErrorKind::PlaintextBeforeTls;
@@ -201,8 +205,8 @@ fn a_mail_is_sent_and_its_queue_id_kept() {
     let (report, server) =
         drive(&mailing(), [HELLO, EHLO, MAIL, RCPT, DATA, Mail("250 2.0.0 Ok: queued as 4Xyz\r\n"), QUIT]);
     assert_eq!(outcome(&report), (0, 0, None));
-    assert_eq!(report.get("queue_id"), Some(&Value::Text("4Xyz".into())));
-    assert_eq!(report.get("transfer_time_ms"), Some(&Value::Time(4_000)));
+    assert_eq!(report.get(Field::QueueId), Some(&Value::Text("4Xyz".into())));
+    assert_eq!(report.get(Field::TransferTime), Some(&Value::Time(4_000)));
     assert!(server.sent.contains("Message-ID: <id1@b>"));
 }
 
@@ -210,16 +214,16 @@ fn a_mail_is_sent_and_its_queue_id_kept() {
 fn one_refused_recipient_of_two_fails_though_the_mail_goes_to_the_other() {
     let parameters = Parameters { to: vec!["x@y".into(), "c@d".into()], ..mailing() };
     let refuse = || Ask("RCPT TO:<x@y>", "550 5.1.1 who?\r\n");
-    let refused = own(Kind::Rejected, code::RECIPIENT_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::RecipientRefused);
     let report = assert_outcome(
         &parameters,
         [HELLO, EHLO, MAIL, refuse(), RCPT, DATA, Mail("250 ok\r\n"), QUIT],
         (6, 550, refused),
     );
-    assert_eq!(report.get("reply_code"), Some(&Value::Integer(550)));
-    assert_eq!(report.get("transfer_time_ms"), None);
-    assert_eq!(report.get("rcpt_time_ms"), Some(&Value::Time(2_000)));
-    let later = own(Kind::Rejected, code::MESSAGE_REFUSED);
+    assert_eq!(report.get(Field::ReplyCode), Some(&Value::Integer(550)));
+    assert_eq!(report.get(Field::TransferTime), None);
+    assert_eq!(report.get(Field::RcptTime), Some(&Value::Time(2_000)));
+    let later = own(Kind::Rejected, ErrorCode::MessageRefused);
     assert_outcome(
         &parameters,
         [HELLO, EHLO, MAIL, refuse(), RCPT, DATA, Mail("554 spam\r\n"), QUIT],
@@ -234,20 +238,20 @@ fn refusals_of_the_transaction_stand_at_their_steps() {
     assert_outcome(
         &mail,
         [HELLO, EHLO, Ask("MAIL", "530 no\r\n"), QUIT],
-        (5, 530, rejected(code::MAIL_REFUSED)),
+        (5, 530, rejected(ErrorCode::MailRefused)),
     );
     let grey = Ask("RCPT", "450 4.7.1 greylisted\r\n");
-    assert_outcome(&mail, [HELLO, EHLO, MAIL, grey, QUIT], (6, 450, rejected(code::RECIPIENT_REFUSED)));
+    assert_outcome(&mail, [HELLO, EHLO, MAIL, grey, QUIT], (6, 450, rejected(ErrorCode::RecipientRefused)));
     assert_outcome(
         &mail,
         [HELLO, EHLO, MAIL, RCPT, Ask("DATA", "451 no\r\n"), QUIT],
-        (7, 451, rejected(code::DATA_REFUSED)),
+        (7, 451, rejected(ErrorCode::DataRefused)),
     );
-    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    let wrong = own(Kind::ProtocolError, ErrorCode::UnexpectedReply);
     assert_outcome(&mail, [HELLO, EHLO, MAIL, RCPT, Ask("DATA", "250 ok\r\n")], (7, -1, wrong));
     assert_outcome(&mail, [HELLO, EHLO, Ask("MAIL", "354 go\r\n")], (5, -1, wrong));
     let small = || Ask("EHLO", "250-mx1\r\n250 SIZE 10\r\n");
-    assert_outcome(&mail, [HELLO, small(), QUIT], (5, -1, rejected(code::MESSAGE_TOO_LARGE)));
+    assert_outcome(&mail, [HELLO, small(), QUIT], (5, -1, rejected(ErrorCode::MessageTooLarge)));
 }
 
 #[test]
@@ -257,7 +261,7 @@ fn loss_after_the_final_dot_is_ambiguous_and_before_it_is_not() {
         let turns = begin().into_iter().chain(last).collect();
         outcome(&drive_server(&mailing(), Server { turns, ..Server::default() }).0)
     };
-    let lost = own(Kind::ReadFailed, code::DELIVERY_AMBIGUOUS);
+    let lost = own(Kind::ReadFailed, ErrorCode::DeliveryAmbiguous);
     // Also where the network goes away under the connection, or the encrypted stream breaks.
     for kind in [
         ErrorKind::ConnectionReset,
@@ -270,7 +274,7 @@ fn loss_after_the_final_dot_is_ambiguous_and_before_it_is_not() {
     }
     let cut = Cause::Network(ErrorKind::LimitExceeded);
     assert_eq!(with([Mail(""), Fail(ErrorKind::LimitExceeded)]), (8, -1, Some(cut)));
-    let silent = own(Kind::Timeout, code::DELIVERY_AMBIGUOUS);
+    let silent = own(Kind::Timeout, ErrorCode::DeliveryAmbiguous);
     assert_eq!(with([Mail(""), Fail(ErrorKind::Timeout)]), (8, -1, Some(silent)));
     let before = Cause::Network(ErrorKind::ConnectionReset);
     assert_eq!(with([Fail(ErrorKind::ConnectionReset), Fail(ErrorKind::Other)]), (8, -1, Some(before)));
@@ -280,7 +284,7 @@ fn loss_after_the_final_dot_is_ambiguous_and_before_it_is_not() {
 fn however_quit_goes_the_outcome_stands() {
     let (report, _) = drive(&plain(), [HELLO, EHLO, Ask("QUIT", ""), Fail(ErrorKind::Timeout)]);
     assert_eq!(outcome(&report), (0, 0, None));
-    assert_eq!(report.get("quit_time_ms"), None);
+    assert_eq!(report.get(Field::QuitTime), None);
 }
 
 #[test]
@@ -288,7 +292,7 @@ fn a_reply_may_be_long_but_not_endless() {
     let line = |length: usize| format!("220 {}\r\n", "x".repeat(length - 4)).leak() as &'static str;
     let (report, _) = drive(&plain(), [Say(line(8192)), EHLO, QUIT]);
     assert_eq!(outcome(&report), (0, 0, None));
-    let long = own(Kind::ProtocolError, code::REPLY_TOO_LONG);
+    let long = own(Kind::ProtocolError, ErrorCode::ReplyTooLong);
     assert_outcome(&plain(), [Say(line(8193))], (1, -1, long));
     let many = |count: usize| format!("{}220 end\r\n", "220-x\r\n".repeat(count - 1)).leak() as &'static str;
     let (report, _) = drive(&plain(), [Say(many(100)), EHLO, QUIT]);

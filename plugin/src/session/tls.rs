@@ -2,8 +2,7 @@
 
 use super::{STARTTLS, Session, Step, Stop};
 use crate::{
-    describe::code,
-    report::Kind,
+    error::ErrorCode,
     transport::{Instant, Transport},
 };
 
@@ -12,7 +11,7 @@ impl<T: Transport> Session<'_, T> {
         self.phase("starttls");
         if !self.extensions.iter().any(|line| line == "STARTTLS") {
             let text = "STARTTLS: the server does not offer it".to_owned();
-            return Err(Stop::own(Step::Tls, Kind::TlsError, code::STARTTLS_NOT_OFFERED, text));
+            return Err(Stop::own(Step::Tls, ErrorCode::StarttlsNotOffered, text));
         }
         self.exchange(&STARTTLS, "STARTTLS", "STARTTLS").map(drop)
     }

@@ -6,9 +6,10 @@ use super::server::{
     answering, assert_outcome, drive, drive_server, full, login, mailing, outcome, own, plain, until,
 };
 use crate::{
-    describe::code,
+    error::{ErrorCode, Kind},
+    field::Field,
     parameters::{Mechanism, Parameters, Security},
-    report::{Cause, Kind, Report, Value},
+    report::{Cause, Report, Value},
     transport::ErrorKind,
 };
 
@@ -33,7 +34,7 @@ fn each_way(turn: usize, behind: &str) -> [(Report, Server); 2] {
 
 #[test]
 fn something_behind_a_reply_stops_the_session_at_that_reply() {
-    let unexpected = own(Kind::ProtocolError, code::UNEXPECTED_DATA);
+    let unexpected = own(Kind::ProtocolError, ErrorCode::UnexpectedData);
     for (turn, step) in steps() {
         for behind in [
             "250 hello again\r\n",
@@ -46,7 +47,7 @@ fn something_behind_a_reply_stops_the_session_at_that_reply() {
         ] {
             for (report, server) in each_way(turn, behind) {
                 assert_eq!(outcome(&report), (step, -1, Some(unexpected)), "{turn} {behind}");
-                assert_eq!(report.get("reply_code"), None);
+                assert_eq!(report.get(Field::ReplyCode), None);
                 let text = report.failure.unwrap().text;
                 assert!(
                     ["hello again", "an empty line", "421"].iter().any(|said| text.contains(said)),
@@ -60,7 +61,7 @@ fn something_behind_a_reply_stops_the_session_at_that_reply() {
 
 #[test]
 fn a_421_behind_a_reply_closes_the_session_at_the_step_that_was_due() {
-    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     let due = [3, 4, 0, 2, 5, 6, 7, 8, 8];
     for (turn, _) in steps() {
         let at = STEPS.iter().position(|(known, _)| *known == turn).unwrap();
@@ -99,26 +100,26 @@ fn a_server_that_left_behind_a_reply_fails_the_step_that_was_due() {
 fn what_comes_behind_quit_changes_nothing() {
     let (report, _) = drive(&plain(), [HELLO, EHLO, Ask("QUIT", "221 bye\r\n250 what?\r\n421 bye\r\n")]);
     assert_eq!(outcome(&report), (0, 0, None));
-    assert!(report.get("quit_time_ms").is_some());
+    assert!(report.get(Field::QuitTime).is_some());
 }
 
 #[test]
 fn a_second_recipient_is_not_asked_for_out_of_step() {
     let parameters = Parameters { to: vec!["x@y".into(), "c@d".into()], ..mailing() };
-    let unexpected = own(Kind::ProtocolError, code::UNEXPECTED_DATA);
+    let unexpected = own(Kind::ProtocolError, ErrorCode::UnexpectedData);
     let report = assert_outcome(
         &parameters,
         [HELLO, EHLO, MAIL, Ask("RCPT TO:<x@y>", "550 who?\r\n250 ok\r\n")],
         (6, -1, unexpected),
     );
-    assert_eq!(report.get("rcpt_time_ms"), None, "not all recipients were asked for");
+    assert_eq!(report.get(Field::RcptTime), None, "not all recipients were asked for");
 }
 
 #[test]
 fn every_line_of_a_login_is_looked_before() {
     let open = Parameters { allow_plaintext_auth: true, ..login(Mechanism::Login) };
-    let unexpected = own(Kind::ProtocolError, code::UNEXPECTED_DATA);
-    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    let unexpected = own(Kind::ProtocolError, ErrorCode::UnexpectedData);
+    let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     for (behind, expected) in [("334 more\r\n", (2, -1, unexpected)), ("421 bye\r\n", (2, 421, closing))] {
         let challenge = |begin| Ask(begin, format!("334 VXNlcg==\r\n{behind}").leak());
         assert_outcome(&open, [HELLO, EHLO, challenge("AUTH LOGIN\r\n")], expected);
@@ -131,17 +132,17 @@ fn every_line_of_a_login_is_looked_before() {
 #[test]
 fn an_ehlo_that_is_answered_in_two_replies_is_not_blamed_on_what_it_does_not_offer() {
     let starttls = Parameters { connection: Security::StartTls, ..plain() };
-    let unexpected = own(Kind::ProtocolError, code::UNEXPECTED_DATA);
+    let unexpected = own(Kind::ProtocolError, ErrorCode::UnexpectedData);
     assert_outcome(&starttls, [HELLO, Ask("EHLO", "250 mx1\r\n250 STARTTLS\r\n")], (3, -1, unexpected));
 }
 
 #[test]
 fn a_refusal_stands_whatever_is_behind_it() {
-    let refused = own(Kind::Rejected, code::MAIL_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::MailRefused);
     for behind in ["250 what?\r\n", "421 bye\r\n"] {
         let answer = format!("550 no\r\n{behind}").leak();
         let report = assert_outcome(&mailing(), [HELLO, EHLO, Ask("MAIL", answer)], (5, 550, refused));
-        assert_eq!(report.get("quit_time_ms"), None);
+        assert_eq!(report.get(Field::QuitTime), None);
     }
 }
 
@@ -154,7 +155,7 @@ fn a_fault_of_tls_before_the_first_reply_behind_a_handshake_is_the_handshakes() 
             let turns = [Tls, first].into();
             let (report, _) = drive_server(&tls, Server { turns, ..Server::default() });
             assert_eq!(outcome(&report), (4, -1, fault));
-            assert_eq!(report.get("phase"), Some(&Value::Text("tls".into())));
+            assert_eq!(report.get(Field::Phase), Some(&Value::Text("tls".into())));
             assert_eq!(report.failure.unwrap().text, "scripted");
         }
         // Behind STARTTLS: found by the look, by the write, where the reply is due, and behind a write that failed.
@@ -166,7 +167,7 @@ fn a_fault_of_tls_before_the_first_reply_behind_a_handshake_is_the_handshakes() 
         ] {
             let (report, _) = until(4, last);
             assert_eq!(outcome(&report), (4, -1, fault));
-            assert_eq!(report.get("ehlo_time_ms"), None);
+            assert_eq!(report.get(Field::EhloTime), None);
         }
         // Later, it is the step's that it happened in.
         let (report, _) = until(5, [Ask("AUTH", ""), Fail(kind)]);

@@ -6,14 +6,15 @@ use super::server::{
     assert_outcome, drive, drive_server, login, outcome, own,
 };
 use crate::{
-    describe::code,
+    error::{ErrorCode, Kind},
+    field::Field,
     parameters::{Mechanism, Parameters, Security},
-    report::{Kind, Value},
+    report::Value,
 };
 
 #[test]
 fn a_challenge_that_is_not_base64_breaks_the_protocol() {
-    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    let wrong = own(Kind::ProtocolError, ErrorCode::UnexpectedReply);
     assert_outcome(
         &login(Mechanism::CramMd5),
         [HELLO, EHLO, Ask("AUTH CRAM-MD5", "334 ***\r\n")],
@@ -49,19 +50,19 @@ fn each_mechanism_speaks_its_own_words() {
     );
     assert_eq!(outcome(&report), (0, 0, None));
     assert!(!server.sent.contains("c2VjcmV0"));
-    assert_eq!(report.get("auth_time_ms"), Some(&Value::Time(2_000)));
+    assert_eq!(report.get(Field::AuthTime), Some(&Value::Time(2_000)));
 }
 
 #[test]
 fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
     let (report, server) = drive(&login(Mechanism::Plain), [HELLO, EHLO, QUIT]);
-    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::PLAINTEXT_AUTH_NOT_ALLOWED))));
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, ErrorCode::PlaintextAuthNotAllowed))));
     assert!(!server.sent.contains("AUTH"));
     let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Auto) };
     let verify_error = Some("it expired".to_owned());
     let server = Server { turns: [Tls, HELLO, EHLO, QUIT].into(), verify_error, ..Server::default() };
     let (report, server) = drive_server(&parameters, server);
-    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::CREDENTIALS_HELD_BACK))));
+    assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, ErrorCode::CredentialsHeldBack))));
     assert!(!server.sent.contains("AUTH") && report.failure.unwrap().text.contains("it expired"));
 }
 
@@ -69,25 +70,25 @@ fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
 fn a_refused_login_has_the_mailers_code() {
     let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
     let refuse = |answer| [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
-    let refused = own(Kind::AuthFailed, code::AUTH_REFUSED);
+    let refused = own(Kind::AuthFailed, ErrorCode::AuthRefused);
     let report = assert_outcome(&parameters, refuse("535 5.7.8 wrong\r\n"), (2, 535, refused));
-    assert_eq!(report.get("enhanced_status"), Some(&Value::Text("5.7.8".into())));
-    assert_eq!(report.get("login_time_ms"), None);
-    assert!(report.get("auth_time_ms").is_some());
-    let wrong = own(Kind::ProtocolError, code::UNEXPECTED_REPLY);
+    assert_eq!(report.get(Field::EnhancedStatus), Some(&Value::Text("5.7.8".into())));
+    assert_eq!(report.get(Field::LoginTime), None);
+    assert!(report.get(Field::AuthTime).is_some());
+    let wrong = own(Kind::ProtocolError, ErrorCode::UnexpectedReply);
     assert_outcome(&parameters, [Tls, HELLO, EHLO, Ask("AUTH PLAIN", "250 ok\r\n")], (2, -1, wrong));
 }
 
 #[test]
 fn a_refusal_for_now_is_not_a_refused_password() {
     let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
-    let deferred = own(Kind::AuthFailed, code::AUTH_DEFERRED);
+    let deferred = own(Kind::AuthFailed, ErrorCode::AuthDeferred);
     for answer in ["454 4.7.0 later\r\n", "450 4.7.1 too many\r\n"] {
         let turns = [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
         let report = assert_outcome(&parameters, turns, (2, answer[..3].parse().unwrap(), deferred));
         assert!(report.failure.unwrap().text.starts_with("AUTH PLAIN: 45"));
     }
-    let closing = own(Kind::Rejected, code::SERVICE_CLOSING);
+    let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     assert_outcome(&parameters, [Tls, HELLO, EHLO, Ask("AUTH PLAIN", "421 bye\r\n")], (2, 421, closing));
     // Also in the middle.
     let cram = login(Mechanism::CramMd5);
@@ -110,13 +111,13 @@ fn every_text_names_the_mechanism() {
         {
             let turns = [HELLO, EHLO, Ask("AUTH", answer), Close].into();
             let (report, _) = drive_server(&open(auth), Server { turns, ..Server::default() });
-            assert_eq!(report.get("auth_mechanism"), Some(&Value::Text(name.into())));
+            assert_eq!(report.get(Field::AuthMechanism), Some(&Value::Text(name.into())));
             let text = report.failure.unwrap().text;
             assert!(text.starts_with(&format!("AUTH {name}: ")), "{text}");
         }
     }
     let (report, _) = drive(&login(Mechanism::Login), [HELLO, EHLO, QUIT]);
-    assert!(report.get("auth_mechanism").is_none(), "none was chosen");
+    assert!(report.get(Field::AuthMechanism).is_none(), "none was chosen");
     assert!(report.failure.unwrap().text.starts_with("AUTH LOGIN: without TLS"));
 }
 
@@ -124,7 +125,7 @@ fn every_text_names_the_mechanism() {
 fn where_nothing_usable_is_offered_the_text_says_what_was_wanted_and_what_is() {
     let offering = |auth, offer: &'static str| {
         let (report, _) = drive(&login(auth), [HELLO, Ask("EHLO", offer), QUIT]);
-        assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, code::AUTH_NOT_OFFERED))));
+        assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, ErrorCode::AuthNotOffered))));
         report.failure.unwrap().text
     };
     assert_eq!(

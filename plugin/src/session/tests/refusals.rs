@@ -6,29 +6,30 @@ use super::server::{
     answering, assert_outcome, drive, drive_server, mailing, outcome, own, plain, until,
 };
 use crate::{
-    describe::code,
+    error::{ErrorCode, Kind},
+    field::Field,
     parameters::Parameters,
-    report::{Cause, Kind, Report, Value},
+    report::{Cause, Report, Value},
     transport::ErrorKind,
 };
 
 /// What a refusal is at each of `STEPS`.
-const REFUSED: [(Kind, u32); 9] = [
-    (Kind::Rejected, code::GREETING_REFUSED),
-    (Kind::Rejected, code::EHLO_REFUSED),
-    (Kind::TlsError, code::STARTTLS_REFUSED),
-    (Kind::Rejected, code::EHLO_REFUSED),
-    (Kind::AuthFailed, code::AUTH_REFUSED),
-    (Kind::Rejected, code::MAIL_REFUSED),
-    (Kind::Rejected, code::RECIPIENT_REFUSED),
-    (Kind::Rejected, code::DATA_REFUSED),
-    (Kind::Rejected, code::MESSAGE_REFUSED),
+const REFUSED: [(Kind, ErrorCode); 9] = [
+    (Kind::Rejected, ErrorCode::GreetingRefused),
+    (Kind::Rejected, ErrorCode::EhloRefused),
+    (Kind::TlsError, ErrorCode::StarttlsRefused),
+    (Kind::Rejected, ErrorCode::EhloRefused),
+    (Kind::AuthFailed, ErrorCode::AuthRefused),
+    (Kind::Rejected, ErrorCode::MailRefused),
+    (Kind::Rejected, ErrorCode::RecipientRefused),
+    (Kind::Rejected, ErrorCode::DataRefused),
+    (Kind::Rejected, ErrorCode::MessageRefused),
 ];
 
 fn assert_refused(report: &Report, at: usize, code: i64, what: &str) {
     let (kind, number) = REFUSED[at];
     assert_eq!(outcome(report), (STEPS[at].1, code, Some(own(kind, number))), "{what}: {report:?}");
-    assert_eq!(report.get("reply_code"), Some(&Value::Integer(code)), "{what}");
+    assert_eq!(report.get(Field::ReplyCode), Some(&Value::Integer(code)), "{what}");
 }
 
 #[test]
@@ -49,11 +50,21 @@ fn a_refusal_that_ends_the_connection_decides_at_its_step() {
 
 #[test]
 fn a_refusal_has_its_time() {
-    let times = ["banner", "ehlo", "starttls", "ehlo", "auth", "mail", "rcpt", "data", "message"];
+    let times = [
+        Field::BannerTime,
+        Field::EhloTime,
+        Field::StarttlsTime,
+        Field::EhloTime,
+        Field::AuthTime,
+        Field::MailTime,
+        Field::RcptTime,
+        Field::DataTime,
+        Field::MessageTime,
+    ];
     for ((turn, _), time) in STEPS.into_iter().zip(times) {
         for answer in ["421 bye\r\n", "554-go away\r\n"] {
             let (report, _) = until(turn, [answering(turn, answer)]);
-            assert!(report.time(&format!("{time}_time_ms")) > 0, "{time}: {report:?}");
+            assert!(report.time(time) > 0, "{time:?}: {report:?}");
         }
     }
 }
@@ -64,7 +75,7 @@ fn a_write_that_fails_under_a_refusal_gives_the_refusal() {
         let (report, _) = until(turn, [Cut("552 too big\r\n")]);
         assert_refused(&report, at, 552, "write");
         let (report, _) = until(turn, [Cut("421 bye\r\n")]);
-        assert_eq!(outcome(&report), (step, 421, Some(own(Kind::Rejected, code::SERVICE_CLOSING))));
+        assert_eq!(outcome(&report), (step, 421, Some(own(Kind::Rejected, ErrorCode::ServiceClosing))));
         // Without one, the fault is what is known; before the final dot nothing is ambiguous.
         let reset = Cause::Network(ErrorKind::ConnectionReset);
         for said in ["", "250 ok\r\n", "what?"] {
@@ -81,7 +92,7 @@ fn of_codes_that_differ_a_refusal_at_the_end_counts() {
             let (report, _) = until(turn, [answering(turn, answer)]);
             assert_refused(&report, at, 521, answer);
         }
-        let garbage = own(Kind::ProtocolError, code::NOT_SMTP);
+        let garbage = own(Kind::ProtocolError, ErrorCode::NotSmtp);
         for answer in ["250-a\r\n220 b\r\n", "554-a\r\n250 b\r\n", "250-a\r\n354 b\r\n"] {
             let (report, _) = until(turn, [answering(turn, answer)]);
             assert_eq!(outcome(&report), (step, -1, Some(garbage)), "{answer}");
@@ -97,7 +108,7 @@ fn what_is_half_a_reply_and_no_refusal_is_a_loss() {
             let (at, response, cause) = outcome(&report);
             assert_eq!((at, response), (step, -1), "{answer}");
             let lost = Cause::Network(ErrorKind::ConnectionClosed);
-            let ambiguous = own(Kind::ReadFailed, code::DELIVERY_AMBIGUOUS);
+            let ambiguous = own(Kind::ReadFailed, ErrorCode::DeliveryAmbiguous);
             assert_eq!(cause, Some(if step == 8 { ambiguous } else { lost }), "{answer}");
             assert!(report.failure.unwrap().text.contains(answer.trim_end().split('\r').next().unwrap()));
         }
@@ -106,7 +117,7 @@ fn what_is_half_a_reply_and_no_refusal_is_a_loss() {
 
 #[test]
 fn a_refused_ehlo_decides_where_helo_is_not_answered() {
-    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::EhloRefused);
     let ehlo = Ask("EHLO", "501 5.7.1 your name does not fit\r\n");
     let helo = Ask("HELO", "");
     for last in [
@@ -121,8 +132,8 @@ fn a_refused_ehlo_decides_where_helo_is_not_answered() {
         let (report, server) = drive_server(&plain(), Server { turns, ..Server::default() });
         assert_eq!(outcome(&report), (3, 501, Some(refused)));
         assert_eq!(report.failure.as_ref().unwrap().text, "EHLO: 501 5.7.1 your name does not fit");
-        assert_eq!(report.get("enhanced_status"), Some(&Value::Text("5.7.1".into())));
-        assert_eq!(report.get("ehlo_time_ms"), Some(&Value::Time(1_000)));
+        assert_eq!(report.get(Field::EnhancedStatus), Some(&Value::Text("5.7.1".into())));
+        assert_eq!(report.get(Field::EhloTime), Some(&Value::Time(1_000)));
         assert!(!server.sent.contains("QUIT"));
     }
     // Stopped by the host, we do not know.
@@ -132,7 +143,7 @@ fn a_refused_ehlo_decides_where_helo_is_not_answered() {
 
 #[test]
 fn a_refused_helo_that_is_cut_off_is_not_followed_by_lhlo() {
-    let refused = own(Kind::Rejected, code::EHLO_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::EhloRefused);
     assert_outcome(
         &plain(),
         [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO", "554-go away\r\n")],
@@ -142,7 +153,7 @@ fn a_refused_helo_that_is_cut_off_is_not_followed_by_lhlo() {
 
 #[test]
 fn a_recipient_refused_by_half_a_reply_ends_the_session() {
-    let refused = own(Kind::Rejected, code::RECIPIENT_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::RecipientRefused);
     let parameters = Parameters { to: vec!["c@d".into(), "x@y".into()], ..mailing() };
     let (report, _) = drive(&parameters, [HELLO, EHLO, MAIL, RCPT, Ask("RCPT TO:<x@y>", "550-who?\r\n")]);
     assert_eq!(outcome(&report), (6, 550, Some(refused)));
@@ -150,7 +161,7 @@ fn a_recipient_refused_by_half_a_reply_ends_the_session() {
 
 #[test]
 fn a_mail_refused_by_half_a_reply_is_not_ambiguous() {
-    let refused = own(Kind::Rejected, code::MESSAGE_REFUSED);
+    let refused = own(Kind::Rejected, ErrorCode::MessageRefused);
     let (report, _) = until(9, [Mail("554-5.7.1 spam\r\n"), Fail(ErrorKind::Timeout)]);
     assert_eq!(outcome(&report), (8, 554, Some(refused)));
 }

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use super::super::run;
 use crate::{
+    error::{ErrorCode, Kind},
+    field::Field,
     parameters::{Mechanism, Parameters, Security},
-    report::{Cause, Kind, Report, Value},
+    report::{Cause, Report, Value},
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
 
@@ -167,11 +169,15 @@ pub(super) fn drive_server(parameters: &Parameters, mut server: Server) -> (Repo
 
 /// Sequence and response code, and the cause.
 pub(super) fn outcome(report: &Report) -> (i64, i64, Option<Cause>) {
-    let code = |name| match report.get(name) {
+    let code = |field| match report.get(field) {
         Some(Value::Integer(code)) => *code,
-        other => panic!("{name}: {other:?}"),
+        other => panic!("{field:?}: {other:?}"),
     };
-    (code("sequence_code"), code("response_code"), report.failure.as_ref().map(|failure| failure.cause))
+    (
+        code(Field::SequenceCode),
+        code(Field::ResponseCode),
+        report.failure.as_ref().map(|failure| failure.cause),
+    )
 }
 
 pub(super) fn assert_outcome<const N: usize>(
@@ -184,7 +190,7 @@ pub(super) fn assert_outcome<const N: usize>(
     report
 }
 
-pub(super) fn own(kind: Kind, code: u32) -> Cause {
+pub(super) fn own(kind: Kind, code: ErrorCode) -> Cause {
     Cause::Own(kind, code)
 }
 
