@@ -7,7 +7,7 @@ use smtp_proto::{AUTH_CRAM_MD5, AUTH_LOGIN, AUTH_PLAIN};
 use crate::{
     error::ErrorCode,
     field::Field,
-    parameters::Mechanism,
+    parameters::Auth,
     reply::Reply,
     report::{Cause, Value},
     session::{AUTH, CHALLENGE, Phase, Session, Step, Stop},
@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Strongest first.
-const MECHANISMS: [(Mechanism, &str); 3] =
-    [(Mechanism::CramMd5, "CRAM-MD5"), (Mechanism::Plain, "PLAIN"), (Mechanism::Login, "LOGIN")];
+const MECHANISMS: [(Auth, &str); 3] =
+    [(Auth::CramMd5, "CRAM-MD5"), (Auth::Plain, "PLAIN"), (Auth::Login, "LOGIN")];
 /// What the library takes the prompts of LOGIN to be; servers word them as they like.
 const USERNAME_PROMPT: &str = "VXNlcm5hbWU6";
 const PASSWORD_PROMPT: &str = "UGFzc3dvcmQ6";
@@ -39,7 +39,7 @@ impl<T: Transport> Session<'_, T> {
     }
 
     /// Gives the reply that accepted us.
-    fn attempt(&mut self, mechanism: Mechanism, command: &str) -> Result<Reply, Stop> {
+    fn attempt(&mut self, mechanism: Auth, command: &str) -> Result<Reply, Stop> {
         let parameters = self.parameters;
         let credentials = Credentials::new(&*parameters.username, &*parameters.password);
         let encode = |mechanism, challenge: &str| {
@@ -49,21 +49,21 @@ impl<T: Transport> Session<'_, T> {
             })
         };
         match mechanism {
-            Mechanism::CramMd5 => {
+            Auth::CramMd5 => {
                 let challenge = self.ask(&CHALLENGE, command, command)?;
                 let challenge = challenge.lines.first().map_or("", |line| line.trim());
                 let answer =
                     encode(AUTH_CRAM_MD5, challenge).inspect_err(|_| self.report.remove(Field::AuthTime))?;
                 self.ask(&AUTH, command, &answer)
             }
-            Mechanism::Login => {
+            Auth::Login => {
                 self.ask(&CHALLENGE, command, command)?;
                 let username = encode(AUTH_LOGIN, USERNAME_PROMPT)?;
                 self.ask(&CHALLENGE, &format!("{command}, user name"), &username)?;
                 let password = encode(AUTH_LOGIN, PASSWORD_PROMPT)?;
                 self.ask(&AUTH, &format!("{command}, password"), &password)
             }
-            Mechanism::Plain | Mechanism::Auto => {
+            Auth::Plain | Auth::Auto => {
                 self.ask(&AUTH, command, &format!("{command} {}", encode(AUTH_PLAIN, "")?))
             }
         }
@@ -80,7 +80,7 @@ impl<T: Transport> Session<'_, T> {
         })
     }
 
-    fn choose(&self) -> Result<(Mechanism, &'static str), Stop> {
+    fn choose(&self) -> Result<(Auth, &'static str), Stop> {
         // Some servers still write AUTH=; the union of all such lines counts.
         let offered: Vec<&str> = self
             .extensions
@@ -88,7 +88,7 @@ impl<T: Transport> Session<'_, T> {
             .filter_map(|line| line.strip_prefix("AUTH ").or_else(|| line.strip_prefix("AUTH=")))
             .flat_map(str::split_whitespace)
             .collect();
-        let any = self.parameters.auth == Mechanism::Auto;
+        let any = self.parameters.auth == Auth::Auto;
         let wanted: Vec<_> = MECHANISMS
             .into_iter()
             .filter(|(mechanism, _)| any || self.parameters.auth == *mechanism)
@@ -101,7 +101,7 @@ impl<T: Transport> Session<'_, T> {
             return Err(stop(ErrorCode::AuthNotOffered, text));
         };
         let readable = self.secured || self.parameters.allow_plaintext_auth;
-        let allowed = usable.iter().find(|(mechanism, _)| readable || *mechanism == Mechanism::CramMd5);
+        let allowed = usable.iter().find(|(mechanism, _)| readable || *mechanism == Auth::CramMd5);
         allowed.map(|chosen| **chosen).ok_or_else(|| {
             let text = format!(
                 "AUTH {strongest}: without TLS the password would be readable (allow_plaintext_auth permits it)"

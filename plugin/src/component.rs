@@ -59,18 +59,17 @@ impl wit::Guest for Component {
                 let mut host = Host(None);
                 session::run(&mut host, &job.target.host, job.target.port, &parameters, job.time, &job.run_id)
             }
-            Err(invalid) => session::invalid(invalid.0),
+            Err(invalid) => session::invalid(invalid.to_string()),
         };
         convert(report)
     }
 }
 
 fn parameter(from: &describe::Parameter) -> wit::Parameter {
-    // 465 is the port for TLS from the first byte (RFC 8314 section 7.3).
-    let tls = || wit::ConditionalDefault {
-        parameter: "connection".into(),
-        equals: "\"tls\"".into(),
-        default: "465".into(),
+    let conditional = |(parameter, equals, default): &(&str, &str, &str)| wit::ConditionalDefault {
+        parameter: (*parameter).into(),
+        equals: (*equals).into(),
+        default: (*default).into(),
     };
     wit::Parameter {
         name: from.name.into(),
@@ -82,8 +81,8 @@ fn parameter(from: &describe::Parameter) -> wit::Parameter {
             ParameterKind::Port => wit::ParameterKind::Port,
         },
         required: false,
-        default: from.default.map(Into::into),
-        conditional_defaults: if from.kind == ParameterKind::Port { vec![tls()] } else { Vec::new() },
+        default: Some(from.default.into()),
+        conditional_defaults: from.conditional_defaults.iter().map(conditional).collect(),
         choices: from.choices.iter().map(|choice| (*choice).into()).collect(),
         single_line: from.single_line,
         doc: from.doc.into(),

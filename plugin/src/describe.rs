@@ -1,5 +1,7 @@
 //! What is known of the probe before it runs, beside its fields and error codes: parameters and tags, as tables.
 
+use ParameterKind::{Boolean, Port, Secret, Text, TextList};
+
 /// What a parameter's value may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "documented case by case in wit/check.wit")]
@@ -19,7 +21,9 @@ pub struct Parameter {
     /// Its kind.
     pub kind: ParameterKind,
     /// JSON text.
-    pub default: Option<&'static str>,
+    pub default: &'static str,
+    /// Defaults where another parameter has a value: its name, its value, the default then; both as JSON text.
+    pub conditional_defaults: &'static [(&'static str, &'static str, &'static str)],
     /// Values allowed; empty: any.
     pub choices: &'static [&'static str],
     /// No line breaks.
@@ -28,65 +32,44 @@ pub struct Parameter {
     pub doc: &'static str,
 }
 
-const fn parameter(
-    name: &'static str,
-    kind: ParameterKind,
-    default: Option<&'static str>,
-    doc: &'static str,
-) -> Parameter {
-    Parameter { name, kind, default, choices: &[], single_line: true, doc }
+const fn row(name: &'static str, kind: ParameterKind, default: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, kind, default, conditional_defaults: &[], choices: &[], single_line: true, doc }
 }
 
-/// All parameters.
+/// All parameters. Each is read into the field of its name in [`crate::parameters::Parameters`].
 pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         choices: &["plain", "starttls", "tls"],
-        ..parameter(
-            "connection",
-            ParameterKind::Text,
-            Some("\"plain\""),
-            "Plain text, STARTTLS, or TLS from the first byte.",
-        )
+        ..row("connection", Text, r#""plain""#, "Plain text, STARTTLS, or TLS from the first byte.")
     },
-    parameter("port", ParameterKind::Port, Some("25"), "TCP port."),
-    parameter("username", ParameterKind::Text, Some("\"\""), "User name for AUTH; empty: no login."),
-    parameter("password", ParameterKind::Secret, Some("\"\""), "Its password."),
-    parameter("from", ParameterKind::Text, Some("\"\""), "Sender of the test mail."),
-    parameter(
-        "to",
-        ParameterKind::TextList,
-        Some("[]"),
-        "Recipients of the test mail; empty: no mail is sent.",
-    ),
-    parameter("subject", ParameterKind::Text, Some("\"Sonde\""), "Subject of the test mail."),
+    Parameter {
+        // The port for TLS from the first byte (RFC 8314 section 7.3).
+        conditional_defaults: &[("connection", r#""tls""#, "465")],
+        ..row("port", Port, "25", "TCP port.")
+    },
+    row("username", Text, r#""""#, "User name for AUTH; empty: no login."),
+    row("password", Secret, r#""""#, "Its password."),
+    row("from", Text, r#""""#, "Sender of the test mail."),
+    row("to", TextList, "[]", "Recipients of the test mail; empty: no mail is sent."),
+    row("subject", Text, r#""Sonde""#, "Subject of the test mail."),
     Parameter {
         single_line: false,
-        ..parameter(
-            "body",
-            ParameterKind::Text,
-            Some("\"<p>Sonde</p>\""),
-            "Body of the test mail, sent as HTML.",
-        )
+        ..row("body", Text, r#""<p>Sonde</p>""#, "Body of the test mail, sent as HTML.")
     },
     Parameter {
         choices: &["auto", "plain", "login", "cram-md5"],
-        ..parameter(
-            "auth",
-            ParameterKind::Text,
-            Some("\"auto\""),
-            "AUTH mechanism; auto: the strongest offered.",
-        )
+        ..row("auth", Text, r#""auto""#, "AUTH mechanism; auto: the strongest offered.")
     },
-    parameter(
+    row(
         "allow_plaintext_auth",
-        ParameterKind::Boolean,
-        Some("false"),
+        Boolean,
+        "false",
         "Allows PLAIN and LOGIN, which show the password, on a connection without TLS.",
     ),
-    parameter(
+    row(
         "ehlo_name",
-        ParameterKind::Text,
-        Some("\"sonde.localdomain\""),
+        Text,
+        r#""sonde.localdomain""#,
         "Name given in EHLO; set it to this machine's where servers check it.",
     ),
 ];

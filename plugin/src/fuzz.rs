@@ -13,7 +13,7 @@ mod input;
 use self::input::Draw;
 use crate::{
     field::{Field, FieldKind},
-    parameters::{Mechanism, Parameters, Security},
+    parameters::{Auth, Parameters, Security},
     reply::{NoReply, Reader, Reply},
     report::Value,
     session,
@@ -126,7 +126,7 @@ pub fn reply(data: &[u8]) {
 
 fn parameters(draw: &mut Draw<'_>) -> Parameters {
     let connections = [Security::Plain, Security::StartTls, Security::Tls];
-    let mechanisms = [Mechanism::Auto, Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5];
+    let mechanisms = [Auth::Auto, Auth::Plain, Auth::Login, Auth::CramMd5];
     let (connection, auth) = (connections[draw.below(3)], mechanisms[draw.below(4)]);
     let does = draw.byte();
     let text = |bit: u8, text: &str| if does & bit == 0 { String::new() } else { text.to_owned() };
@@ -141,6 +141,7 @@ fn parameters(draw: &mut Draw<'_>) -> Parameters {
         body: "<p>Sonde</p>".to_owned(),
         allow_plaintext_auth: does & 8 != 0,
         ehlo_name: "probe".to_owned(),
+        ..Parameters::default()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::describe::PARAMETERS;
 
 /// How the session is protected.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -19,7 +22,7 @@ pub enum Security {
 
 /// Which mechanism to log in by.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-pub enum Mechanism {
+pub enum Auth {
     /// The strongest offered.
     #[default]
     #[serde(rename = "auto")]
@@ -35,36 +38,14 @@ pub enum Mechanism {
     CramMd5,
 }
 
-/// One text or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Deserialize)]
+/// What the session is to do: each parameter under the name that its description gives it.
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-struct Shape {
-    connection: Security,
-    port: u16,
-    username: String,
-    password: String,
-    from: String,
-    to: Option<Texts>,
-    subject: String,
-    body: String,
-    auth: Mechanism,
-    allow_plaintext_auth: bool,
-    ehlo_name: String,
-}
-
-/// What the session is to do.
-#[derive(Clone, Default)]
 pub struct Parameters {
     /// How it is protected.
     pub connection: Security,
+    /// Only read: what is connected to is the job's endpoint, which the host granted.
+    pub port: u16,
     /// Empty: no login.
     pub username: String,
     /// Its password.
@@ -72,17 +53,34 @@ pub struct Parameters {
     /// Sender.
     pub from: String,
     /// Recipients; none: no mail is sent.
+    #[serde(deserialize_with = "one_or_several")]
     pub to: Vec<String>,
     /// Subject.
     pub subject: String,
     /// HTML.
     pub body: String,
     /// How to log in.
-    pub auth: Mechanism,
+    pub auth: Auth,
     /// PLAIN and LOGIN also without TLS.
     pub allow_plaintext_auth: bool,
     /// What to say in EHLO.
     pub ehlo_name: String,
+}
+
+/// A single text counts as a list of one, an empty one as none.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Option::deserialize(from)? {
+        None => Vec::new(),
+        Some(Texts::One(text)) if text.is_empty() => Vec::new(),
+        Some(Texts::One(text)) => vec![text],
+        Some(Texts::Several(texts)) => texts,
+    })
 }
 
 impl fmt::Debug for Parameters {
@@ -93,66 +91,132 @@ impl fmt::Debug for Parameters {
 
 /// What is wrong with a parameter; never its value, which may be a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Invalid(pub String);
+#[expect(missing_docs, reason = "documented by what it displays")]
+pub enum Invalid {
+    NotAsDescribed { column: usize },
+    LineBreak(&'static str),
+    EhloName,
+    NoSender,
+    Address(&'static str),
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAsDescribed { column } => write!(f, "parameters, column {column}: not as described"),
+            Self::LineBreak(name) => write!(f, "{name}: a line break or NUL"),
+            Self::EhloName => write!(f, "ehlo_name: a host name or address literal, in ASCII"),
+            Self::NoSender => write!(f, "from: needed to send a mail"),
+            Self::Address(name) => write!(f, "{name}: not a bare mail address in ASCII (user@xn--…)"),
+        }
+    }
+}
 
 impl Parameters {
     /// Reads the JSON object of a job.
     pub fn read(json: &str) -> Result<Self, Invalid> {
-        let shape: Shape = serde_json::from_str(json)
-            .map_err(|error| Invalid(format!("parameters, column {}: not as described", error.column())))?;
-        let parameters = Self {
-            connection: shape.connection,
-            username: shape.username,
-            password: shape.password,
-            from: shape.from,
-            to: match shape.to {
-                None => Vec::new(),
-                Some(Texts::One(to)) if to.is_empty() => Vec::new(),
-                Some(Texts::One(to)) => vec![to],
-                Some(Texts::Several(to)) => to,
-            },
-            subject: shape.subject,
-            body: shape.body,
-            auth: shape.auth,
-            allow_plaintext_auth: shape.allow_plaintext_auth,
-            ehlo_name: shape.ehlo_name,
-        };
+        let parameters: Self = object(json)?;
+        refuse_line_breaks(&object(json)?)?;
         parameters.check()?;
         Ok(parameters)
     }
 
     fn check(&self) -> Result<(), Invalid> {
-        let lines = [
-            ("username", &self.username),
-            ("password", &self.password),
-            ("from", &self.from),
-            ("subject", &self.subject),
-            ("ehlo_name", &self.ehlo_name),
-        ];
-        for (name, value) in lines.into_iter().chain(self.to.iter().map(|to| ("to", to))) {
-            if value.contains(['\r', '\n', '\0']) {
-                return Err(Invalid(format!("{name}: a line break or NUL")));
-            }
-        }
-        if self.ehlo_name.is_empty() || !self.ehlo_name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Invalid("ehlo_name: a host name or address literal, in ASCII".to_owned()));
+        if self.ehlo_name.is_empty() || !is_graphic(&self.ehlo_name) {
+            return Err(Invalid::EhloName);
         }
         if self.to.is_empty() {
             return Ok(());
         }
         if self.from.is_empty() {
-            return Err(Invalid("from: needed to send a mail".to_owned()));
+            return Err(Invalid::NoSender);
         }
-        for (name, address) in
-            std::iter::once(("from", &self.from)).chain(self.to.iter().map(|to| ("to", to)))
-        {
-            // Without SMTPUTF8 (RFC 6531) addresses are ASCII; a domain has an A-label.
-            if address.is_empty()
-                || !address.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'))
-            {
-                return Err(Invalid(format!("{name}: not a bare mail address in ASCII (user@xn--…)")));
-            }
+        if !is_address(&self.from) {
+            return Err(Invalid::Address("from"));
+        }
+        if !self.to.iter().all(|to| is_address(to)) {
+            return Err(Invalid::Address("to"));
         }
         Ok(())
+    }
+}
+
+fn object<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
+    serde_json::from_str(json).map_err(|error| Invalid::NotAsDescribed { column: error.column() })
+}
+
+/// The host refuses them, too; here a line of the wire is at stake.
+fn refuse_line_breaks(given: &Map<String, Value>) -> Result<(), Invalid> {
+    let breaks = |text: &Value| text.as_str().is_some_and(|text| text.contains(['\r', '\n', '\0']));
+    for parameter in PARAMETERS.iter().filter(|parameter| parameter.single_line) {
+        let found = match given.get(parameter.name) {
+            Some(Value::Array(texts)) => texts.iter().any(breaks),
+            Some(value) => breaks(value),
+            None => false,
+        };
+        if found {
+            return Err(Invalid::LineBreak(parameter.name));
+        }
+    }
+    Ok(())
+}
+
+fn is_graphic(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Without SMTPUTF8 (RFC 6531) addresses are ASCII; a domain has an A-label.
+fn is_address(text: &str) -> bool {
+    !text.is_empty() && is_graphic(text) && !text.contains(['<', '>'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::describe::{Parameter, ParameterKind};
+
+    fn read(given: &Map<String, Value>) -> Result<Parameters, Invalid> {
+        Parameters::read(&Value::from(given.clone()).to_string())
+    }
+
+    fn defaults() -> Map<String, Value> {
+        let default = |of: &Parameter| (of.name.to_owned(), serde_json::from_str(of.default).unwrap());
+        PARAMETERS.iter().map(default).collect()
+    }
+
+    #[test]
+    fn every_parameter_is_read_as_it_is_described() {
+        assert_eq!(read(&defaults()).map(drop), Ok(()));
+        for parameter in PARAMETERS {
+            for choice in parameter.choices {
+                let mut given = defaults();
+                given.insert(parameter.name.to_owned(), (*choice).into());
+                assert_eq!(read(&given).map(drop), Ok(()), "{} = {choice}", parameter.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_parameter_is_read_that_is_not_described() {
+        let error = serde_json::from_str::<Parameters>("{\"?\":0}").unwrap_err().to_string();
+        // It names all that would have done.
+        let read: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        let described: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
+        assert_eq!(read, described, "{error}");
+    }
+
+    #[test]
+    fn a_default_is_a_value_that_the_parameter_can_have() {
+        for parameter in PARAMETERS {
+            let default: Value = serde_json::from_str(parameter.default).unwrap();
+            let fits = match parameter.kind {
+                ParameterKind::Text => default.is_string(),
+                ParameterKind::Boolean => default.is_boolean(),
+                ParameterKind::TextList => default.is_array(),
+                ParameterKind::Secret => default == "",
+                ParameterKind::Port => default.is_u64(),
+            };
+            assert!(fits, "{} = {default}", parameter.name);
+        }
     }
 }

@@ -12,7 +12,7 @@ use self::server::{
     assert_outcome, drive, drive_server, login, mailing, outcome, own, plain,
 };
 use super::*;
-use crate::{error::Kind, parameters::Mechanism};
+use crate::{error::Kind, parameters::Auth};
 
 #[test]
 fn a_plain_session_succeeds_with_its_times() {
@@ -37,7 +37,7 @@ fn a_reply_in_single_bytes_and_several_lines_is_one_reply() {
 
 #[test]
 fn starttls_forgets_what_was_said_before_it() {
-    let parameters = Parameters { connection: Security::StartTls, ..login(Mechanism::Auto) };
+    let parameters = Parameters { connection: Security::StartTls, ..login(Auth::Auto) };
     let (report, _) = drive(
         &parameters,
         [HELLO, EHLO, Ask("STARTTLS\r\n", "220 go\r\n"), Tls, Ask("EHLO", "250 mx1\r\n"), QUIT],
@@ -154,11 +154,7 @@ fn a_server_that_only_knows_helo_offers_neither_tls_nor_a_login() {
     let helo = || [HELLO, Ask("EHLO", "502 no\r\n"), Ask("HELO", "250 mx1\r\n"), QUIT];
     let starttls = Parameters { connection: Security::StartTls, ..plain() };
     assert_outcome(&starttls, helo(), (4, -1, own(Kind::TlsError, ErrorCode::StarttlsNotOffered)));
-    assert_outcome(
-        &login(Mechanism::Auto),
-        helo(),
-        (2, -1, own(Kind::AuthFailed, ErrorCode::AuthNotOffered)),
-    );
+    assert_outcome(&login(Auth::Auto), helo(), (2, -1, own(Kind::AuthFailed, ErrorCode::AuthNotOffered)));
 }
 
 #[test]
@@ -181,7 +177,7 @@ fn names_and_connections_fail_at_steps_of_their_own() {
 
 #[test]
 fn starttls_that_is_not_to_be_had_ends_the_session_before_anything_is_said_in_clear() {
-    let parameters = Parameters { connection: Security::StartTls, ..login(Mechanism::Auto) };
+    let parameters = Parameters { connection: Security::StartTls, ..login(Auth::Auto) };
     let tls = |code| own(Kind::TlsError, code);
     let bare = Ask("EHLO", "250 STARTTLS\r\n");
     assert_outcome(&parameters, [HELLO, bare, QUIT], (4, -1, tls(ErrorCode::StarttlsNotOffered)));

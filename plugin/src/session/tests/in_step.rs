@@ -8,7 +8,7 @@ use super::server::{
 use crate::{
     error::{ErrorCode, Kind},
     field::Field,
-    parameters::{Mechanism, Parameters, Security},
+    parameters::{Auth, Parameters, Security},
     report::{Cause, Report, Value},
     transport::ErrorKind,
 };
@@ -117,14 +117,14 @@ fn a_second_recipient_is_not_asked_for_out_of_step() {
 
 #[test]
 fn every_line_of_a_login_is_looked_before() {
-    let open = Parameters { allow_plaintext_auth: true, ..login(Mechanism::Login) };
+    let open = Parameters { allow_plaintext_auth: true, ..login(Auth::Login) };
     let unexpected = own(Kind::ProtocolError, ErrorCode::UnexpectedData);
     let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     for (behind, expected) in [("334 more\r\n", (2, -1, unexpected)), ("421 bye\r\n", (2, 421, closing))] {
         let challenge = |begin| Ask(begin, format!("334 VXNlcg==\r\n{behind}").leak());
         assert_outcome(&open, [HELLO, EHLO, challenge("AUTH LOGIN\r\n")], expected);
         assert_outcome(&open, [HELLO, EHLO, AUTH_LOGIN, challenge("dXNlcg==\r\n")], expected);
-        let cram = login(Mechanism::CramMd5);
+        let cram = login(Auth::CramMd5);
         assert_outcome(&cram, [HELLO, EHLO, challenge("AUTH CRAM-MD5\r\n")], expected);
     }
 }

@@ -8,18 +8,14 @@ use super::server::{
 use crate::{
     error::{ErrorCode, Kind},
     field::Field,
-    parameters::{Mechanism, Parameters, Security},
+    parameters::{Auth, Parameters, Security},
     report::Value,
 };
 
 #[test]
 fn a_challenge_that_is_not_base64_breaks_the_protocol() {
     let wrong = own(Kind::ProtocolError, ErrorCode::UnexpectedReply);
-    assert_outcome(
-        &login(Mechanism::CramMd5),
-        [HELLO, EHLO, Ask("AUTH CRAM-MD5", "334 ***\r\n")],
-        (2, -1, wrong),
-    );
+    assert_outcome(&login(Auth::CramMd5), [HELLO, EHLO, Ask("AUTH CRAM-MD5", "334 ***\r\n")], (2, -1, wrong));
 }
 
 #[test]
@@ -27,12 +23,12 @@ fn each_mechanism_speaks_its_own_words() {
     let open = |auth| Parameters { allow_plaintext_auth: true, ..login(auth) };
     let good = "235 2.7.0 ok\r\n";
     let (report, _) = drive(
-        &open(Mechanism::Plain),
+        &open(Auth::Plain),
         [HELLO, EHLO, Ask("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "235 2.7.0 ok\r\n"), QUIT],
     );
     assert_eq!(outcome(&report), (0, 0, None));
     let (report, _) = drive(
-        &open(Mechanism::Login),
+        &open(Auth::Login),
         [
             HELLO,
             EHLO,
@@ -45,7 +41,7 @@ fn each_mechanism_speaks_its_own_words() {
     assert_eq!(outcome(&report), (0, 0, None));
     // "user " in base64: the digest follows, and the password is not in it.
     let (report, server) = drive(
-        &login(Mechanism::Auto),
+        &login(Auth::Auto),
         [HELLO, EHLO, Ask("AUTH CRAM-MD5\r\n", "334 PDEyMz4=\r\n"), Ask("dXNlci", good), QUIT],
     );
     assert_eq!(outcome(&report), (0, 0, None));
@@ -55,10 +51,10 @@ fn each_mechanism_speaks_its_own_words() {
 
 #[test]
 fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
-    let (report, server) = drive(&login(Mechanism::Plain), [HELLO, EHLO, QUIT]);
+    let (report, server) = drive(&login(Auth::Plain), [HELLO, EHLO, QUIT]);
     assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, ErrorCode::PlaintextAuthNotAllowed))));
     assert!(!server.sent.contains("AUTH"));
-    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Auto) };
+    let parameters = Parameters { connection: Security::Tls, ..login(Auth::Auto) };
     let verify_error = Some("it expired".to_owned());
     let server = Server { turns: [Tls, HELLO, EHLO, QUIT].into(), verify_error, ..Server::default() };
     let (report, server) = drive_server(&parameters, server);
@@ -68,7 +64,7 @@ fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
 
 #[test]
 fn a_refused_login_has_the_mailers_code() {
-    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
+    let parameters = Parameters { connection: Security::Tls, ..login(Auth::Plain) };
     let refuse = |answer| [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
     let refused = own(Kind::AuthFailed, ErrorCode::AuthRefused);
     let report = assert_outcome(&parameters, refuse("535 5.7.8 wrong\r\n"), (2, 535, refused));
@@ -81,7 +77,7 @@ fn a_refused_login_has_the_mailers_code() {
 
 #[test]
 fn a_refusal_for_now_is_not_a_refused_password() {
-    let parameters = Parameters { connection: Security::Tls, ..login(Mechanism::Plain) };
+    let parameters = Parameters { connection: Security::Tls, ..login(Auth::Plain) };
     let deferred = own(Kind::AuthFailed, ErrorCode::AuthDeferred);
     for answer in ["454 4.7.0 later\r\n", "450 4.7.1 too many\r\n"] {
         let turns = [Tls, HELLO, EHLO, Ask("AUTH PLAIN", answer), QUIT];
@@ -91,7 +87,7 @@ fn a_refusal_for_now_is_not_a_refused_password() {
     let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
     assert_outcome(&parameters, [Tls, HELLO, EHLO, Ask("AUTH PLAIN", "421 bye\r\n")], (2, 421, closing));
     // Also in the middle.
-    let cram = login(Mechanism::CramMd5);
+    let cram = login(Auth::CramMd5);
     let later = Ask("dXNlci", "454 4.7.0 later\r\n");
     assert_outcome(
         &cram,
@@ -103,9 +99,7 @@ fn a_refusal_for_now_is_not_a_refused_password() {
 #[test]
 fn every_text_names_the_mechanism() {
     let open = |auth| Parameters { allow_plaintext_auth: true, ..login(auth) };
-    for (auth, name) in
-        [(Mechanism::Plain, "PLAIN"), (Mechanism::Login, "LOGIN"), (Mechanism::CramMd5, "CRAM-MD5")]
-    {
+    for (auth, name) in [(Auth::Plain, "PLAIN"), (Auth::Login, "LOGIN"), (Auth::CramMd5, "CRAM-MD5")] {
         for answer in
             ["535 no\r\n", "454 later\r\n", "250 ok\r\n", "421 bye\r\n", "HTTP\r\n", "", "535-no\r\n"]
         {
@@ -116,7 +110,7 @@ fn every_text_names_the_mechanism() {
             assert!(text.starts_with(&format!("AUTH {name}: ")), "{text}");
         }
     }
-    let (report, _) = drive(&login(Mechanism::Login), [HELLO, EHLO, QUIT]);
+    let (report, _) = drive(&login(Auth::Login), [HELLO, EHLO, QUIT]);
     assert!(report.get(Field::AuthMechanism).is_none(), "none was chosen");
     assert!(report.failure.unwrap().text.starts_with("AUTH LOGIN: without TLS"));
 }
@@ -129,11 +123,11 @@ fn where_nothing_usable_is_offered_the_text_says_what_was_wanted_and_what_is() {
         report.failure.unwrap().text
     };
     assert_eq!(
-        offering(Mechanism::CramMd5, "250-mx1\r\n250 AUTH PLAIN LOGIN\r\n"),
+        offering(Auth::CramMd5, "250-mx1\r\n250 AUTH PLAIN LOGIN\r\n"),
         "AUTH: wanted is CRAM-MD5, the server offers PLAIN LOGIN"
     );
     assert_eq!(
-        offering(Mechanism::Auto, "250 mx1\r\n"),
+        offering(Auth::Auto, "250 mx1\r\n"),
         "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers nothing"
     );
 }

@@ -6,7 +6,7 @@ use super::super::run;
 use crate::{
     error::{ErrorCode, Kind},
     field::Field,
-    parameters::{Mechanism, Parameters, Security},
+    parameters::{Auth, Parameters, Security},
     report::{Cause, Report, Value},
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
@@ -150,7 +150,7 @@ pub(super) fn mailing() -> Parameters {
     Parameters { from: "a@b".into(), to: vec!["c@d".into()], ..plain() }
 }
 
-pub(super) fn login(auth: Mechanism) -> Parameters {
+pub(super) fn login(auth: Auth) -> Parameters {
     Parameters { username: "user".into(), password: "secret".into(), auth, ..plain() }
 }
 
@@ -196,7 +196,7 @@ pub(super) fn own(kind: Kind, code: ErrorCode) -> Cause {
 
 /// A session that does all there is to do.
 pub(super) fn full() -> Parameters {
-    let auth = Parameters { connection: Security::StartTls, ..login(Mechanism::Plain) };
+    let auth = Parameters { connection: Security::StartTls, ..login(Auth::Plain) };
     Parameters { from: "a@b".into(), to: vec!["c@d".into()], ..auth }
 }
 

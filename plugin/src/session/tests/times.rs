@@ -7,7 +7,7 @@ use super::server::{
 };
 use crate::{
     field::Field,
-    parameters::{Mechanism, Parameters},
+    parameters::{Auth, Parameters},
     report::Report,
     transport::ErrorKind,
 };
@@ -54,7 +54,7 @@ fn login_and_transfer_are_the_sums_of_their_phases() {
 
 #[test]
 fn a_login_takes_its_exchanges_and_not_what_we_do_between_them() {
-    let open = Parameters { allow_plaintext_auth: true, ..login(Mechanism::Login) };
+    let open = Parameters { allow_plaintext_auth: true, ..login(Auth::Login) };
     let turns = [
         HELLO,
         EHLO,
@@ -71,7 +71,7 @@ fn a_login_takes_its_exchanges_and_not_what_we_do_between_them() {
 
 #[test]
 fn a_phase_that_was_not_completed_has_no_time() {
-    let open = Parameters { allow_plaintext_auth: true, ..login(Mechanism::Login) };
+    let open = Parameters { allow_plaintext_auth: true, ..login(Auth::Login) };
     let (report, _) = drive(&open, [HELLO, EHLO, AUTH_LOGIN, Ask("dXNlcg==\r\n", "")]);
     assert_eq!(report.get(Field::AuthTime), None);
     let (report, _) = until(4, [answering(4, ""), Fail(ErrorKind::Timeout)]);
