@@ -1,22 +1,12 @@
-//! The component's exports, and the host's connection as a transport: conversions only.
-
-#![allow(
-    missing_docs,
-    unsafe_code,
-    clippy::all,
-    clippy::pedantic,
-    unused_qualifications,
-    reason = "generated code"
-)]
+//! The component: the host's calls in, descriptions and reports out. Conversions only, and the host's connection as a transport.
 
 use std::panic;
 
-wit_bindgen::generate!({ path: "../wit", world: "checker" });
-
-use exports::sonde::check::check as wit;
-use sonde::check::{log, network};
-
 use crate::{
+    bindings::{
+        exports::sonde::check::check as wit,
+        sonde::check::{log, network},
+    },
     describe::{self, ParameterKind},
     error::{self, ErrorCode, Kind},
     field::{self, Field, FieldKind},
@@ -28,7 +18,12 @@ use crate::{
 
 struct Component;
 
-export!(Component);
+#[expect(unsafe_code, reason = "the generated exports, under their names")]
+mod exports {
+    use super::Component;
+
+    crate::bindings::export!(Component);
+}
 
 impl wit::Guest for Component {
     fn describe() -> wit::Description {
@@ -140,6 +135,7 @@ fn convert(report: Report) -> wit::Report {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53: 285 years")]
 fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1_000.0
 }

@@ -5,6 +5,8 @@
 
 pub mod auth;
 #[cfg(target_family = "wasm")]
+mod bindings;
+#[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;
 pub mod error;
