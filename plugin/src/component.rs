@@ -8,11 +8,12 @@ use crate::{
         sonde::check::{log, network},
     },
     describe::{self, ParameterKind},
+    dialogue,
     error::{self, ErrorCode, Kind},
     field::{self, Field, FieldKind},
+    job::Job,
     parameters::Parameters,
     report::{Cause, Report, Value},
-    session,
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
 
@@ -51,10 +52,16 @@ impl wit::Guest for Component {
         panic::set_hook(Box::new(|info| log::write(log::Level::Error, &info.to_string())));
         let report = match Parameters::read(&job.parameters) {
             Ok(parameters) => {
-                let mut host = Host(None);
-                session::run(&mut host, &job.target.host, job.target.port, &parameters, job.time, &job.run_id)
+                let job = Job {
+                    host: &job.target.host,
+                    port: job.target.port,
+                    parameters: &parameters,
+                    time: job.time,
+                    run_id: &job.run_id,
+                };
+                dialogue::run(&mut Host(None), &job)
             }
-            Err(invalid) => session::invalid(invalid.to_string()),
+            Err(invalid) => dialogue::invalid(invalid.to_string()),
         };
         convert(report)
     }

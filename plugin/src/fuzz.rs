@@ -12,11 +12,12 @@ mod input;
 
 use self::input::Draw;
 use crate::{
+    dialogue,
     field::{Field, FieldKind},
+    job::Job,
     parameters::{Auth, Parameters, Security},
     reply::{NoReply, Reader, Reply},
     report::Value,
-    session,
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
 
@@ -157,7 +158,8 @@ pub fn session(data: &[u8]) {
         1 => Ok(Secured { verify_error: Some("unknown issuer".to_owned()), ..Secured::default() }),
         _ => Ok(Secured::default()),
     };
-    let report = session::run(&mut server, "mx1", 25, &parameters, 1_700_000_000, "id1");
+    let job = Job { host: "mx1", port: 25, parameters: &parameters, time: 1_700_000_000, run_id: "id1" };
+    let report = dialogue::run(&mut server, &job);
     // Every command may be preceded by a look, and be followed by an end.
     assert!(server.reads <= data.len() + 3 * server.sent.len() + 3, "no end: {} reads", server.reads);
     for (field, value) in &report.fields {

@@ -1,25 +1,33 @@
 //! The SMTP probe: a check component that tests a mail server by opening a session or by sending a mail.
 //!
-//! parameters → session (greeting, EHLO, TLS, AUTH, mail) over a transport → report. Only `component` knows wasm, so that
-//! the dialogue can be tested natively over a scripted transport.
+//! job → dialogue (its steps in order, each over a session that keeps in step with the server) → report. Only `component` and
+//! `bindings` know wasm, so that the dialogue can be tested natively over a scripted transport. What each file does, and how
+//! to add to it: `README.md` beside this folder.
 
-pub mod auth;
+mod auth;
 #[cfg(target_family = "wasm")]
 mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;
+pub mod dialogue;
 pub mod error;
 pub mod field;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
-pub mod mail;
+mod hello;
+pub mod job;
+mod mail;
 pub mod message;
+mod opening;
 pub mod parameters;
 pub mod queue_id;
 pub mod reply;
 pub mod report;
-pub mod session;
+mod session;
+mod step;
+mod stop;
 mod table;
+mod tls;
 pub mod transport;

@@ -118,7 +118,7 @@ impl Reader {
     }
 
     /// Waits for a reply.
-    pub fn reply(&mut self, transport: &mut impl Transport, wait: Option<Within>) -> Result<Reply, NoReply> {
+    pub fn reply(&mut self, transport: &mut dyn Transport, wait: Option<Within>) -> Result<Reply, NoReply> {
         self.said.clear();
         let mut reply = Reply::default();
         match self.complete(&mut reply, transport, wait) {
@@ -132,7 +132,7 @@ impl Reader {
     }
 
     /// Looks for a reply that nobody asked for, and waits for nothing. None: nothing has come.
-    pub fn unasked(&mut self, transport: &mut impl Transport) -> Option<Result<Reply, NoReply>> {
+    pub fn unasked(&mut self, transport: &mut dyn Transport) -> Option<Result<Reply, NoReply>> {
         match self.reply(transport, Some(Within::NOW)) {
             Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout && self.said.is_empty() => None,
             found => Some(found),
@@ -142,7 +142,7 @@ impl Reader {
     fn complete(
         &mut self,
         reply: &mut Reply,
-        transport: &mut impl Transport,
+        transport: &mut dyn Transport,
         wait: Option<Within>,
     ) -> Result<(), NoReply> {
         let mut differ = false;
@@ -177,7 +177,7 @@ impl Reader {
         self.said.push_str(&String::from_utf8_lossy(bytes));
     }
 
-    fn line(&mut self, transport: &mut impl Transport, wait: Option<Within>) -> Result<Vec<u8>, NoReply> {
+    fn line(&mut self, transport: &mut dyn Transport, wait: Option<Within>) -> Result<Vec<u8>, NoReply> {
         loop {
             // Record types alert and handshake; no reply begins with a control character.
             if matches!(self.buffer.first(), Some(0x15 | 0x16)) {

@@ -1,192 +1,184 @@
-//! The dialogue, in order: greeting, EHLO, TLS, AUTH, mail, QUIT. Parameters and a transport in; always a report out, with
-//! everything measured up to a failure.
+//! A session under way: a command in, its reply or the reason to stop out. Here, and only here, it is looked, sent, received,
+//! judged and timed, so that the session stays in step with the server and loses no refusal.
 
-mod exchange;
-mod hello;
-mod step;
-mod tls;
-
-pub(crate) use self::step::{
-    AUTH, CHALLENGE, DATA, EHLO, GREETING, LHLO, MAIL, MESSAGE, Phase, RCPT, STARTTLS, Step, Stop,
-};
 use crate::{
     error::ErrorCode,
     field::Field,
-    parameters::{Parameters, Security},
-    reply::{Reader, Reply, Within},
-    report::{Cause, Failure, Report, Value},
-    transport::{ErrorKind, Instant, Transport},
+    job::Job,
+    reply::{NoReply, Reader, Reply, Within},
+    report::{Report, Value},
+    step::{CONNECT, Step, TLS},
+    stop::Stop,
+    transport::{ErrorKind, Fault, Instant, Transport},
 };
 
-/// How long the answer to QUIT is waited for: it changes nothing any more.
-const QUIT_WAIT_MS: u32 = 2_000;
-/// What a login is made of, beside the handshake, whose wait the host reports.
-const LOGIN_TIMES: [Field; 4] = [Field::BannerTime, Field::EhloTime, Field::StarttlsTime, Field::AuthTime];
-
-/// A session under way.
-pub(crate) struct Session<'a, T> {
-    pub(crate) transport: &'a mut T,
-    pub(crate) parameters: &'a Parameters,
+/// What is known of a session, and its connection.
+pub(crate) struct Session<'a> {
+    pub(crate) transport: &'a mut dyn Transport,
+    pub(crate) job: &'a Job<'a>,
     pub(crate) report: Report,
-    reader: Reader,
+    pub(crate) reader: Reader,
     /// The step of the last reply, and what the command was called.
-    behind: (Step, String),
+    pub(crate) behind: (Step, String),
+    /// From this moment the greeting is waited for.
+    pub(crate) ready_at: Instant,
     /// Microseconds that the handshake waited for the server.
-    tls_wait: u64,
+    pub(crate) tls_wait: u64,
     /// No reply came through TLS yet.
-    unproven: bool,
-    /// The keywords of the last EHLO, in upper case.
-    pub(crate) extensions: Vec<String>,
+    pub(crate) unproven: bool,
     pub(crate) secured: bool,
     pub(crate) verify_error: Option<String>,
-    /// The last reply of the session proper.
+    /// The keywords of the last EHLO, in upper case.
+    pub(crate) extensions: Vec<String>,
+    /// The mail under way.
+    pub(crate) mail: Vec<u8>,
+    /// The first recipient's refusal, where others were accepted.
+    pub(crate) refused: Option<Stop>,
+    /// The last good reply.
     pub(crate) last: Option<Reply>,
 }
 
-/// Opens a session, and sends a mail if the parameters name a recipient. `time` is the round's start in Unix seconds;
-/// `run_id` makes the mail's Message-ID unique.
-pub fn run<T: Transport>(
-    transport: &mut T,
-    host: &str,
-    port: u16,
-    parameters: &Parameters,
-    time: u64,
-    run_id: &str,
-) -> Report {
-    let mut session = Session {
-        transport,
-        parameters,
-        report: Report::default(),
-        reader: Reader::default(),
-        behind: (Step::Connection, String::new()),
-        tls_wait: 0,
-        unproven: false,
-        extensions: Vec::new(),
-        secured: false,
-        verify_error: None,
-        last: None,
-    };
-    let ended = session.dialogue(host, port, time, run_id);
-    session.end(ended)
-}
-
-/// A report for parameters that cannot be used.
-#[must_use]
-pub fn invalid(text: String) -> Report {
-    let mut report = Report::default();
-    report.set(Field::SequenceCode, Value::Integer(Step::Internal as i64));
-    report.set(Field::ResponseCode, Value::Integer(-1));
-    report.failure = Some(Failure { cause: Cause::own(ErrorCode::ParameterInvalid), text });
-    report
-}
-
-impl<T: Transport> Session<'_, T> {
-    fn dialogue(&mut self, host: &str, port: u16, time: u64, run_id: &str) -> Result<(), Stop> {
-        self.phase("connect");
-        let mut ready_at = self.transport.connect(host, port).map_err(|fault| {
-            let name = matches!(
-                fault.kind,
-                ErrorKind::NameNotFound | ErrorKind::ResolverFailed | ErrorKind::ResolverTimeout
-            );
-            Stop::fault(if name { Step::Name } else { Step::Connection }, "", fault)
-        })?;
-        if self.parameters.connection == Security::Tls {
-            ready_at = self.start_tls()?;
+impl<'a> Session<'a> {
+    pub(crate) fn new(transport: &'a mut dyn Transport, job: &'a Job<'a>) -> Self {
+        Self {
+            transport,
+            job,
+            report: Report::default(),
+            reader: Reader::default(),
+            behind: (CONNECT, String::new()),
+            ready_at: 0,
+            tls_wait: 0,
+            unproven: false,
+            secured: false,
+            verify_error: None,
+            extensions: Vec::new(),
+            mail: Vec::new(),
+            refused: None,
+            last: None,
         }
-        self.greeting(ready_at)?;
-        self.ehlo()?;
-        if self.parameters.connection == Security::StartTls {
-            self.starttls_command()?;
-            self.start_tls()?;
-            self.ehlo()?;
+    }
+
+    /// The step is attempted from here on.
+    pub(crate) fn enter(&mut self, step: &Step) {
+        self.report.set(Field::Phase, Value::Text(step.phase.to_owned()));
+    }
+
+    /// The arguments of an extension that the server offers.
+    pub(crate) fn extension(&self, keyword: &str) -> Option<&str> {
+        self.extensions.iter().find_map(|line| {
+            let rest = line.strip_prefix(keyword)?;
+            (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
+        })
+    }
+
+    /// Sends a command and waits for its reply. `name` stands for it in texts: a command may hold a secret.
+    pub(crate) fn exchange(&mut self, step: &Step, name: &str, command: &str) -> Result<Reply, Stop> {
+        let answer = self.send(step, name, format!("{command}\r\n").as_bytes()).and_then(|sent_at| {
+            let reply = self.receive(step, name, None)?;
+            self.judge(step, name, sent_at, reply)
+        });
+        // A phase that was not completed has no time, whatever its earlier exchanges took.
+        if let (Err(Stop { reply: None, .. }), Some(time)) = (&answer, step.time) {
+            self.report.remove(time);
         }
-        if !self.parameters.username.is_empty() {
-            self.login()?;
+        answer
+    }
+
+    /// Looks, then sends; gives the moment of sending.
+    pub(crate) fn send(&mut self, step: &Step, name: &str, bytes: &[u8]) -> Result<Instant, Stop> {
+        self.look(step, name)?;
+        self.transport.write(bytes).map_err(|fault| self.not_sent(step, name, fault))
+    }
+
+    /// Waits for a reply.
+    pub(crate) fn receive(&mut self, step: &Step, name: &str, wait: Option<Within>) -> Result<Reply, Stop> {
+        let reply = self.reader.reply(self.transport, wait);
+        let reply = reply.map_err(|no_reply| self.no_reply(step, name, no_reply))?;
+        self.unproven = false;
+        self.behind = (*step, name.to_owned());
+        Ok(reply)
+    }
+
+    /// Counts the wait, and lets a good reply pass; a refusal and an answer of the wrong class end the session.
+    pub(crate) fn judge(
+        &mut self,
+        step: &Step,
+        name: &str,
+        sent_at: Instant,
+        reply: Reply,
+    ) -> Result<Reply, Stop> {
+        if let Some(time) = step.time {
+            self.report.add_wait(time, sent_at, reply.at);
         }
-        self.report.set(Field::LoginTime, Value::Time(self.tls_wait + self.sum(&LOGIN_TIMES)));
-        if self.parameters.to.is_empty() { Ok(()) } else { self.mail(time, run_id) }
-    }
-
-    /// Sums times as they stand on the line.
-    pub(crate) fn sum(&self, times: &[Field]) -> u64 {
-        times.iter().map(|time| self.report.time(*time)).sum()
-    }
-
-    pub(crate) fn phase(&mut self, name: &str) {
-        self.report.set(Field::Phase, Value::Text(name.to_owned()));
-    }
-
-    fn greeting(&mut self, from: Instant) -> Result<(), Stop> {
-        self.phase("banner");
-        let received = self.receive(Step::Greeting, "greeting");
-        let reply = received.map_err(|stop| self.explain_silence(stop))?;
-        self.report.set(Field::Banner, Value::Text(reply.lines.join(" ")));
-        self.judge(&GREETING, "greeting", from, reply).map(drop)
-    }
-
-    /// A server that has not said a word waits for TLS, or is too busy, or makes its clients wait on purpose.
-    fn explain_silence(&self, stop: Stop) -> Stop {
-        if stop.cause != Cause::Network(ErrorKind::Timeout) || self.secured || !self.reader.said().is_empty()
-        {
-            return stop;
+        if !(step.good)(reply.code) {
+            return Err(Stop::reply(step, name, reply));
         }
-        let text = format!(
-            "{}; speaks TLS? (connection = \"tls\"); or its backlog is full, or it pauses before it greets",
-            stop.text
-        );
-        Stop { text, ..stop }
+        self.last = Some(reply.clone());
+        Ok(reply)
     }
 
-    /// What stands unread before QUIT counts as before any command, but a refusal stands. That nobody is there any more
-    /// changes nothing.
-    fn look_before_quit(&mut self, ended: Result<(), Stop>) -> Result<(), Stop> {
-        let due = match &ended {
-            Ok(()) => self.behind.0,
-            Err(stop) if stop.in_step => stop.step,
-            Err(_) => return ended,
+    /// Nothing unread may wait when a command goes out: every later reply would be taken for the next command's.
+    pub(crate) fn look(&mut self, due: &Step, name: &str) -> Result<(), Stop> {
+        let name = format!("before {name}");
+        match self.reader.unasked(self.transport) {
+            None => Ok(()),
+            Some(Ok(reply)) if reply.code == 421 && reply.whole => Err(Stop::reply(due, &name, reply)),
+            Some(Err(no_reply @ (NoReply::Fault(_) | NoReply::Closed))) if self.reader.said().is_empty() => {
+                Err(self.no_reply(due, &name, no_reply))
+            }
+            Some(_) => {
+                let (step, name) = &self.behind;
+                let said = self.reader.said();
+                let said = if said.is_empty() { "an empty line" } else { said };
+                let text = format!("{name}: behind the reply, not asked for: {said}");
+                Err(Stop { in_step: false, ..Stop::own(step, ErrorCode::UnexpectedData, text) })
+            }
+        }
+    }
+
+    /// A server that refuses and closes has said why: that decides, not our failed write.
+    fn not_sent(&mut self, step: &Step, name: &str, fault: Fault) -> Stop {
+        match self.reader.reply(self.transport, Some(Within::NOW)) {
+            Ok(reply) if reply.is_refusal() => Stop { in_step: false, ..Stop::reply(step, name, reply) },
+            Err(NoReply::Fault(found)) if found.kind.is_tls() => self.fault(step, name, found),
+            _ => self.fault(step, name, fault),
+        }
+    }
+
+    fn no_reply(&mut self, step: &Step, name: &str, no_reply: NoReply) -> Stop {
+        let said = self.reader.said();
+        let own = |code, text: &str| {
+            let text = format!("{name}: {text}");
+            Stop { in_step: false, ..Stop::own(step, code, text) }
         };
-        match (self.look(&Phase { step: due, ..EHLO }, "QUIT"), ended) {
-            (Err(_), Err(stop)) if stop.reply.is_some() => Err(Stop { in_step: false, ..stop }),
-            (Ok(()) | Err(Stop { cause: Cause::Network(_), .. }), ended) => ended,
-            (Err(found), _) => Err(found),
-        }
-    }
-
-    fn end(mut self, ended: Result<(), Stop>) -> Report {
-        let (in_step, decided) = match self.look_before_quit(ended) {
-            Ok(()) => {
-                self.phase("quit");
-                self.report.set(Field::SequenceCode, Value::Integer(0));
-                self.report.set(Field::ResponseCode, Value::Integer(0));
-                (true, self.last.take())
+        let fault = match no_reply {
+            NoReply::Fault(fault) => fault,
+            NoReply::Closed => {
+                let text = "the server closed the connection".to_owned();
+                Fault { kind: ErrorKind::ConnectionClosed, text }
             }
-            Err(stop) => {
-                let refused = stop.reply.as_ref().filter(|reply| reply.is_refusal());
-                let response = refused.map_or(-1, |reply| i64::from(reply.code));
-                self.report.set(Field::SequenceCode, Value::Integer(stop.step as i64));
-                self.report.set(Field::ResponseCode, Value::Integer(response));
-                self.report.failure = Some(Failure { cause: stop.cause, text: stop.text });
-                (stop.in_step, stop.reply)
+            NoReply::Garbage => return own(ErrorCode::NotSmtp, &format!("not an SMTP reply: {said}")),
+            NoReply::TooLong => {
+                let text = "the reply is longer than 8192 bytes a line or 100 lines";
+                return own(ErrorCode::ReplyTooLong, text);
+            }
+            NoReply::Tls if self.secured => return own(ErrorCode::NotSmtp, "not an SMTP reply"),
+            NoReply::Tls => {
+                return own(ErrorCode::SpeaksTls, "a TLS record; speaks TLS? (connection = \"tls\")");
             }
         };
-        if let Some(reply) = decided {
-            self.report.set(Field::ReplyCode, Value::Integer(i64::from(reply.code)));
-            if let Some(status) = reply.enhanced_status() {
-                self.report.set(Field::EnhancedStatus, Value::Text(status.to_owned()));
-            }
+        let half = if said.is_empty() { String::new() } else { format!(", after: {said}") };
+        let text = format!("{}{half}", fault.text);
+        self.fault(step, name, Fault { text, ..fault })
+    }
+
+    /// A fault of TLS before the first reply behind a handshake is the handshake's: a TLS 1.3 server looks at our
+    /// certificate only then.
+    fn fault(&mut self, step: &Step, name: &str, fault: Fault) -> Stop {
+        if self.unproven && fault.kind.is_tls() {
+            self.enter(&TLS);
+            return Stop::fault(&TLS, "", fault);
         }
-        if in_step {
-            // Good manners; how it goes changes nothing.
-            if let Ok(sent_at) = self.transport.write(b"QUIT\r\n")
-                && let Ok(reply) =
-                    self.reader.reply(self.transport, Some(Within { since: sent_at, ms: QUIT_WAIT_MS }))
-            {
-                self.report.add_wait(Field::QuitTime, sent_at, reply.at);
-            }
-        }
-        self.report
+        Stop::fault(step, name, fault)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use super::super::run;
 use crate::{
     error::{ErrorCode, Kind},
     field::Field,
+    job::Job,
     parameters::{Auth, Parameters, Security},
     report::{Cause, Report, Value},
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
@@ -160,7 +161,8 @@ pub(super) fn drive<const N: usize>(parameters: &Parameters, turns: [Turn; N]) -
 }
 
 pub(super) fn drive_server(parameters: &Parameters, mut server: Server) -> (Report, Server) {
-    let report = run(&mut server, "mx1", 25, parameters, 1_700_000_000, "id1");
+    let job = Job { host: "mx1", port: 25, parameters, time: 1_700_000_000, run_id: "id1" };
+    let report = run(&mut server, &job);
     let over = |turn: &&Turn| !matches!(turn, Fail(_) | Broken(_) | Close);
     let left = server.turns.iter().filter(over).count();
     assert_eq!(left, 0, "the client stopped too early, having sent:\n{}", server.sent);

@@ -12,7 +12,7 @@ use self::server::{
     assert_outcome, drive, drive_server, login, mailing, outcome, own, plain,
 };
 use super::*;
-use crate::{error::Kind, parameters::Auth};
+use crate::{error::Kind, parameters::Auth, transport::ErrorKind};
 
 #[test]
 fn a_plain_session_succeeds_with_its_times() {
