@@ -76,3 +76,18 @@ table! {
             "The mail is larger than the server's SIZE.");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorCode;
+
+    #[test]
+    fn numbers_are_ours_and_no_two_codes_share_a_number_or_a_name() {
+        let rows: Vec<_> = ErrorCode::ALL.iter().map(|code| code.row()).collect();
+        for (at, row) in rows.iter().enumerate() {
+            assert!(row.number >= 1000, "{row:?}");
+            let earlier = rows[..at].iter().any(|other| other.number == row.number || other.name == row.name);
+            assert!(!earlier, "{row:?}");
+        }
+    }
+}

@@ -60,3 +60,17 @@ table! {
         QueueId = row("queue_id", Text, "What the server calls the accepted mail.");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Field, FieldKind};
+
+    #[test]
+    fn no_two_fields_share_a_name_and_the_unit_stands_in_it() {
+        for (at, field) in Field::ALL.iter().enumerate() {
+            let row = field.row();
+            assert!(!Field::ALL[..at].iter().any(|other| other.row().name == row.name), "{row:?}");
+            assert_eq!(row.name.ends_with("_ms"), row.kind == FieldKind::Time, "{row:?}");
+        }
+    }
+}

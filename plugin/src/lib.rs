@@ -31,3 +31,23 @@ mod stop;
 mod table;
 mod tls;
 pub mod transport;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    fn assert_told(folder: &Path, readme: &str) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(readme.contains(&format!("`{}`", name.trim_end_matches(".rs"))), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_readme_tells_of_every_file() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let readme = fs::read_to_string(source.join("../README.md")).unwrap();
+        assert_told(&source, &readme);
+        assert_told(&source.join("auth"), &readme);
+    }
+}

@@ -4,6 +4,7 @@ mod in_step;
 mod login;
 mod refusals;
 mod server;
+mod table;
 mod times;
 
 use self::server::{
