@@ -21,9 +21,13 @@ use crate::{
 };
 
 /// All mechanisms, the strongest first.
-fn mechanisms(parameters: &Parameters) -> [Box<dyn Mechanism + '_>; 3] {
+fn mechanisms(parameters: &Parameters) -> Vec<Box<dyn Mechanism + '_>> {
     let credentials = || Credentials::new(&*parameters.username, &*parameters.password);
-    [Box::new(CramMd5(credentials())), Box::new(Plain(credentials())), Box::new(Login::new(credentials()))]
+    vec![
+        Box::new(CramMd5(credentials())),
+        Box::new(Plain(credentials())),
+        Box::new(Login::new(credentials())),
+    ]
 }
 
 pub(crate) fn login(session: &mut Session<'_>) -> Result<(), Stop> {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Up to ready for a mail: field `login_time_ms`.
-const LOGIN: [Planned; 8] = [
+const LOGIN: &[Planned] = &[
     plan(CONNECT, always, opening::connect),
     plan(TLS, at_once, tls::handshake),
     plan(BANNER, always, opening::greeting),
@@ -31,7 +31,7 @@ const LOGIN: [Planned; 8] = [
 ];
 
 /// The mail transaction, if there is a recipient: field `transfer_time_ms`.
-const TRANSFER: [Planned; 4] = [
+const TRANSFER: &[Planned] = &[
     plan(MAIL, always, mail::mail),
     plan(RCPT, always, mail::recipients),
     plan(DATA, always, mail::data),
@@ -89,18 +89,18 @@ pub fn invalid(text: String) -> Report {
 }
 
 fn converse(session: &mut Session<'_>) -> Result<(), Stop> {
-    take(session, &LOGIN)?;
-    let login = session.tls_wait + sum(&session.report, &LOGIN);
+    take(session, LOGIN)?;
+    let login = session.tls_wait + sum(&session.report, LOGIN);
     session.report.set(Field::LoginTime, Value::Time(login));
     if session.job.parameters.to.is_empty() {
         return Ok(());
     }
-    take(session, &TRANSFER)?;
+    take(session, TRANSFER)?;
     // The mail went to the others; refused is refused.
     if let Some(refused) = session.refused.take() {
         return Err(refused);
     }
-    let transfer = sum(&session.report, &TRANSFER);
+    let transfer = sum(&session.report, TRANSFER);
     session.report.set(Field::TransferTime, Value::Time(transfer));
     Ok(())
 }

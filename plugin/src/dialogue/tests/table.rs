@@ -9,7 +9,7 @@ use crate::{
 
 /// All steps, in the order in which they are taken; those that are taken twice, twice.
 fn steps() -> impl Iterator<Item = Step> {
-    LOGIN.iter().chain(&TRANSFER).map(|planned| planned.step).chain([QUIT])
+    LOGIN.iter().chain(TRANSFER).map(|planned| planned.step).chain([QUIT])
 }
 
 #[test]
