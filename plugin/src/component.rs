@@ -93,7 +93,7 @@ fn parameter(from: &describe::Parameter) -> wit::Parameter {
 
 fn field(from: field::Row) -> wit::FieldDescription {
     let (kind, unit) = match from.kind {
-        FieldKind::Time => (wit::FieldKind::Float, "ms"),
+        FieldKind::Time | FieldKind::Phase => (wit::FieldKind::Float, "ms"),
         FieldKind::Code | FieldKind::CodeAlways => (wit::FieldKind::Integer, ""),
         FieldKind::Text => (wit::FieldKind::Text, ""),
     };
@@ -103,6 +103,7 @@ fn field(from: field::Row) -> wit::FieldDescription {
         unit: unit.into(),
         doc: from.doc.into(),
         when_unreported: (from.kind == FieldKind::CodeAlways).then_some(wit::Value::Integer(-1)),
+        phase: from.kind == FieldKind::Phase,
     }
 }
 

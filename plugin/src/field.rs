@@ -1,14 +1,16 @@
 //! The fields that a report may have, as a table: the description is made from it, and a report is keyed by it.
 
-use FieldKind::{Code, CodeAlways, Text, Time};
+use FieldKind::{Code, CodeAlways, Phase, Text, Time};
 
 use crate::table::table;
 
 /// What a field's value is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FieldKind {
-    /// A time in milliseconds.
+    /// A time in milliseconds: a sum of phases.
     Time,
+    /// The time of a phase, in milliseconds. The phases of a session follow each other.
+    Phase,
     /// A code.
     Code,
     /// A code that is −1 on the line of a run that could not report.
@@ -42,15 +44,15 @@ table! {
             "Greeting, EHLO, STARTTLS, TLS and AUTH together; only if all were accepted.");
         TransferTime = row("transfer_time_ms", Time,
             "MAIL, RCPT, DATA and message together; only if all were accepted.");
-        BannerTime = row("banner_time_ms", Time, "From connected (or TLS) to the end of the greeting.");
-        EhloTime = row("ehlo_time_ms", Time, "All EHLO and HELO exchanges.");
-        StarttlsTime = row("starttls_time_ms", Time, "STARTTLS to its reply.");
-        AuthTime = row("auth_time_ms", Time, "AUTH, all its exchanges.");
-        MailTime = row("mail_time_ms", Time, "MAIL to its reply.");
-        RcptTime = row("rcpt_time_ms", Time, "RCPT to its reply, summed over the recipients.");
-        DataTime = row("data_time_ms", Time, "DATA to its reply.");
-        MessageTime = row("message_time_ms", Time, "The message to the reply to its final dot.");
-        QuitTime = row("quit_time_ms", Time, "QUIT to its reply.");
+        BannerTime = row("banner_time_ms", Phase, "From connected (or TLS) to the end of the greeting.");
+        EhloTime = row("ehlo_time_ms", Phase, "All EHLO and HELO exchanges.");
+        StarttlsTime = row("starttls_time_ms", Phase, "STARTTLS to its reply.");
+        AuthTime = row("auth_time_ms", Phase, "AUTH, all its exchanges.");
+        MailTime = row("mail_time_ms", Phase, "MAIL to its reply.");
+        RcptTime = row("rcpt_time_ms", Phase, "RCPT to its reply, summed over the recipients.");
+        DataTime = row("data_time_ms", Phase, "DATA to its reply.");
+        MessageTime = row("message_time_ms", Phase, "The message to the reply to its final dot.");
+        QuitTime = row("quit_time_ms", Phase, "QUIT to its reply.");
         ReplyCode = row("reply_code", Code,
             "Code of the reply that decided; on success of the last one before QUIT's.");
         EnhancedStatus = row("enhanced_status", Text, "That reply's enhanced status code, such as 5.7.1.");
@@ -70,7 +72,11 @@ mod tests {
         for (at, field) in Field::ALL.iter().enumerate() {
             let row = field.row();
             assert!(!Field::ALL[..at].iter().any(|other| other.row().name == row.name), "{row:?}");
-            assert_eq!(row.name.ends_with("_ms"), row.kind == FieldKind::Time, "{row:?}");
+            assert_eq!(
+                row.name.ends_with("_ms"),
+                matches!(row.kind, FieldKind::Time | FieldKind::Phase),
+                "{row:?}"
+            );
         }
     }
 }

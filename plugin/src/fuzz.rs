@@ -164,7 +164,7 @@ pub fn session(data: &[u8]) {
     assert!(server.reads <= data.len() + 3 * server.sent.len() + 3, "no end: {} reads", server.reads);
     for (field, value) in &report.fields {
         let fits = match field.row().kind {
-            FieldKind::Time => matches!(value, Value::Time(_)),
+            FieldKind::Time | FieldKind::Phase => matches!(value, Value::Time(_)),
             FieldKind::Code | FieldKind::CodeAlways => matches!(value, Value::Integer(_)),
             FieldKind::Text => matches!(value, Value::Text(_)),
         };

@@ -13,7 +13,6 @@ use crate::{
     describe, line,
     report::Report,
     sandbox::{bindings::exports::sonde::check::check as wit, convert},
-    tls_rules::TlsRules,
 };
 
 /// Names that have a meaning, and some that are none.

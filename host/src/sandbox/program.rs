@@ -1,6 +1,6 @@
 //! A component that can run.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{bindings::CheckerPre, limits::Limits, state::State};
 use crate::description::Description;
@@ -15,6 +15,12 @@ pub struct Program {
     pub(super) imports: Vec<String>,
     pub(super) sha256: Option<String>,
     pub(super) limits: Limits,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program").field("name", &self.description.name).finish_non_exhaustive()
+    }
 }
 
 impl Program {
