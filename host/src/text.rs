@@ -1,18 +1,22 @@
-//! Foreign text on its way out: a server's or a check's words in; one clean, short line out.
+//! Foreign text on its way out: a server's or a check's words in; one clean, short line out. Also its letters alone, however
+//! they are set apart, for those who look for something in it.
 
 use std::{borrow::Cow, ops::Range};
 
 /// The longest text of a field.
 pub const TEXT_BYTES: usize = 256;
 
-/// A character that could break a line, colour a terminal or turn text around.
+/// A character that could break a line, colour a terminal or turn text around, or that nobody sees: controls, format
+/// characters, line separators, what Unicode calls ignorable by default, and a Braille cell without dots.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
-            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}'
+            | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// There are characters in it that [`clean`] would replace.
@@ -21,62 +25,64 @@ pub fn has_hidden(text: &str) -> bool {
     text.contains(is_hidden)
 }
 
-/// A text without its hidden characters, that knows where each of the others stood.
-pub(crate) struct Visible<'a> {
+/// What is neither hidden nor white space.
+fn is_letter(c: char) -> bool {
+    !c.is_whitespace() && !is_hidden(c)
+}
+
+/// The letters of a text. What is between them changes when it is cleaned, wrapped, indented or typed again.
+pub(crate) struct Letters<'a> {
     text: Cow<'a, str>,
-    /// Where hidden characters were left out, in order, and how many bytes of them up to there.
+    /// Where other characters were left out, in order, and how many bytes of them up to there.
     gaps: Vec<(usize, usize)>,
 }
 
-impl<'a> Visible<'a> {
+impl<'a> Letters<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         let mut gaps: Vec<(usize, usize)> = Vec::new();
-        if !has_hidden(text) {
+        if text.chars().all(is_letter) {
             return Self { text: Cow::Borrowed(text), gaps };
         }
-        let (mut visible, mut hidden) = (String::new(), 0);
+        let (mut letters, mut others) = (String::new(), 0);
         for c in text.chars() {
-            if !is_hidden(c) {
-                visible.push(c);
+            if is_letter(c) {
+                letters.push(c);
                 continue;
             }
-            hidden += c.len_utf8();
+            others += c.len_utf8();
             match gaps.last_mut() {
-                Some((at, bytes)) if *at == visible.len() => *bytes = hidden,
-                _ => gaps.push((visible.len(), hidden)),
+                Some((at, bytes)) if *at == letters.len() => *bytes = others,
+                _ => gaps.push((letters.len(), others)),
             }
         }
-        Self { text: Cow::Owned(visible), gaps }
+        Self { text: Cow::Owned(letters), gaps }
     }
 
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where a part of it stood, from its first to its last character.
+    /// Where a part of them stands in the text, from its first to its last letter.
     pub(crate) fn original(&self, part: &Range<usize>) -> Range<usize> {
-        let hidden =
+        let others =
             |gaps: usize| gaps.checked_sub(1).and_then(|last| self.gaps.get(last)).map_or(0, |gap| gap.1);
-        let before = hidden(self.gaps.partition_point(|gap| gap.0 <= part.start));
-        let within = hidden(self.gaps.partition_point(|gap| gap.0 < part.end));
+        let before = others(self.gaps.partition_point(|gap| gap.0 <= part.start));
+        let within = others(self.gaps.partition_point(|gap| gap.0 < part.end));
         part.start + before..part.end + within.max(before)
     }
 }
 
-/// Where the so-manieth byte ends that is not of a hidden character, at a character; the end of a shorter text.
-pub(crate) fn visible_end(text: &str, bytes: usize) -> usize {
-    let mut visible = 0;
-    for (at, c) in text.char_indices() {
-        if visible >= bytes {
-            return at;
-        }
-        if !is_hidden(c) {
-            visible += c.len_utf8();
-        }
-    }
-    text.len()
+/// The word at the end of a text, of these characters and hidden ones in between: where it begins.
+pub(crate) fn word_before(text: &str, is_inside: impl Fn(char) -> bool) -> usize {
+    let word = text.char_indices().rev().take_while(|(_, c)| is_inside(*c) || is_hidden(*c));
+    word.filter(|(_, c)| is_inside(*c)).last().map_or(text.len(), |(at, _)| at)
 }
 
+/// The word at the beginning of a text, of these characters and hidden ones in between: where it ends.
+pub(crate) fn word_behind(text: &str, is_inside: impl Fn(char) -> bool) -> usize {
+    let word = text.char_indices().take_while(|(_, c)| is_inside(*c) || is_hidden(*c));
+    word.filter(|(_, c)| is_inside(*c)).last().map_or(0, |(at, c)| at + c.len_utf8())
+}
 /// Control and format characters become spaces, runs of spaces one, none at the ends; at most `limit` bytes.
 #[must_use]
 pub fn clean_to(text: &str, limit: usize) -> String {
@@ -110,18 +116,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_visible_knows_where_it_stood() {
-        let text = "\u{200b}ab\0\u{200b}cä\u{200b}";
-        let visible = Visible::of(text);
-        assert_eq!(visible.text(), "abcä");
-        for (part, stood) in
-            [("abcä", "ab\0\u{200b}cä"), ("ab", "ab"), ("b", "b"), ("bc", "b\0\u{200b}c"), ("cä", "cä")]
+    fn nothing_that_nobody_sees_is_left() {
+        // The ends of what Unicode calls ignorable by default, and of the format characters.
+        for hidden in "\u{ad}\u{34f}\u{600}\u{605}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}\u{180d}\u{180e}\u{180f}\
+            \u{200b}\u{200f}\u{202a}\u{202e}\u{2060}\u{206f}\u{2800}\u{3164}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff0}\
+            \u{fff8}\u{1bca0}\u{1bca3}\u{1d173}\u{1d17a}\u{e0000}\u{e0100}\u{e01ef}\u{e0fff}"
+            .chars()
         {
-            let at = visible.text().find(part).unwrap();
-            assert_eq!(&text[visible.original(&(at..at + part.len()))], stood);
+            let text = format!("a{hidden}b");
+            assert_eq!((has_hidden(&text), &*clean(&text)), (true, "a b"), "{}", hidden.escape_unicode());
+            assert_eq!(Letters::of(&text).text(), "ab");
         }
-        assert_eq!(&text[..visible_end(text, 3)], "\u{200b}ab\0\u{200b}c");
-        assert_eq!(visible_end(text, 99), text.len());
+    }
+
+    #[test]
+    fn letters_know_where_they_stand() {
+        let text = "\u{200b}ab\0 \u{200b}cä\u{200b}";
+        let letters = Letters::of(text);
+        assert_eq!(letters.text(), "abcä");
+        for (part, stood) in
+            [("abcä", "ab\0 \u{200b}cä"), ("ab", "ab"), ("b", "b"), ("bc", "b\0 \u{200b}c"), ("cä", "cä")]
+        {
+            let at = letters.text().find(part).unwrap();
+            assert_eq!(&text[letters.original(&(at..at + part.len()))], stood);
+        }
+    }
+
+    #[test]
+    fn a_word_ends_with_a_letter_of_it() {
+        let is_inside = |c: char| c.is_ascii_digit();
+        let text = "1 \0\u{200b}2\0\x003\0 4";
+        assert_eq!(&text[..word_behind(text, is_inside)], "1");
+        let (before, behind) = text.split_at(text.find('3').unwrap());
+        assert_eq!(&before[word_before(before, is_inside)..], "2\0\0");
+        assert_eq!(&behind[..word_behind(behind, is_inside)], "3");
+        assert_eq!((word_before("a", is_inside), word_behind("a", is_inside)), (1, 0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Letters that only secrets have, those that only other texts have, and what may stand in both.
-const SECRET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789~^";
+const SECRET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789~^ \t";
 const OTHER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ .,:\t\r\n";
 /// Bytes of a line in the log: few, so that many are cut.
 const LOG_BYTES: usize = 24;
@@ -30,9 +30,10 @@ fn of(letters: &[u8], draw: &mut Draw<'_>) -> String {
     draw.some().iter().map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).collect()
 }
 
-/// A secret with characters in it that nobody sees.
+/// A secret with characters in it that nobody sees, or that stand where it is wrapped.
 fn hidden(secret: &str, draw: &mut Draw<'_>) -> String {
-    let (apart, hidden) = (draw.below(5) + 1, ["\u{200b}", "\t", "\u{ad}\u{2060}", "\0"][draw.below(4)]);
+    let (apart, hidden) =
+        (draw.below(5) + 1, ["\u{200b}", "\t", "\u{ad}\u{2060}", "\0", " ", " \r\n  "][draw.below(6)]);
     let mut text = String::new();
     for (at, c) in secret.chars().enumerate() {
         text.push_str(if at % apart == 0 { hidden } else { "" });
@@ -178,7 +179,7 @@ fn log(known: &Secrets, secrets: &[String], draw: &mut Draw<'_>) {
             Some(secret) => hidden(secret, draw),
         })
         .collect();
-    let (mut sequence, mut rest, mut lines) = (Sequence::new(known.clone(), LOG_BYTES), &*text, 0);
+    let (mut sequence, mut rest, mut lines) = (Sequence::new(known, LOG_BYTES), &*text, 0);
     let mut shown = Vec::new();
     while !rest.is_empty() {
         let end = rest.ceil_char_boundary((draw.below(48) + 1).min(rest.len()));

@@ -40,7 +40,7 @@ struct Lines {
 
 impl Log {
     pub(crate) fn new(label: String, secrets: Secrets, allowed: u32) -> Self {
-        let sequence = Sequence::new(secrets.clone(), LOG_BYTES);
+        let sequence = Sequence::new(&secrets, LOG_BYTES);
         Self { label, secrets, allowed, lines: Mutex::new(Lines { count: 0, sequence }) }
     }
 
@@ -104,7 +104,7 @@ struct Line {
 
 impl Line {
     fn write(&self, bytes: &[u8]) {
-        let most = self.log.lines().sequence.looked_at();
+        let most = self.log.lines().sequence.of_use();
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);

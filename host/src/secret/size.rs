@@ -3,18 +3,18 @@
 
 use std::fmt;
 
-use crate::text::Visible;
+use crate::text::Letters;
 
-/// Bytes of the shortest: shorter ones occur everywhere by chance.
-pub(super) const SHORTEST: usize = 4;
-/// Bytes of all secrets of a job together: far more than passwords, keys and tokens have. Some thirty times as
-/// much is kept to find them.
+/// Bytes of the letters of the shortest: shorter ones occur everywhere by chance.
+const SHORTEST: usize = 4;
+/// Bytes of all secrets of a job together: far more than passwords, keys and tokens have. Up to a hundred and
+/// fifty times as much is kept to find them.
 pub(super) const TOGETHER: usize = 256 << 10;
 
 /// Why a secret cannot be kept out of texts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NoSecret {
-    /// Too short.
+    /// Too short, white space not counted.
     Short,
     /// Too long, with the others of the job.
     Long,
@@ -38,7 +38,7 @@ pub fn check<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<(), No
     let mut together = 0;
     for text in texts {
         let text = text.as_ref();
-        if !text.is_empty() && Visible::of(text).text().len() < SHORTEST {
+        if !text.is_empty() && Letters::of(text).text().len() < SHORTEST {
             return Err(NoSecret::Short);
         }
         together += text.len();
