@@ -3,6 +3,7 @@
 
 pub(crate) mod bindings;
 pub mod cache;
+mod calls;
 pub(crate) mod compile;
 pub(crate) mod convert;
 mod cpu;

@@ -99,8 +99,7 @@ const FAILURES: &[(&str, &str, HostError, &str)] = &[
     ("loop", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
     ("fill", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
     ("random", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
-    ("flood-output", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
-    ("line-without-end", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
+    ("write-letters", "hostile", HostError::CheckCpu, "the check computed for more than 500ms"),
     ("wat-loop", "wat-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
     ("realloc-loop", "realloc-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
     ("post-return-loop", "post-return-loop", HostError::CheckCpu, "the check computed for more than 500ms"),
@@ -110,6 +109,8 @@ const FAILURES: &[(&str, &str, HostError, &str)] = &[
     ("memory", "memory", HostError::CheckMemory, "wasm trap: "),
     ("tables", "tables", HostError::CheckMemory, "wasm trap: "),
     ("flood-calls", "hostile", HostError::CheckLimit, "more than 100000 calls into the host"),
+    ("flood-writes", "hostile", HostError::CheckLimit, "more than 100000 calls into the host"),
+    ("write-at-once", "hostile", HostError::CheckTrapped, "wrote more to a stream than it takes at once"),
     ("trap", "hostile", HostError::CheckTrapped, "wasm trap: "),
     ("unreachable", "unreachable", HostError::CheckTrapped, "wasm trap: wasm `unreachable`"),
     ("exit", "hostile", HostError::CheckTrapped, "exit"),
@@ -290,6 +291,15 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
             // What the check announced for a run that cannot report.
             assert_eq!(report.fields, [("state".to_owned(), Value::Integer(-1))], "{harm}: {line}");
         }
+    }
+    for harm in ["flood-output", "line-without-end"] {
+        let (report, _) = alone_in_a_round(&yard, &mut log, harm, "hostile").await;
+        // Whichever is used up first, its time or its calls.
+        let ends = [HostError::CheckCpu, HostError::CheckLimit].map(HostError::code);
+        assert!(
+            report.failure.as_ref().is_some_and(|failure| ends.contains(&failure.code)),
+            "{harm}: {report:?}"
+        );
     }
     for (harm, expected) in [
         ("elsewhere", "3"),

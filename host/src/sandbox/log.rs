@@ -9,16 +9,17 @@ use std::{
 use wasmtime_wasi::{
     async_trait,
     cli::{IsTerminal, StdoutStream},
-    p2::{OutputStream, Pollable, StreamResult},
+    p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
 
-use super::limits::LOG_BYTES;
+use super::{calls::Calls, limits::LOG_BYTES};
 use crate::{
     output::{self, Level},
     secret::{Secrets, Sequence},
 };
 
-/// Bytes that a stream takes at once.
+/// Bytes that a stream takes at once: little enough to be read between two looks at a computing check, even as thousands of
+/// lines.
 const STREAM_BYTES: usize = 4096;
 
 /// The log of one run. Says at its end what it held back, and how many lines are missing.
@@ -52,7 +53,7 @@ impl Log {
         let mut lines = self.lines();
         lines.count = lines.count.saturating_add(1);
         let shown = lines.count <= self.allowed;
-        // One that is not shown may still be the rest of what was begun.
+        // One that is not shown may still be the rest of what was begun: it is read, and nothing of it is kept.
         if shown || !lines.sequence.is_empty() {
             self.say(lines.sequence.push(shown.then_some(level), message));
         }
@@ -71,6 +72,7 @@ impl Log {
     }
 }
 
+/// After the run, and on nobody's bill: no more than the lines that a check may write, each read before.
 impl Drop for Log {
     fn drop(&mut self) {
         let (held, count) = {
@@ -87,11 +89,15 @@ impl Drop for Log {
 
 /// Standard output or error: its lines go to the log, whichever of its handles writes a part of them.
 #[derive(Clone)]
-pub(crate) struct Stream(Arc<Line>);
+pub(crate) struct Stream {
+    line: Arc<Line>,
+    calls: Calls,
+}
 
 impl Stream {
-    pub(crate) fn new(log: &Arc<Log>, level: Level) -> Self {
-        Self(Arc::new(Line { log: Arc::clone(log), level, begun: Mutex::default() }))
+    pub(crate) fn new(log: &Arc<Log>, level: Level, calls: &Calls) -> Self {
+        let line = Line { log: Arc::clone(log), level, begun: Mutex::default() };
+        Self { line: Arc::new(line), calls: calls.clone() }
     }
 }
 
@@ -156,7 +162,12 @@ impl Pollable for Stream {
 #[async_trait]
 impl OutputStream for Stream {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.0.write(&bytes);
+        self.calls.charge().map_err(|flood| StreamError::Trap(flood.into()))?;
+        // Nobody else sees to it that a check keeps to what it was told.
+        if bytes.len() > STREAM_BYTES {
+            return Err(StreamError::trap("wrote more to a stream than it takes at once"));
+        }
+        self.line.write(&bytes);
         Ok(())
     }
 
@@ -166,5 +177,36 @@ impl OutputStream for Stream {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(STREAM_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{calls::Flood, limits::HOST_CALLS};
+
+    fn stream(calls: &Calls) -> Stream {
+        let log = Log::new("x".to_owned(), Secrets::default(), 0);
+        Stream::new(&Arc::new(log), Level::Debug, calls)
+    }
+
+    #[test]
+    fn a_stream_takes_no_more_at_once_than_it_says() {
+        let mut stream = stream(&Calls::default());
+        let most = stream.check_write().unwrap();
+        assert!(stream.write(vec![b'x'; most].into()).is_ok());
+        assert!(matches!(stream.write(vec![b'x'; most + 1].into()), Err(StreamError::Trap(_))));
+    }
+
+    #[test]
+    fn writing_counts_as_a_call() {
+        let calls = Calls::default();
+        let (mut stream, mut other) = (stream(&calls), stream(&calls));
+        for _ in 0..HOST_CALLS / 2 {
+            assert!(stream.write("x".into()).is_ok() && other.write("x".into()).is_ok());
+        }
+        for stream in [&mut stream, &mut other] {
+            assert!(matches!(stream.write("x".into()), Err(StreamError::Trap(trap)) if trap.is::<Flood>()));
+        }
     }
 }

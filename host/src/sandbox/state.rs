@@ -1,12 +1,13 @@
 //! What belongs to one run: its way to the network, its counters, its log. Dropped with the store.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::WasiCtx;
 
 use super::{
     bindings::sonde::check::network::ErrorKind,
+    calls::Calls,
     cpu::Meter,
     limits::{self, Limiter, Limits},
     log::Log,
@@ -28,7 +29,7 @@ pub(crate) struct State {
     /// It describes itself: time stands still, and chance is always the same.
     pub(crate) timeless: bool,
     pub(crate) outbound: Outbound,
-    pub(crate) calls: u32,
+    calls: Calls,
     pub(crate) denied: u32,
     pub(crate) faults: Vec<(ErrorKind, HostError)>,
     pub(crate) log: Arc<Log>,
@@ -38,7 +39,7 @@ impl State {
     pub(crate) fn new(limits: Limits, grant: Grant, tls: Arc<Tls>, deadline: Instant, log: Log) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
-        let log = Arc::new(log);
+        let (log, calls) = (Arc::new(log), Calls::default());
         let quota = Quota::new(limits.connections, limits.traffic_bytes);
         Self {
             limiter: Limiter::new(&limits),
@@ -46,9 +47,9 @@ impl State {
             limits,
             meter: Meter::default(),
             table,
-            wasi: wasi::context(&log),
+            wasi: wasi::context(&log, &calls),
             timeless: false,
-            calls: 0,
+            calls,
             denied: 0,
             faults: Vec::new(),
             log,
@@ -58,7 +59,7 @@ impl State {
     /// For a check that describes itself: nothing is granted, and nothing can be seen that differs from call to call.
     pub(crate) fn describing(limits: Limits, log: Log) -> Self {
         let mut state = Self::new(limits, Grant::none(), Arc::default(), Instant::now(), log);
-        state.wasi = wasi::timeless_context(&state.log);
+        state.wasi = wasi::timeless_context(&state.log, &state.calls);
         state.timeless = true;
         state
     }
@@ -72,22 +73,9 @@ impl State {
 
     /// Counts a call into the host; traps a check that floods it.
     pub(crate) fn charge_call(&mut self) -> wasmtime::Result<()> {
-        self.calls += 1;
-        if self.calls > limits::HOST_CALLS { Err(Flood.into()) } else { Ok(()) }
+        Ok(self.calls.charge()?)
     }
 }
-
-/// The check made more calls than it may.
-#[derive(Debug)]
-pub(crate) struct Flood;
-
-impl fmt::Display for Flood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {} calls into the host", limits::HOST_CALLS)
-    }
-}
-
-impl std::error::Error for Flood {}
 
 /// Tells the linker how to find the state.
 pub(crate) struct HasState;

@@ -5,10 +5,11 @@ use std::{fmt, thread, time::Duration};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use super::{
+    calls::Flood,
     cpu::{Busy, Crowd},
     error::chain,
     limits,
-    state::{Flood, State},
+    state::State,
 };
 use crate::{catalogue::HostError, report::Failure};
 

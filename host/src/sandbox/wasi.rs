@@ -7,19 +7,20 @@ use rand_core::TryRng;
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::{
+    calls::Calls,
     limits::{CLOCK_STEP, RANDOM_BYTES},
     log::{Log, Stream},
 };
 use crate::output::Level;
 
 /// The context of one run.
-pub(super) fn context(log: &Arc<Log>) -> WasiCtx {
-    inert(log).wall_clock(Coarse).build()
+pub(super) fn context(log: &Arc<Log>, calls: &Calls) -> WasiCtx {
+    inert(log, calls).wall_clock(Coarse).build()
 }
 
 /// The context of a check that describes itself: see `State::describing`.
-pub(super) fn timeless_context(log: &Arc<Log>) -> WasiCtx {
-    inert(log)
+pub(super) fn timeless_context(log: &Arc<Log>, calls: &Calls) -> WasiCtx {
+    inert(log, calls)
         .wall_clock(Still)
         .secure_random(Counting(0))
         .insecure_random(Counting(0))
@@ -27,11 +28,11 @@ pub(super) fn timeless_context(log: &Arc<Log>) -> WasiCtx {
         .build()
 }
 
-fn inert(log: &Arc<Log>) -> WasiCtxBuilder {
+fn inert(log: &Arc<Log>, calls: &Calls) -> WasiCtxBuilder {
     let mut inert = WasiCtxBuilder::new();
     inert
-        .stdout(Stream::new(log, Level::Information))
-        .stderr(Stream::new(log, Level::Warning))
+        .stdout(Stream::new(log, Level::Information, calls))
+        .stderr(Stream::new(log, Level::Warning, calls))
         .max_random_size(RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)

@@ -264,6 +264,24 @@ impl Guest for Component {
             "line-without-end" => loop {
                 print!("{}", "x".repeat(60_000));
             },
+            // Nearly the secret, a letter a line: all at once, or as much at a time as may be.
+            "write-at-once" => {
+                let text = letters_of(parameters["password"].as_str().unwrap()).repeat(4_000_000 / 20);
+                drop(wasip2::cli::stdout::get_stdout().write(text.as_bytes()));
+            }
+            "write-letters" => {
+                let text = letters_of(parameters["password"].as_str().unwrap()).repeat(4096 / 20);
+                let stream = wasip2::cli::stdout::get_stdout();
+                loop {
+                    drop(stream.write(text.as_bytes()));
+                }
+            }
+            "flood-writes" => {
+                let stream = wasip2::cli::stdout::get_stdout();
+                loop {
+                    drop(stream.write(b"x"));
+                }
+            }
             "write-without-end" => {
                 let connection = connect(&job.target.host, job.target.port).unwrap();
                 let stuck = (0..).find_map(|_| connection.write(&[b'x'; 32_768]).err()).unwrap();
@@ -373,6 +391,11 @@ impl Guest for Component {
         }
         report
     }
+}
+
+/// All but the last, each on a line.
+fn letters_of(text: &str) -> String {
+    text[..text.len() - 1].chars().map(|letter| format!("{letter}\n")).collect()
 }
 
 fn report(name: &str, value: Value) -> Field {
