@@ -25,6 +25,8 @@ pub use self::{
     duration::duration,
     error::{ConfigError, Problem, Subject},
     job::{AdHoc, Planned},
+    parameters::secret_or_pipe,
+    tls::PEM_BYTES,
 };
 use self::{error::At, include::folder, tls::Trusts};
 

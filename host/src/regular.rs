@@ -1,5 +1,6 @@
 //! Files that somebody else may have put where they are: a path in, what they hold out. Refuses what is no regular file, whose
-//! end may never come, and what is larger than such a file can be.
+//! end may never come, and what is larger than such a file can be. What a command names itself may be a pipe, which is waited
+//! for, and is not to be larger either.
 
 use std::{
     fs::{File, OpenOptions},
@@ -19,17 +20,35 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 
 /// Reads one of at most so many bytes.
 pub(crate) fn bytes(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    at_most(open(path)?, most)
+}
+
+/// As [`bytes`], of text.
+pub(crate) fn text(path: &Path, most: usize) -> io::Result<String> {
+    utf8(bytes(path, most)?)
+}
+
+/// As [`bytes`], of a pipe as well.
+pub(crate) fn bytes_or_pipe(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    at_most(File::open(path)?, most)
+}
+
+/// As [`text`], of a pipe as well.
+pub(crate) fn text_or_pipe(path: &Path, most: usize) -> io::Result<String> {
+    utf8(bytes_or_pipe(path, most)?)
+}
+
+fn at_most(file: File, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
         return Err(io::Error::other(format!("more than {} KiB", most >> 10)));
     }
     Ok(bytes)
 }
 
-/// As [`bytes`], of text.
-pub(crate) fn text(path: &Path, most: usize) -> io::Result<String> {
-    String::from_utf8(bytes(path, most)?).map_err(|_| io::Error::other("not UTF-8"))
+fn utf8(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
 }
 
 #[cfg(test)]
@@ -52,5 +71,20 @@ mod tests {
         for endless in [&*pipe, Path::new("/dev/zero"), folder.path()] {
             assert_eq!(text(endless, 2048).unwrap_err().to_string(), "not a regular file");
         }
+    }
+
+    #[test]
+    fn a_pipe_that_may_be_one_is_read_to_its_end_and_not_without_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let into = pipe.clone();
+        let writing = std::thread::spawn(move || fs::write(into, "x".repeat(2048)).unwrap());
+        assert_eq!(text_or_pipe(&pipe, 2048).unwrap().len(), 2048);
+        writing.join().unwrap();
+        assert_eq!(
+            bytes_or_pipe(Path::new("/dev/zero"), 2048).unwrap_err().to_string(),
+            "more than 2 KiB"
+        );
     }
 }

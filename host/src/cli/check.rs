@@ -1,6 +1,6 @@
 //! `sonde check`: a server and the parts of a job as arguments in; a picture or a line out.
 
-use std::{env, fs, future::ready, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{env, future::ready, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, ValueEnum};
 
@@ -15,6 +15,7 @@ use crate::{
     job::Job,
     line,
     point::Point,
+    regular,
     report::Report,
     sandbox::{SMTP, Sandbox},
     schedule::{self, RoundTime},
@@ -155,19 +156,13 @@ fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
     set("body", arguments.body.clone());
     set("username", arguments.username.clone());
     if let Some(path) = &arguments.password_file {
-        let text = fs::read_to_string(path)
-            .map_err(|error| format!("--password-file {}: {error}", path.display()))?;
-        set(
-            "password",
-            Some(
-                text.strip_suffix('\n')
-                    .map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text))
-                    .to_owned(),
-            ),
-        );
+        let secret = config::secret_or_pipe(path);
+        set("password", Some(secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?));
     }
-    let read =
-        |path: &PathBuf| fs::read(path).map_err(|error| format!("--ca-file {}: {error}", path.display()));
+    let read = |path: &PathBuf| {
+        let pem = regular::bytes_or_pipe(path, config::PEM_BYTES);
+        pem.map_err(|error| format!("--ca-file {}: {error}", path.display()))
+    };
     let tls = TlsRules {
         verify: match arguments.verify {
             VerifyArgument::Full => Verify::Full,

@@ -72,8 +72,8 @@ pub enum Problem {
     LineBreak,
     /// A secret that cannot be kept out of texts.
     Secret(NoSecret),
-    /// An environment variable that is not set.
-    Environment(String),
+    /// An environment variable that has no secret in it, and why.
+    Environment(String, &'static str),
     /// A field that the check does not announce, or that is no number.
     Field(Option<String>),
     /// Not a limit.
@@ -129,7 +129,7 @@ impl fmt::Display for ConfigError {
             Problem::Expected(expected) => write!(f, "expected {expected}"),
             Problem::LineBreak => f.write_str("a line break or NUL is not allowed"),
             Problem::Secret(error) => write!(f, "{error}"),
-            Problem::Environment(name) => write!(f, "the environment variable {name} is not set"),
+            Problem::Environment(name, wrong) => write!(f, "the environment variable {name} {wrong}"),
             Problem::Field(known) => {
                 f.write_str("the check reports no such number")?;
                 meant(f, known)

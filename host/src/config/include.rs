@@ -2,7 +2,7 @@
 //! cannot be read or understood, and what an included file may not say.
 
 use std::{
-    fs,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,10 @@ use super::{
     error::{At, ConfigError, Problem},
     file,
 };
+use crate::regular;
+
+/// Bytes of one file: a hundred thousand jobs.
+const FILE_BYTES: usize = 16 << 20;
 
 /// What the paths in a file begin at.
 pub(super) fn folder(path: &Path) -> &Path {
@@ -19,10 +23,17 @@ pub(super) fn folder(path: &Path) -> &Path {
 
 /// A file and those that it includes, in the order in which they count.
 pub(super) fn read(path: &Path) -> Result<(file::File, Vec<(PathBuf, file::File)>), ConfigError> {
-    let main = parse(path)?;
+    let unreadable = |path: &Path, error: io::Error| Problem::Unreadable(path.into(), error.to_string());
+    // Named by who starts this: a pipe, too.
+    let text = regular::text_or_pipe(path, FILE_BYTES);
+    let main =
+        understand(path, &text.map_err(|error| At::whole(unreadable(path, error)).within(None, None))?)?;
     let mut files = Vec::new();
     for included in included(path, &main.include)? {
-        let file = parse(&included)?;
+        let text = regular::text(&included, FILE_BYTES).map_err(|error| {
+            At::key("include", unreadable(&included, error)).within(Some(path), None)
+        })?;
+        let file = understand(&included, &text)?;
         if file.max_concurrent.is_some()
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
@@ -33,12 +44,6 @@ pub(super) fn read(path: &Path) -> Result<(file::File, Vec<(PathBuf, file::File)
         files.push((included, file));
     }
     Ok((main, files))
-}
-
-fn parse(path: &Path) -> Result<file::File, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| At::whole(Problem::Unreadable(path.into(), error.to_string())).within(None, None))?;
-    understand(path, &text)
 }
 
 pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {

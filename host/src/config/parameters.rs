@@ -1,6 +1,11 @@
 //! A check's parameters: what a file or the command line gives in, JSON of the described kinds out.
 
-use std::{collections::BTreeMap, env, path::Path};
+use std::{
+    collections::BTreeMap,
+    env::{self, VarError},
+    io,
+    path::Path,
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -83,15 +88,31 @@ fn secret(name: &str, value: toml::Value, folder: &Path) -> Result<String, At> {
     match (source.file, source.env) {
         (Some(file), None) => {
             let path = folder.join(file);
-            let text = regular::text(&path, SECRET_BYTES)
-                .map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))?;
-            let text =
-                text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-            Ok(text.to_owned())
+            let read = regular::text(&path, SECRET_BYTES).and_then(|text| in_file(&text));
+            read.map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
         }
-        (None, Some(variable)) => env::var(&variable).map_err(|_| refuse(Problem::Environment(variable))),
+        (None, Some(variable)) => {
+            let wrong = match env::var(&variable) {
+                Ok(text) if !text.is_empty() => return Ok(text),
+                Ok(_) => "is empty",
+                Err(VarError::NotPresent) => "is not set",
+                Err(VarError::NotUnicode(_)) => "is not UTF-8",
+            };
+            Err(refuse(Problem::Environment(variable, wrong)))
+        }
         _ => Err(expected()),
     }
+}
+
+/// The secret in a file that a command names, or that comes through a pipe.
+pub fn secret_or_pipe(path: &Path) -> io::Result<String> {
+    in_file(&regular::text_or_pipe(path, SECRET_BYTES)?)
+}
+
+/// Without one line end at its end. Refuses none at all: it would be tried as an empty password.
+fn in_file(text: &str) -> io::Result<String> {
+    let secret = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if secret.is_empty() { Err(io::Error::other("no secret in it")) } else { Ok(secret.to_owned()) }
 }
 
 /// Fills in defaults and checks every value.

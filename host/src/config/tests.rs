@@ -338,7 +338,12 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     );
     assert_eq!(
         refused("sonde.toml", "include = [\"none.toml\"]"),
-        "cannot read none.toml: No such file or directory (os error 2)"
+        "sonde.toml: include: cannot read none.toml: No such file or directory (os error 2)"
+    );
+    nix::unistd::mkfifo(&folder.path().join("conf.d/pipe.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(
+        refused("sonde.toml", "include = [\"conf.d/p*.toml\"]"),
+        "sonde.toml: include: cannot read conf.d/pipe.toml: not a regular file"
     );
     assert!(refused("sonde.toml", "include = [\"***\"]").starts_with("sonde.toml: include: `***`: "));
 }
@@ -427,6 +432,20 @@ fn a_secrets_file_that_is_a_pipe_is_refused_and_not_waited_for() {
         refused,
         "sonde.toml: job `a`: parameters.password: cannot read /dev/zero: not a regular file"
     );
+}
+
+#[test]
+fn an_empty_file_or_variable_is_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    fs::write(&path, "[[job]]\nname = 'a'\nhost = 'h'\nparameters.password = { file = 'empty' }").unwrap();
+    for empty in ["", "\n", "\r\n"] {
+        fs::write(folder.path().join("empty"), empty).unwrap();
+        let refused = jobs_of(&path).unwrap_err().to_string();
+        let said = format!("job `a`: parameters.password: cannot read {}/empty: no secret in it", folder.path().display());
+        assert_eq!(refused, format!("{}: {said}", path.display()), "{empty:?}");
+        assert!(super::secret_or_pipe(&folder.path().join("empty")).is_err());
+    }
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
 }
 
 /// Bytes of a file of certificates, keys or revocation lists: the largest public lists have some tens of megabytes.
-const PEM_BYTES: usize = 64 << 20;
+pub const PEM_BYTES: usize = 64 << 20;
 
 fn trust(key: &Key) -> Result<Trust, At> {
     let read = |name: &str, path: &PathBuf| {
