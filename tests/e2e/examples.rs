@@ -375,8 +375,12 @@ fn sigterm_while_a_check_is_compiled_says_what_to_do() {
     printed.read_to_string(&mut line).unwrap();
     let jobs: Vec<_> = points(&line).iter().map(|point| point.tags["job"].clone()).collect();
     assert_eq!(jobs, ["mx"]);
-    let said = "stopped by SIGTERM: 1 of 2 jobs have no line; checks were still being compiled: `sonde compile -c FILE` does it beforehand\n";
-    assert!(stderr(&output).ends_with(said), "{}", stderr(&output));
+    let said = format!(
+        "stopped by SIGTERM: 1 of 2 jobs have no line; checks were still being compiled: `sonde compile -c {}` does it \
+         beforehand\n",
+        path.display()
+    );
+    assert!(stderr(&output).ends_with(&said), "{}", stderr(&output));
 }
 
 /// Each against a server of its kind: it must report whatever happens, also in the middle of a conversation.

@@ -1,4 +1,5 @@
-//! `sonde compile`: a configuration in; its checks' code in the cache out, so that no run has to compile them.
+//! `sonde compile`: a configuration in; its checks' code in the cache out, so that no run has to compile them. Refuses a cache
+//! that cannot keep it before anything is compiled.
 
 use std::{path::Path, process::ExitCode};
 
@@ -7,25 +8,38 @@ use super::{
     load,
 };
 use crate::{
-    config,
+    config::Plan,
     output::{self, Level},
-    sandbox::cache::{self, Cache},
+    sandbox::cache::{Cache, CacheError},
 };
 
 /// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
 pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
-    let plan = config::read(path).map_err(|error| error.to_string())?;
-    load::strictly(path).await?;
-    let cache = Cache::open(plan.cache_dir.or_else(cache::usual_folder));
+    let plan = load::read(path)?;
+    let not_kept = |what: &str, error: &CacheError| {
+        output::log(Level::Error, &format!("{}: {what} is not kept: {error}", path.display()));
+        Ok(ExitCode::FAILURE)
+    };
+    // A configuration without components needs none.
+    let cache = match (!plan.checks.is_empty()).then(|| open(&plan)).transpose() {
+        Ok(cache) => cache,
+        Err(error) => return not_kept("what is compiled", &error),
+    };
+    load::strictly(&plan).await?;
     for check in &plan.checks {
-        let kept = cache.as_ref().map_err(ToString::to_string);
-        let kept = kept.and_then(|cache| cache.keeps(&check.sha256).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            let text = format!("{}: check `{}` is not kept: {error}", path.display(), check.source.name);
-            output::log(Level::Error, &text);
-            return Ok(ExitCode::FAILURE);
+        if let Some(Err(error)) = cache.as_ref().map(|cache| cache.keeps(&check.sha256)) {
+            return not_kept(&format!("check `{}`", check.source.name), &error);
         }
     }
     let count = plan.checks.len();
     print(&format!("{}: {count} check{} compiled\n", path.display(), if count == 1 { "" } else { "s" }))
+}
+
+/// The cache, if it keeps all checks or takes those that it does not.
+fn open(plan: &Plan) -> Result<Cache, CacheError> {
+    let cache = Cache::open(load::cache_folder(plan))?;
+    if plan.checks.iter().any(|check| cache.keeps(&check.sha256).is_err()) {
+        cache.takes_more()?;
+    }
+    Ok(cache)
 }

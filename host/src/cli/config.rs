@@ -26,7 +26,7 @@ pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
     match command {
         Command::Sample => print(&config::sample::sample(&built_in(&sandbox()?).await?.description)),
         Command::Check { file } => {
-            let jobs = load::strictly(&file).await?;
+            let jobs = load::strictly(&load::read(&file)?).await?;
             print(&format!("{}: {} jobs, no error\n", file.display(), jobs.len()))
         }
     }

@@ -1,6 +1,10 @@
 //! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
-use std::{future::Future, path::Path, sync::Arc};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::{
     sync::watch,
@@ -21,17 +25,25 @@ use crate::{
     sandbox::{Compiler, SMTP, Sandbox, cache},
 };
 
-fn read(path: &Path) -> Result<(Plan, Arc<Compiler>), Refusal> {
-    let plan = config::read(path).map_err(|error| error.to_string())?;
-    let folder = plan.cache_dir.clone().or_else(cache::usual_folder);
+/// Reads a configuration.
+pub(super) fn read(path: &Path) -> Result<Plan, Refusal> {
+    config::read(path).map_err(|error| error.to_string())
+}
+
+/// Where a configuration's compiled checks are kept.
+pub(super) fn cache_folder(plan: &Plan) -> Option<PathBuf> {
+    plan.cache_dir.clone().or_else(cache::usual_folder)
+}
+
+fn compiler(plan: &Plan) -> Arc<Compiler> {
     // A configuration without components needs no folder.
-    let compiler = if plan.checks.is_empty() { Compiler::without_cache() } else { Compiler::new(folder) };
-    Ok((plan, Arc::new(compiler)))
+    let none = plan.checks.is_empty();
+    Arc::new(if none { Compiler::without_cache() } else { Compiler::new(cache_folder(plan)) })
 }
 
 /// All jobs. Refuses the configuration for a check that cannot be loaded, and for a job that its check cannot run.
-pub(super) async fn strictly(path: &Path) -> Result<Vec<Job>, Refusal> {
-    let (plan, compiler) = read(path)?;
+pub(super) async fn strictly(plan: &Plan) -> Result<Vec<Job>, Refusal> {
+    let compiler = compiler(plan);
     let sandbox = sandbox()?;
     let mut checks = vec![built_in(&sandbox).await?];
     for declared in &plan.checks {
@@ -56,21 +68,32 @@ pub(super) struct Loading<F> {
     /// Each job as soon as its check is there.
     pub(super) jobs: Vec<F>,
     checks: Vec<(String, watch::Receiver<Option<Check>>)>,
+    beforehand: Arc<str>,
 }
 
 impl<F> Loading<F> {
-    /// Checks that are not there yet.
-    pub(super) fn unfinished(&self) -> usize {
-        self.checks.iter().filter(|(_, check)| check.borrow().is_none()).count()
+    /// How checks are there sooner, where some are not there yet.
+    pub(super) fn sooner(&self) -> Option<&str> {
+        let unfinished = self.checks.iter().any(|(_, check)| check.borrow().is_none());
+        unfinished.then_some(&*self.beforehand)
+    }
+}
+
+/// How checks are there before a run begins; of code that nobody may keep, why.
+fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
+    match compiler.unkept() {
+        None => format!("`sonde compile -c {}` does it beforehand", plan.path.display()),
+        Some(error) => format!("it is done at every start, for nothing is kept: {error}"),
     }
 }
 
 /// Loads each check by itself, so that none holds up the jobs of another. A check that cannot be loaded, or not in its jobs'
 /// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself.
 pub(super) async fn leniently(
-    path: &Path,
+    plan: Plan,
 ) -> Result<Loading<impl Future<Output = Job> + Send + 'static + use<>>, Refusal> {
-    let (plan, compiler) = read(path)?;
+    let compiler = compiler(&plan);
+    let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
     let sandbox = Arc::new(sandbox()?);
     let smtp = built_in(&sandbox).await?;
     // Its parameters are part of this program: what they do not allow is wrong in the file.
@@ -90,10 +113,10 @@ pub(super) async fn leniently(
         .into_iter()
         .filter_map(|planned| {
             let (_, check) = checks.iter().find(|(name, _)| name == planned.check())?;
-            Some(coming(planned, check.clone(), began, path.display().to_string()))
+            Some(coming(planned, check.clone(), began, Arc::clone(&beforehand)))
         })
         .collect();
-    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks })
+    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
 }
 
 async fn load(sandbox: &Sandbox, declared: Declared, compiler: &Arc<Compiler>) -> Check {
@@ -111,7 +134,7 @@ async fn coming(
     planned: Planned,
     mut check: watch::Receiver<Option<Check>>,
     began: Instant,
-    config: String,
+    beforehand: Arc<str>,
 ) -> Job {
     let name = planned.check().to_owned();
     let timeout = planned.timeout();
@@ -125,9 +148,7 @@ async fn coming(
             planned.unfit(Check::unknown(&name, HostError::CheckLoad, text))
         }
         Err(_late) => {
-            let text = format!(
-                "check `{name}`: not compiled within {timeout:?}: `sonde compile -c {config}` does it beforehand"
-            );
+            let text = format!("check `{name}`: not compiled within {timeout:?}: {beforehand}");
             output::log(Level::Error, &format!("job {}: {text}", planned.name()));
             planned.unfit(Check::unknown(&name, HostError::CheckCompile, text))
         }

@@ -4,7 +4,7 @@ use std::{io, mem, path::Path, process::ExitCode, time::Duration};
 
 use tokio::time;
 
-use super::{exit::Refusal, load, stop::Stop};
+use super::{exit::Refusal, load, start::NO_THREAD, stop::{Missing, Stop}};
 use crate::{
     line,
     output::{self, Level, Writer},
@@ -17,20 +17,19 @@ use crate::{
 const LAST_LINE: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
-    let mut stop = Stop::take()?;
-    let mut loading = load::leniently(path).await?;
+    // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
+    let plan = load::read(path)?;
+    let mut stop = Stop::take(plan.jobs.len())?;
+    let mut loading = load::leniently(plan).await?;
     let round = RoundTime::now();
-    let jobs = loading.jobs.len();
-    let mut done = 0;
-    let writer = Writer::start();
+    let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
     let coming = mem::take(&mut loading.jobs);
     let mut reports = schedule::round(&loading.sandbox, coming, loading.max_concurrent, round);
     // The agent's patience is over: what is done stands, and a status of 0 lets it keep that.
-    let stopped = |done| {
-        let without = jobs - done;
-        let mut text = format!("stopped by SIGTERM: {without} of {jobs} jobs have no line");
-        if loading.unfinished() > 0 {
-            text += "; checks were still being compiled: `sonde compile -c FILE` does it beforehand";
+    let stopped = |missing: &Missing| {
+        let mut text = format!("stopped by SIGTERM: {missing}");
+        if let Some(sooner) = loading.sooner() {
+            text += &format!("; checks were still being compiled: {sooner}");
         }
         output::log(Level::Warning, &text);
         Ok(ExitCode::SUCCESS)
@@ -43,7 +42,7 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
                 Some(report) => report,
                 None => return Ok(ExitCode::SUCCESS),
             },
-            () = stop.wait() => return stopped(done),
+            () = stop.wait() => return stopped(&stop.missing),
         };
         let point = job.point(&report, round.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
@@ -57,12 +56,12 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
             written = &mut writing => written,
             () = stop.wait() => match time::timeout(LAST_LINE, writing).await {
                 Ok(written) => written,
-                Err(_unread) => return stopped(done),
+                Err(_unread) => return stopped(&stop.missing),
             },
         };
         let written = written.unwrap_or_else(|gone| Err(io::Error::other(gone)));
         written.map_err(|error| format!("standard output: {error}"))?;
-        done += 1;
+        stop.missing.one_less();
     }
 }
 

@@ -2,10 +2,10 @@
 //! runtime's thread does. What is printed by then stands, and a status of 0 lets the agent keep it.
 
 use std::{
-    process,
+    fmt, process,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -15,6 +15,7 @@ use std::{
 use nix::sys::signal::{SigSet, Signal};
 use tokio::{sync::watch, task, time};
 
+use super::start::NO_THREAD;
 use crate::output::{self, Level};
 
 /// How long a run may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
@@ -27,23 +28,49 @@ const TURN: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 30;
 
 /// SIGTERM, which once it came stays.
-pub(super) struct Stop(watch::Receiver<bool>);
+pub(super) struct Stop {
+    came: watch::Receiver<bool>,
+    /// Jobs that have no line yet.
+    pub(super) missing: Missing,
+}
+
+/// How many of a round's jobs have no line yet, for whoever ends it.
+#[derive(Clone)]
+pub(super) struct Missing {
+    jobs: usize,
+    left: Arc<AtomicUsize>,
+}
+
+impl Missing {
+    /// One line more was written.
+    pub(super) fn one_less(&self) {
+        self.left.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} jobs have no line", self.left.load(Ordering::Relaxed), self.jobs)
+    }
+}
 
 impl Stop {
-    /// Takes SIGTERM from now on, and watches the runtime that calls this. To be called before there are other threads: they
-    /// inherit that the signal is not theirs.
-    pub(super) fn take() -> Result<Self, String> {
+    /// Takes SIGTERM from now on, and watches the runtime that calls this, which is about to run so many jobs. To be called
+    /// before there are other threads: they inherit that the signal is not theirs.
+    pub(super) fn take(jobs: usize) -> Result<Self, String> {
+        let missing = Missing { jobs, left: Arc::new(AtomicUsize::new(jobs)) };
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGTERM);
         signals.thread_block().map_err(|error| format!("SIGTERM: {error}"))?;
         let (came, coming) = watch::channel(false);
-        thread::spawn(move || {
+        let left = missing.clone();
+        start(move || {
             while signals.wait().is_err() {}
             // Nobody waits for it any more where the run is over.
             came.send_replace(true);
             thread::sleep(LAST_WORDS);
-            end("stopped by SIGTERM, and did not end by itself: jobs without a line are lost");
-        });
+            end(format!("stopped by SIGTERM, and did not end by itself: {left}"));
+        })?;
         let turns = Arc::new(AtomicU32::new(0));
         let turning = Arc::clone(&turns);
         task::spawn(async move {
@@ -52,32 +79,41 @@ impl Stop {
                 time::sleep(TURN).await;
             }
         });
-        thread::spawn(move || {
+        let left = missing.clone();
+        start(move || {
             watch(&turns, TURN, LOOKS);
-            end("nothing went on for 30 s: this is a fault of sonde; jobs without a line are lost");
-        });
-        Ok(Self(coming))
+            end(format!("nothing went on for 30 s: this is a fault of sonde; {left}"));
+        })?;
+        Ok(Self { came: coming, missing })
     }
 
     pub(super) async fn wait(&mut self) {
         // Its other end lives as long as the program.
-        drop(self.0.wait_for(|came| *came).await);
+        drop(self.came.wait_for(|came| *came).await);
     }
 }
 
-fn end(why: &'static str) -> ! {
+/// A thread that ends the program.
+fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let started = thread::Builder::new().spawn(work);
+    started.map(drop).map_err(|error| format!("{NO_THREAD}: {error}"))
+}
+
+fn end(why: String) -> ! {
     say(why);
     process::exit(0)
 }
 
 /// Logs it, if that goes on at all: a thread that hangs may hold the log.
-fn say(why: &'static str) {
+fn say(why: String) {
     let (done, said) = mpsc::channel();
-    thread::spawn(move || {
-        output::log(Level::Error, why);
+    let saying = thread::Builder::new().spawn(move || {
+        output::log(Level::Error, &why);
         // Nobody may wait for it any more.
         let _gone: Result<(), mpsc::SendError<()>> = done.send(());
     });
+    // Without it nothing is said, and nobody waited for.
+    drop(saying);
     let _unsaid: Result<(), RecvTimeoutError> = said.recv_timeout(LAST_LINE);
 }
 
@@ -101,7 +137,7 @@ mod tests {
     #[test]
     fn the_end_does_not_wait_for_who_holds_the_log() {
         let held = io::stderr().lock();
-        let ended = thread::spawn(|| say("this line comes when nobody waits for it any more"));
+        let ended = thread::spawn(|| say("this line comes when nobody waits for it any more".to_owned()));
         ended.join().unwrap();
         drop(held);
     }

@@ -26,6 +26,8 @@ use crate::output::{self, Level};
 pub(crate) const KEY_BYTES: usize = 32;
 /// Name of the key's file.
 const KEY_FILE: &str = "key";
+/// How the names of components' files end: the kind of their tag.
+const STORED: &str = "-blake3.cwasm";
 /// Bytes read at once to check a tag.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Where a process finds its open files under the numbers of their descriptors: what is opened there is the very file, and
@@ -61,6 +63,8 @@ impl Cache {
                 let mut key = [0; KEY_BYTES];
                 SystemRandom::new().fill(&mut key).map_err(|_| at(io::Error::other("no random bytes")))?;
                 folder.add(KEY_FILE, &[&key])?;
+                // By whatever key they were stored, it is gone: none of them would be told from one that was changed.
+                folder.remove_all(STORED);
                 folder.read(KEY_FILE)
             }
             read => read,
@@ -73,7 +77,7 @@ impl Cache {
 
     /// Other settings of the engine are other code, and another kind of tag is another file.
     fn name(sha256: &str) -> String {
-        format!("{sha256}-{}-{}-blake3.cwasm", env!("SONDE_ENGINE_VERSION"), env::consts::ARCH)
+        format!("{sha256}-{}-{}{STORED}", env!("SONDE_ENGINE_VERSION"), env::consts::ARCH)
     }
 
     /// The code for a component; none: it is not there, or is not fit and that was said.
@@ -92,6 +96,11 @@ impl Cache {
     /// Says why a component's code is not kept here, if it is not.
     pub fn keeps(&self, sha256: &str) -> Result<(), CacheError> {
         self.folder.read(&Self::name(sha256)).map(drop)
+    }
+
+    /// Says why no code can be kept here, if none can.
+    pub fn takes_more(&self) -> Result<(), CacheError> {
+        self.folder.takes_more()
     }
 
     fn read(&self, engine: &Engine, name: &str) -> Result<Component, CacheError> {
@@ -212,6 +221,36 @@ mod tests {
         let (other, path) = stored(elsewhere.path(), &engine);
         fs::write(&path, &good).unwrap();
         assert!(matches!(other.read(&engine, &Cache::name("aa")), Err(CacheError::Tag(_))));
+    }
+
+    #[test]
+    fn what_was_stored_by_a_key_that_is_gone_goes_with_it() {
+        let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
+        let (_, path) = stored(folder.path(), &engine);
+        fs::write(folder.path().join("else"), "x").unwrap();
+        fs::remove_file(folder.path().join(KEY_FILE)).unwrap();
+        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        assert!(!path.exists() && folder.path().join("else").exists());
+        assert!(cache.load(&engine, "aa").is_none());
+        stored(folder.path(), &engine);
+        Cache::open(Some(folder.path().to_owned())).unwrap().keeps("aa").unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_the_folder_is_not_waited_for() {
+        let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
+        let (cache, path) = stored(folder.path(), &engine);
+        let refused = |path: &Path, error: CacheError| {
+            assert_eq!(error.to_string(), format!("cache {}: not a regular file", path.display()));
+        };
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        refused(&path, cache.keeps("aa").unwrap_err());
+        assert!(cache.load(&engine, "aa").is_none());
+        let key = folder.path().join(KEY_FILE);
+        fs::remove_file(&key).unwrap();
+        nix::unistd::mkfifo(&key, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        refused(&key, Cache::open(Some(folder.path().to_owned())).err().unwrap());
     }
 
     #[test]

@@ -16,10 +16,8 @@ use std::{
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime::{Engine, component::Component};
 
-#[cfg(feature = "compiler")]
-use super::cache::CacheError;
 use super::{
-    cache::Cache,
+    cache::{Cache, CacheError},
     error::{LoadError, chain},
     limits,
     source::{Pinned, Source},
@@ -100,6 +98,12 @@ impl Compiler {
     #[must_use]
     pub fn of(cache: Result<Cache, CacheError>, program: PathBuf) -> Self {
         Self { cache, program }
+    }
+
+    /// Why no code is kept, if none is.
+    #[must_use]
+    pub fn unkept(&self) -> Option<&CacheError> {
+        self.cache.as_ref().err()
     }
 }
 

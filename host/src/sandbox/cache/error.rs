@@ -23,7 +23,8 @@ impl fmt::Display for CacheError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoFolder => {
-                f.write_str("no cache for compiled checks: set `cache_dir`, or XDG_CACHE_HOME or HOME")
+                f.write_str("no folder for compiled checks: CACHE_DIRECTORY (`CacheDirectory=` of the agent's unit), XDG_CACHE_HOME \
+                    or HOME names it, or `cache_dir` of the configuration")
             }
             Self::Io(path, error) => write!(f, "cache {}: {error}", path.display()),
             Self::Foreign(path, user) => write!(

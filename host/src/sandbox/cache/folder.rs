@@ -30,8 +30,8 @@ const PASS: OFlag = OFlag::O_PATH;
 const PASS: OFlag = OFlag::O_RDONLY;
 /// A folder, and no link to one.
 const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-/// A file, and no link to one.
-const FILE: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC);
+/// A file, and no link to one. A pipe in its place is not waited for.
+const FILE: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK);
 
 const ROOT: u32 = 0;
 /// Bits of a mode that let others write.
@@ -131,7 +131,15 @@ impl Folder {
         let file = openat(&self.descriptor, name, OFlag::O_RDONLY | FILE, Mode::empty());
         let file = File::from(file.map_err(at(&path))?);
         check(&path, &file, Place::Own)?;
+        if !file.metadata().map_err(at(&path))?.is_file() {
+            return Err(at(&path)(io::Error::other("not a regular file")));
+        }
         Ok(file)
+    }
+
+    /// Says why no file can be written, if none can.
+    pub(super) fn takes_more(&self) -> Result<(), CacheError> {
+        self.write(&[b"x"], |_temporary| Ok(()))
     }
 
     /// Writes a file whole or not at all, in the place of an older one.
@@ -163,7 +171,8 @@ impl Folder {
             file.sync_all()?;
             publish(&temporary).map_err(io::Error::from)
         };
-        let result = written().map_err(at(&self.path(&temporary)));
+        // Nobody knows the temporary name.
+        let result = written().map_err(at(&self.path));
         // Renamed away, or of no use.
         let _absent: nix::Result<()> = self.remove(&*temporary);
         result
@@ -173,18 +182,28 @@ impl Folder {
         unlinkat(&self.descriptor, name, UnlinkatFlags::NoRemoveDir)
     }
 
-    /// Removes what processes left that were killed while they wrote; what cannot be removed is in nobody's way.
+    /// Removes what processes left that were killed while they wrote.
     pub(super) fn sweep(&self) {
+        let (begin, end) = UNFINISHED;
+        self.remove_those(|name| {
+            let unfinished = name.to_str().is_ok_and(|name| name.starts_with(begin) && name.ends_with(end));
+            unfinished && self.age(name).is_some_and(|age| age > ABANDONED)
+        });
+    }
+
+    /// Removes the files whose names end so.
+    pub(super) fn remove_all(&self, end: &str) {
+        self.remove_those(|name| name.to_bytes().ends_with(end.as_bytes()));
+    }
+
+    /// What cannot be removed is in nobody's way.
+    fn remove_those(&self, gone: impl Fn(&CStr) -> bool) {
         let Ok(mut folder) = Dir::openat(&self.descriptor, ".", OFlag::O_RDONLY | FOLDER, Mode::empty())
         else {
             return;
         };
-        let (begin, end) = UNFINISHED;
-        let unfinished =
-            |name: &CStr| name.to_str().is_ok_and(|name| name.starts_with(begin) && name.ends_with(end));
-        let names = folder.iter().flatten().map(|entry| entry.file_name().to_owned());
-        for name in names.filter(|name| unfinished(name)) {
-            if self.age(&name).is_some_and(|age| age > ABANDONED) {
+        for name in folder.iter().flatten().map(|entry| entry.file_name().to_owned()) {
+            if gone(&name) {
                 let _gone: nix::Result<()> = self.remove(&*name);
             }
         }
