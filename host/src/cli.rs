@@ -13,6 +13,7 @@ mod load;
 mod new;
 mod pin;
 mod run;
+mod start;
 mod stop;
 mod test;
 
@@ -80,6 +81,9 @@ pub fn main() -> ExitCode {
         return child::main();
     }
     net::start();
+    if let Err(refusal) = start::prepare() {
+        return refuse(&refusal);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the runtime does not start: {error}")),

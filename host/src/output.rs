@@ -11,7 +11,11 @@ use std::{
     thread,
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd,
+};
 use tokio::sync::oneshot;
 
 use crate::text;
@@ -37,11 +41,30 @@ const LOG_PATIENCE_MS: u8 = 50;
 /// Log lines that nobody read, and that are gone.
 static UNREAD: AtomicU32 = AtomicU32::new(0);
 
-/// Writes all of `text` at once and flushes: the agent must see whole lines as soon as they are there.
+/// Writes all of `text` at once: the agent must see whole lines as soon as they are there.
 pub fn write(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    write_all(&io::stdout().lock(), text.as_bytes())
+}
+
+/// Past all buffers, so that it is known how much was written.
+fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match unistd::write(&to, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            // Whoever has the other end, or this one as well, does not want to wait; we do.
+            Err(Errno::EAGAIN) => {
+                let mut writable = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
+                poll(&mut writable, PollTimeout::NONE).or_else(|error| match error {
+                    Errno::EINTR => Ok(0),
+                    error => Err(error),
+                })?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Writes texts on a thread of its own, in their order: where nobody reads, a write waits, and nothing else may.
@@ -49,16 +72,15 @@ pub struct Writer(mpsc::Sender<(String, oneshot::Sender<io::Result<()>>)>);
 
 impl Writer {
     /// Starts the thread; it ends with this, or with the process.
-    #[must_use]
-    pub fn start() -> Self {
+    pub fn start() -> io::Result<Self> {
         let (sender, texts) = mpsc::channel::<(String, oneshot::Sender<_>)>();
-        thread::spawn(move || {
+        thread::Builder::new().spawn(move || {
             for (text, done) in texts {
                 // Nobody may want to know any more.
                 drop(done.send(write(&text)));
             }
-        });
-        Self(sender)
+        })?;
+        Ok(Self(sender))
     }
 
     /// Hands over a text; says when and how it was written.
@@ -100,7 +122,29 @@ pub fn log(level: Level, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, time::Duration};
+
+    use nix::fcntl::{FcntlArg, OFlag};
+
     use super::*;
+
+    #[test]
+    fn where_a_write_does_not_wait_it_is_waited_for() {
+        let (reader, writer) = unistd::pipe().unwrap();
+        nix::fcntl::fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let text = "0123456789".repeat(100_000);
+        let reading = thread::spawn(move || {
+            // Until the pipe is full.
+            thread::sleep(Duration::from_millis(200));
+            io::read_to_string(File::from(reader)).unwrap()
+        });
+        write_all(&writer, text.as_bytes()).unwrap();
+        drop(writer);
+        assert!(reading.join().unwrap() == text);
+        let (reader, writer) = unistd::pipe().unwrap();
+        drop(reader);
+        assert_eq!(write_all(&writer, b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
 
     #[tokio::test]
     async fn a_writer_that_is_gone_says_so() {

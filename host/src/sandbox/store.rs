@@ -1,6 +1,6 @@
 //! Where a component computes: a state in; a store out in which it is bounded, and what a trap in it means.
 
-use std::{fmt, thread, time::Duration};
+use std::{fmt, io, thread, time::Duration};
 
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -41,15 +41,16 @@ pub(super) fn store(engine: &Engine, state: State, crowd: &Crowd) -> Store<State
 }
 
 /// One thread for all stores, until the engine is dropped.
-pub(super) fn tick(engine: &Engine) {
+pub(super) fn tick(engine: &Engine) -> io::Result<()> {
     let engine = engine.weak();
-    thread::spawn(move || {
+    let ticking = thread::Builder::new().spawn(move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
             thread::sleep(limits::TICK);
         }
     });
+    ticking.map(drop)
 }
 
 /// What a trap means.

@@ -1,0 +1,41 @@
+//! What the program is started with: signals and limits as whoever starts it left them in; those that it needs out. Refuses
+//! limits below those with which it can say on each job's line what is missing.
+
+use std::io;
+
+use nix::sys::signal::{SigHandler, Signal, signal};
+use rustix::process::{Resource, getrlimit};
+
+use super::exit::Refusal;
+
+/// Open files without which nothing begins: the streams, the runtime's own, a configuration, a component and its compiler.
+const FILES: u64 = 32;
+/// Where no thread begins.
+pub(super) const NO_THREAD: &str =
+    "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`)";
+
+/// Puts signals right, and looks at the limits.
+pub(super) fn prepare() -> Result<(), Refusal> {
+    signals().map_err(|error| format!("signals: {error}"))?;
+    match getrlimit(Resource::Nofile).maximum {
+        Some(most) if most < FILES => Err(format!(
+            "only {most} files may be open, and at least {FILES} are needed, and one more for each job that runs at once: raise \
+             LimitNOFILE= of the agent's unit (`ulimit -n`)"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What was ignored by whoever started us, and what we would die of.
+#[expect(unsafe_code, reason = "a handler of signals may do little; these two are the system's own")]
+fn signals() -> io::Result<()> {
+    // SAFETY: no code of ours runs at a signal: the one is ignored, at the other the system does what it does where nobody
+    // said anything.
+    unsafe {
+        // A file that grows past the limit is an error of the write, which is said.
+        signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
+        // Where it is ignored, nobody learns how a child ended.
+        signal(Signal::SIGCHLD, SigHandler::SigDfl)?;
+    }
+    Ok(())
+}
