@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use nix::errno::Errno;
+
 use super::{quota::UsedUp, tls::TlsFault};
 use crate::{catalogue::HostError, grant::Refusal};
 
@@ -123,6 +125,14 @@ impl Fault {
             Self::NotGranted => (HostError::Denied, "the job does not grant it".into()),
             Self::Forbidden(address, refusal) => (HostError::Denied, format!("it is {address}, {refusal}")),
             Self::TimeOver => (HostError::ConnectTimeout, "the job's time is over".into()),
+            Self::Resolver(error)
+            | Self::Connect(error)
+            | Self::HandshakeLost(error)
+            | Self::Stream(error)
+                if is_out_of_files(error) =>
+            {
+                (HostError::NetworkOther, NO_FILE.into())
+            }
             Self::Resolver(error) => (of_the_resolver(error), error.to_string()),
             Self::ResolverSilent => (HostError::ResolverTimeout, "no answer".into()),
             Self::NoAddress => (HostError::NameNotFound, "it has no address".into()),
@@ -153,6 +163,14 @@ impl Fault {
             Self::Stream(error) => (of_a_stream(error.kind()), plain(error)),
         }
     }
+}
+
+/// Of this process, or of the machine.
+const NO_FILE: &str = "too many open files: raise LimitNOFILE= of the agent's unit, or lower `max_concurrent`";
+
+/// No peer's fault, and no name server's.
+fn is_out_of_files(error: &io::Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw).is_some_and(|errno| matches!(errno, Errno::EMFILE | Errno::ENFILE))
 }
 
 /// `getaddrinfo` only tells in words, and each system in its own: what does not say that the name has no address is a resolver
@@ -215,6 +233,16 @@ mod tests {
         ] {
             let error = io::Error::other(format!("failed to lookup address information: {words}"));
             assert_eq!(of_the_resolver(&error), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn where_no_file_may_be_opened_nobody_else_is_blamed() {
+        let said = "too many open files: raise LimitNOFILE= of the agent's unit, or lower `max_concurrent`";
+        for errno in [Errno::EMFILE, Errno::ENFILE] {
+            for fault in [Fault::Resolver, Fault::Connect, Fault::HandshakeLost, Fault::Stream] {
+                assert_eq!(fault(errno.into()).says(), (HostError::NetworkOther, said.to_owned()));
+            }
         }
     }
 

@@ -8,7 +8,13 @@ use std::{
 
 /// What is left to a run, shared by all that it does.
 #[derive(Debug)]
-pub struct Quota(Mutex<Left>);
+pub struct Quota {
+    /// At first.
+    connections: u32,
+    /// At first, in each direction.
+    bytes: u64,
+    left: Mutex<Left>,
+}
 
 #[derive(Debug)]
 struct Left {
@@ -17,22 +23,22 @@ struct Left {
     send_bytes: u64,
 }
 
-/// A run's share is used up.
+/// A run's share, of so many, is used up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum UsedUp {
-    Connections,
-    Received,
-    Sent,
+    Connections(u32),
+    Received(u64),
+    Sent(u64),
 }
 
 impl fmt::Display for UsedUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
-            Self::Connections => "connections",
-            Self::Received => "received bytes",
-            Self::Sent => "sent bytes",
+        let (what, key, share) = match self {
+            Self::Connections(share) => ("connections", "connections", u64::from(*share)),
+            Self::Received(bytes) => ("received bytes", "traffic_mib", bytes >> 20),
+            Self::Sent(bytes) => ("sent bytes", "traffic_mib", bytes >> 20),
         };
-        write!(f, "the run's share of {what} is used up")
+        write!(f, "the run's share of {what} is used up: see `limits.{key}`, {share}")
     }
 }
 
@@ -48,17 +54,19 @@ impl Quota {
     /// So many attempts at a connection, and so many bytes in each direction.
     #[must_use]
     pub fn new(connections: u32, bytes: u64) -> Self {
-        Self(Mutex::new(Left { connections, receive_bytes: bytes, send_bytes: bytes }))
+        let left = Mutex::new(Left { connections, receive_bytes: bytes, send_bytes: bytes });
+        Self { connections, bytes, left }
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Charges one attempt.
     pub(super) fn connection(&self) -> Result<(), UsedUp> {
         let mut left = self.left();
-        left.connections = left.connections.checked_sub(1).ok_or(UsedUp::Connections)?;
+        let rest = left.connections.checked_sub(1);
+        left.connections = rest.ok_or(UsedUp::Connections(self.connections))?;
         Ok(())
     }
 
@@ -70,12 +78,12 @@ impl Quota {
 
     /// Charges what was received.
     pub(super) fn receive(&self, bytes: usize) -> Result<(), UsedUp> {
-        take(&mut self.left().receive_bytes, bytes, UsedUp::Received)
+        take(&mut self.left().receive_bytes, bytes, UsedUp::Received(self.bytes))
     }
 
     /// Charges what is to be sent. What is refused uses up the rest: half a message is none.
     pub(super) fn send(&self, bytes: usize) -> Result<(), UsedUp> {
-        take(&mut self.left().send_bytes, bytes, UsedUp::Sent)
+        take(&mut self.left().send_bytes, bytes, UsedUp::Sent(self.bytes))
     }
 }
 
@@ -98,11 +106,11 @@ mod tests {
         // The end of the stream is still told.
         assert_eq!(
             (other.receivable(100), other.receive(0), other.receive(1)),
-            (1, Ok(()), Err(UsedUp::Received))
+            (1, Ok(()), Err(UsedUp::Received(10)))
         );
         assert_eq!(
             (quota.send(11), quota.send(1), quota.send(0)),
-            (Err(UsedUp::Sent), Err(UsedUp::Sent), Ok(()))
+            (Err(UsedUp::Sent(10)), Err(UsedUp::Sent(10)), Ok(()))
         );
     }
 }

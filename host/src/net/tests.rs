@@ -275,14 +275,14 @@ async fn every_address_that_is_tried_is_charged() {
     assert_eq!(connect_to(addresses.clone(), true, &enough).await.unwrap().1, alive);
     assert_eq!(
         enough.quota.connection().map_err(|used_up| used_up.to_string()),
-        Err("the run's share of connections is used up".to_owned())
+        Err("the run's share of connections is used up: see `limits.connections`, 7".to_owned())
     );
     let last = connect_to(addresses, true, &run(6)).await.err().unwrap();
     assert_eq!(last.to_string(), format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
     let mut none = outbound_by(&listener, &TlsRules::default(), Quota::new(0, 0));
     let refused = none.connect("localhost", alive.port()).await.err().unwrap();
     assert_eq!(refused.host_error(), HostError::CheckLimit);
-    assert_eq!(refused.to_string(), "the run's share of connections is used up");
+    assert_eq!(refused.to_string(), "the run's share of connections is used up: see `limits.connections`, 0");
     assert_eq!(*none.run.measured(), Measured::default());
 }
 
@@ -327,7 +327,7 @@ async fn nothing_is_received_over_the_runs_share_and_the_end_is_still_told() {
             let refused = next.err().unwrap();
             assert_eq!(refused.host_error(), HostError::CheckLimit);
             assert!(
-                refused.to_string().ends_with(": the run's share of received bytes is used up"),
+                refused.to_string().ends_with(": the run's share of received bytes is used up: see `limits.traffic_mib`, 0"),
                 "{refused}"
             );
         } else {
@@ -345,7 +345,7 @@ async fn nothing_is_sent_over_the_runs_share() {
     for _ in 0..2 {
         let refused = connection.write(b"QUIT\r\n").await.err().unwrap();
         assert_eq!(refused.host_error(), HostError::CheckLimit);
-        assert!(refused.to_string().ends_with(": the run's share of sent bytes is used up"), "{refused}");
+        assert!(refused.to_string().ends_with(": the run's share of sent bytes is used up: see `limits.traffic_mib`, 0"), "{refused}");
     }
     drop(connection);
     let mut all = Vec::new();

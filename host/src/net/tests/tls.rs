@@ -143,6 +143,25 @@ async fn what_is_not_tls_is_named() {
 }
 
 #[tokio::test]
+async fn a_message_in_countless_records_is_the_servers_fault() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    // A ServerHello of 65,535 bytes, each in a record of its own.
+    let message = [0x02, 0x00, 0xff, 0xff].into_iter().chain(std::iter::repeat_n(0, 65_535));
+    let records: Vec<u8> = message.flat_map(|byte| [0x16, 0x03, 0x03, 0x00, 0x01, byte]).collect();
+    let saying = tokio::spawn(async move {
+        // It ends as soon as the fault is seen.
+        drop(peer.write_all(&records).await);
+    });
+    let failed = connection.start_tls().await.err().unwrap();
+    drop(connection);
+    saying.await.unwrap();
+    assert_eq!(failed.host_error(), HostError::TlsFailed);
+    let said = "the server parts a TLS message into more records than can be held";
+    assert!(failed.to_string().ends_with(said), "{failed}");
+}
+
+#[tokio::test]
 async fn a_server_that_closes_or_keeps_silent_inside_the_handshake_is_named() {
     let listener = listener().await;
     let (mut connection, peer) = opened(&listener).await;

@@ -10,7 +10,7 @@ pub enum NoTls {
     /// Not a name.
     ServerName(String),
     /// What is wrong with `ca_file`.
-    CaFile(&'static str),
+    CaFile(String),
     /// What is wrong with `crl_file`.
     CrlFile(&'static str),
     /// What is wrong with `client_cert`.

@@ -24,13 +24,14 @@ impl Roots {
     /// Of a job's `ca_file`.
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, NoTls> {
         let mut roots = Self::default();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| NoTls::CaFile(pem_words(&error)))?;
+        for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+            let refuse = |wrong| NoTls::CaFile(format!("certificate {}: {wrong}", index + 1));
+            let certificate = certificate.map_err(|error| refuse(pem_words(&error)))?;
             if !roots.add(certificate) {
-                return Err(NoTls::CaFile("not a usable certificate"));
+                return Err(refuse("not a usable certificate"));
             }
         }
-        if roots.is_empty() { Err(NoTls::CaFile("no certificate in it")) } else { Ok(roots) }
+        if roots.is_empty() { Err(NoTls::CaFile("no certificate in it".to_owned())) } else { Ok(roots) }
     }
 
     /// The system's; what cannot be used of them is left out.

@@ -90,6 +90,9 @@ impl Situation<'_> {
     }
 }
 
+/// How rustls says that no more of a message is held that goes on in record after record.
+const MANY_RECORDS: &str = "message buffer full";
+
 /// What hardly ever happens.
 fn rare(error: &Error) -> &'static str {
     match error {
@@ -105,6 +108,9 @@ fn rare(error: &Error) -> &'static str {
         Error::FailedToGetCurrentTime => "this machine does not know the time",
         Error::FailedToGetRandomBytes => "this machine has no random numbers",
         Error::UnsupportedNameType => "the name is of a kind that no certificate can be for",
+        Error::General(words) if words == MANY_RECORDS => {
+            "the server parts a TLS message into more records than can be held"
+        }
         _ => "TLS failed inside this program",
     }
 }
