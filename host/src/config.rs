@@ -28,7 +28,9 @@ pub use self::{
     parameters::secret_or_pipe,
     tls::PEM_BYTES,
 };
-use self::{error::At, include::folder, tls::Trusts};
+use self::{
+    error::{At, entry},
+    include::folder, tls::Trusts};
 
 /// Jobs at once, where the file does not say.
 const MAX_CONCURRENT: u16 = 64;
@@ -62,10 +64,16 @@ pub(crate) fn of_text(path: &Path, text: &str) -> Result<Plan, ConfigError> {
 /// From a file and those that it includes.
 fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) -> Result<Plan, ConfigError> {
     let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
+    let expected = |key: String, what: &str| {
+        At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None)
+    };
     let deny = Deny::new(&main.deny).map_err(|text| {
-        let expected = format!("networks such as \"10.0.0.0/8\" or addresses, not `{text}`");
-        At::key("deny", Problem::Expected(expected)).within(Some(path), None)
+        let index = main.deny.iter().position(|other| other == text).unwrap_or_default();
+        expected(entry("deny", index), "a network such as \"10.0.0.0/8\" or an address")
     })?;
+    if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+        return Err(expected("cache_dir".to_owned(), "a folder"));
+    }
     let cache_dir = main.cache_dir.as_ref().map(|dir| folder(path).join(dir));
     files.insert(0, (path.to_owned(), main));
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());

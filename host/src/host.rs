@@ -1,5 +1,5 @@
 //! A host as people name it: text in; an address, or a name in the one form in which names are compared, out. Pure. Refuses what
-//! is neither, such as a URL.
+//! is neither, such as a URL, and what a resolver would take for an address that nobody sees in it.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -23,11 +23,21 @@ pub enum Named {
 
 /// Neither a name nor an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NoHost;
+pub enum NoHost {
+    /// A host, and a port behind it.
+    Port,
+    /// It ends in a number, as an address does, and is none.
+    Number,
+    /// Anything else.
+    Other,
+}
 
 impl fmt::Display for NoHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a host name or address, without port")
+        f.write_str(match self {
+            Self::Port | Self::Other => "a host name or address, without port",
+            Self::Number => "a host name or address: what ends in a number is no name, and this is no address",
+        })
     }
 }
 
@@ -38,19 +48,50 @@ impl FromStr for Host {
 
     /// IPv6 without brackets.
     fn from_str(text: &str) -> Result<Self, NoHost> {
-        let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '@' | '[' | ']');
-        if text.is_empty() || text.len() > text::TEXT_BYTES || !text.chars().all(legal) {
-            return Err(NoHost);
-        }
         let named = match text.parse() {
             Ok(address) => Named::Address(address),
-            Err(_) => Named::Name(text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase()),
+            Err(_) => Named::Name(name(text)?),
         };
         Ok(Self { written: text.to_owned(), named })
     }
 }
 
+fn name(text: &str) -> Result<String, NoHost> {
+    if !is_name(text) {
+        let parted = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+        let before_port = |host: &str| is_name(host) || host.starts_with('[') && host.ends_with(']');
+        let is_port = parted.is_some_and(|(host, _)| before_port(host));
+        return Err(if is_port { NoHost::Port } else { NoHost::Other });
+    }
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if name.rsplit('.').next().is_some_and(is_number) {
+        return Err(NoHost::Number);
+    }
+    Ok(name)
+}
+
+/// By its characters, whatever they mean.
+fn is_name(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let mut labels = text.strip_suffix('.').unwrap_or(text).split('.');
+    text.len() <= text::TEXT_BYTES && labels.all(|label| !label.is_empty() && label.chars().all(legal))
+}
+
+/// `127.1`, `2130706433` and `0x7f000001` are 127.0.0.1 to a resolver, and no domain at the top is a number (RFC 3696
+/// section 2).
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x") {
+        Some(digits) => digits.chars().all(|c| c.is_ascii_hexdigit()),
+        None => label.chars().all(|c| c.is_ascii_digit()),
+    }
+}
+
 impl Host {
+    /// As people write it: IPv6 also in brackets.
+    pub fn bracketed(text: &str) -> Result<Self, NoHost> {
+        text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text).parse()
+    }
+
     /// What it is, to be compared.
     #[must_use]
     pub fn named(&self) -> &Named {
@@ -87,8 +128,20 @@ mod tests {
     #[test]
     fn what_is_neither_name_nor_address_is_refused() {
         let long = "a".repeat(text::TEXT_BYTES + 1);
-        for text in ["", "a b", "a\0b", "[::1]", "user@mx1", "https://mx1", "mx1/", "mü1", &long] {
-            assert_eq!(text.parse::<Host>().err(), Some(NoHost), "{text}");
+        for text in [
+            "", ".", "a..b", ".a", "a b", "a\0b", "a,b", "[::1]", "user@mx1", "https://mx1", "mx1/", "mü1", "*.mx1", "mx1:", "::1::",
+            "mx1:smtp", "fe80::1%eth0", &long,
+        ] {
+            assert_eq!(text.parse::<Host>().err(), Some(NoHost::Other), "{text}");
+        }
+        for text in ["mx1.example.org:25", "192.0.2.25:25", "[::1]:25", "mx1.:65535"] {
+            assert_eq!(text.parse::<Host>().err(), Some(NoHost::Port), "{text}");
+        }
+        for text in ["300.1.1.1", "127.1", "127.0.0.1.", "2130706433", "0x7f000001", "0X7F.1", "mx1.0x7f", "mx1.0x", "017.0.0.1"] {
+            assert_eq!(text.parse::<Host>().err(), Some(NoHost::Number), "{text}");
+        }
+        for text in ["1.mx1", "0x7f.mx1", "3com", "0xmx", "_25._tcp.mx1", "xn--p1ai", "localhost"] {
+            assert!(text.parse::<Host>().is_ok(), "{text}");
         }
     }
 }

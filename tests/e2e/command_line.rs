@@ -91,6 +91,15 @@ fn usage_and_configuration_errors_exit_with_2_and_one_line() {
     );
     refused(&["describe", "pop3"], "there is no check `pop3`; built in: smtp");
     refused(&["check", "a b"], "host: expected a host name or address, without port");
+    refused(
+        &["check", "mx1.example.org:25"],
+        "host: expected a host name or address, without port: the port is `--port`",
+    );
+    refused(
+        &["check", "0x7f000001"],
+        "host: expected a host name or address: what ends in a number is no name, and this is no address",
+    );
+    refused(&["pin", "x.wasm", "--host", "a b"], "--host: expected a host name or address, without port");
     refused(&["check", "h", "-p", "prot=1"], "parameters.prot: unknown key; did you mean `port`?");
     refused(&["check", "h", "--limit", "x"], "limit: expected FIELD=WARNING[,CRITICAL]");
     refused(

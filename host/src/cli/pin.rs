@@ -1,6 +1,9 @@
 //! `sonde pin`: a component's file in; the configuration that pins it to what it is and says, and a job for it, out.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{self, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 
@@ -8,7 +11,7 @@ use super::{
     arguments::{component, parameters, sandbox},
     exit::{Refusal, print},
 };
-use crate::config;
+use crate::{config, host::Host};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -25,7 +28,10 @@ pub(super) struct Arguments {
 pub(super) async fn pin(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let Arguments { file, host, parameters: given } = arguments;
     let given = parameters(&given)?;
-    let name = file.to_str();
+    Host::bracketed(&host).map_err(|expected| format!("--host: expected {expected}"))?;
+    // Wherever the configuration comes to stand.
+    let name = path::absolute(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let name = name.to_str();
     let name =
         name.ok_or_else(|| format!("{}: a configuration can only name a file in UTF-8", file.display()))?;
     let check = component(&sandbox()?, &file).await?;

@@ -15,6 +15,9 @@ use crate::{
     sandbox::{Limits, Pinned, SMTP, Source, limits::CONNECTIONS},
 };
 
+/// Lines that an operator may let a run write into the log: with more, nothing else is found there.
+const LOG_LINES: u32 = 10_000;
+
 /// A declared check.
 #[derive(Clone, Debug)]
 pub struct Declared {
@@ -60,7 +63,10 @@ pub(super) fn declared(
         let pinned = other.source.pinned.as_ref();
         pinned.is_some_and(|pinned| pinned.measurement == check.measurement) && other.sha256 != sha256
     };
-    let taken = if [SMTP, OWN_MEASUREMENT].contains(&&*check.measurement) {
+    if check.measurement == OWN_MEASUREMENT {
+        return Err(At::key("measurement", Problem::OwnMeasurement));
+    }
+    let taken = if check.measurement == SMTP {
         Some(SMTP.to_owned())
     } else {
         others.iter().find(writes).map(|other| other.source.name.clone())
@@ -97,6 +103,10 @@ fn limits(given: &file::Limits) -> Result<Limits, At> {
     if connections > CONNECTIONS {
         return Err(At::key("limits.connections", Problem::Expected(format!("at most {CONNECTIONS}"))));
     }
+    let log_lines = given.log_lines.unwrap_or(usual.log_lines);
+    if log_lines > LOG_LINES {
+        return Err(At::key("limits.log_lines", Problem::Expected(format!("at most {LOG_LINES}"))));
+    }
     let mebibytes = |mib: std::num::NonZero<u16>| usize::from(mib.get()) << 20;
     Ok(Limits {
         memory_bytes: given.memory_mib.map_or(usual.memory_bytes, mebibytes),
@@ -104,6 +114,6 @@ fn limits(given: &file::Limits) -> Result<Limits, At> {
         wall_time: time("wall_time", &given.wall_time, usual.wall_time)?,
         connections,
         traffic_bytes: given.traffic_mib.map_or(usual.traffic_bytes, |mib| mebibytes(mib) as u64),
-        log_lines: given.log_lines.unwrap_or(usual.log_lines),
+        log_lines,
     })
 }

@@ -50,8 +50,17 @@ pub enum Problem {
     CheckName,
     /// The check's name stands twice, or is a built-in one's.
     DuplicateCheck,
+    /// No check has this name, and one that it may be meant to be, or all.
+    NoCheck {
+        /// The nearest.
+        meant: Option<String>,
+        /// Their names.
+        all: String,
+    },
     /// The lines are another check's, of another component.
     Measurement(String),
+    /// The lines are the host's own.
+    OwnMeasurement,
     /// A key of the whole configuration in an included file.
     Included,
     /// Not a pattern for file names.
@@ -118,6 +127,12 @@ impl fmt::Display for ConfigError {
             Problem::Measurement(other) => {
                 write!(f, "check `{other}`, another component, writes this measurement")
             }
+            Problem::NoCheck { meant: None, all } => write!(f, "no check has this name; there is: {all}"),
+            Problem::NoCheck { meant: known, .. } => {
+                f.write_str("no check has this name")?;
+                meant(f, known)
+            }
+            Problem::OwnMeasurement => f.write_str("the host's own lines are of this measurement"),
             Problem::Included => f.write_str("an included file may only have [[check]] and [[job]]"),
             Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
             Problem::Unknown(known) => {
@@ -144,6 +159,11 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// The key of an entry of a list. Which one, by its place: what stands there may be a secret.
+pub(super) fn entry(key: &str, index: usize) -> String {
+    format!("{key}, entry {}", index + 1)
+}
 
 /// A problem at a key, before file and job are known.
 pub(super) struct At(Option<String>, Problem);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     check::Declared,
     duration::duration,
-    error::{At, ConfigError, Problem, Subject},
+    error::{At, ConfigError, Problem, Subject, entry},
     file,
     include::folder,
     nearest::nearest,
@@ -143,12 +143,17 @@ pub(super) fn planned(
 ) -> Result<Vec<Planned>, At> {
     let check = checks.iter().map(|check| &check.source).find(|check| check.name == shape.check);
     if check.is_none() && shape.check != SMTP {
-        return Err(At::key("check", Problem::Expected("the name of a check, such as \"smtp\"".into())));
+        let all: Vec<&str> =
+            std::iter::once(SMTP).chain(checks.iter().map(|check| &*check.source.name)).collect();
+        let meant = nearest(&shape.check, all.iter().copied()).map(ToOwned::to_owned);
+        return Err(At::key("check", Problem::NoCheck { meant, all: all.join(", ") }));
     }
     let wall_time = check.map(|check| check.limits.wall_time);
     let hosts = match (shape.host, shape.hosts) {
-        (Some(host), None) => vec![host],
-        (None, Some(hosts)) if !hosts.is_empty() => hosts,
+        (Some(host), None) => vec![("host".to_owned(), host)],
+        (None, Some(hosts)) if !hosts.is_empty() => {
+            hosts.into_iter().enumerate().map(|(index, host)| (entry("hosts", index), host)).collect()
+        }
         (None, None) => return Err(At::key("host", Problem::Missing)),
         (None, Some(_)) => return Err(At::key("hosts", Problem::Expected("at least one host".into()))),
         (Some(_), Some(_)) => {
@@ -169,12 +174,20 @@ pub(super) fn planned(
     let grants = shape
         .grants
         .iter()
-        .map(|text| text.parse())
-        .collect::<Result<Vec<Endpoint>, NoEndpoint>>()
-        .map_err(|expected| At::key("grants", Problem::Expected(expected.to_string())))?;
+        .enumerate()
+        .map(|(index, text)| {
+            let refuse =
+                |expected: NoEndpoint| At::key(entry("grants", index), Problem::Expected(expected.to_string()));
+            text.parse().map_err(refuse)
+        })
+        .collect::<Result<Vec<Endpoint>, At>>()?;
     let tls = trusts.tls(shape.tls, folder(declared_in))?;
     let mut limits = Vec::new();
     for (field, levels) in shape.alarm {
+        if levels.warning.is_none() && levels.critical.is_none() {
+            let expected = "`warning`, `critical` or both".into();
+            return Err(At::key(format!("alarm.{field}"), Problem::Expected(expected)));
+        }
         for (severity, name, limit) in [
             (Severity::Warning, "warning", levels.warning),
             (Severity::Critical, "critical", levels.critical),
@@ -192,13 +205,18 @@ pub(super) fn planned(
         parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, limits },
         job: OnceLock::new(),
     });
-    hosts.iter().map(|host| Ok(Planned { host: self::host(host)?, of: Arc::clone(&of) })).collect()
+    hosts
+        .iter()
+        .map(|(key, host)| Ok(Planned { host: self::host(host, key, "`parameters.port`")?, of: Arc::clone(&of) }))
+        .collect()
 }
 
-/// A name or an address, IPv6 with or without brackets; gives it without.
-fn host(text: &str) -> Result<Host, At> {
-    let bare = text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|expected: NoHost| At::key("host", Problem::Expected(expected.to_string())))
+/// A name or an address, IPv6 with or without brackets; gives it without. Refuses it by its key, and says where its port belongs.
+fn host(text: &str, key: &str, port: &str) -> Result<Host, At> {
+    Host::bracketed(text).map_err(|wrong| {
+        let hint = if wrong == NoHost::Port { format!(": the port is {port}") } else { String::new() };
+        At::key(key, Problem::Expected(format!("{wrong}{hint}")))
+    })
 }
 
 /// Fills in defaults, and draws from the parameters what the host itself needs.
@@ -326,6 +344,7 @@ impl<'a> AdHoc<'a> {
         for text in &self.limits {
             let (field, levels) = text
                 .split_once('=')
+                .filter(|(_, levels)| levels.contains(|c: char| c != ',' && !c.is_whitespace()))
                 .ok_or_else(|| At::key("limit", Problem::Expected("FIELD=WARNING[,CRITICAL]".into())))?;
             let (warning, critical) = levels.split_once(',').unwrap_or((levels, ""));
             for (severity, level) in [(Severity::Warning, warning), (Severity::Critical, critical)] {
@@ -336,7 +355,7 @@ impl<'a> AdHoc<'a> {
             }
         }
         let given = parameters::from_texts(&self.parameters, description)?;
-        let host = host(&self.host)?;
+        let host = host(&self.host, "host", "`--port`")?;
         let parts = Parts {
             name: self.name,
             grants: Vec::new(),

@@ -20,6 +20,8 @@ use crate::{
     regular,
 };
 
+/// Bytes of all parameters of a job, as its check gets them: in one call, which may hand over four times as much.
+const TOGETHER_BYTES: usize = 1 << 20;
 /// Bytes of a secret's file; no key or token is longer.
 const SECRET_BYTES: usize = 64 << 10;
 
@@ -142,6 +144,10 @@ pub(super) fn complete(
         if let Some(value) = given.get(&parameter.name) {
             check(parameter, value)?;
         }
+    }
+    if serde_json::to_string(&given).is_ok_and(|text| text.len() > TOGETHER_BYTES) {
+        let expected = format!("at most {} KiB, all together", TOGETHER_BYTES >> 10);
+        return Err(At::key("parameters", Problem::Expected(expected)));
     }
     Ok(given)
 }

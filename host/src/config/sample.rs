@@ -17,7 +17,7 @@ const HEAD: &str = r#"# Jobs that run at once.
 # Files with further checks and jobs.
 # include = ["conf.d/*.toml"]
 
-# A check that is not built in: `sonde pin FILE` prints this block.
+# A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.
 # [[check]]
 # name = "redis"
 # component = "checks/redis.wasm"

@@ -157,18 +157,33 @@ fn every_refusal_names_file_job_and_key() {
         ),
         ("hosts = [\"b\"]", "job `a`: host: either host or hosts, not both"),
         (
+            "[[job]]\nname = \"b\"\nhost = \"mx1.example.org:25\"",
+            "job `b`: host: expected a host name or address, without port: the port is `parameters.port`",
+        ),
+        (
+            "[[job]]\nname = \"b\"\nhosts = [\"mx1\", \"127.1\"]",
+            "job `b`: hosts, entry 2: expected a host name or address: what ends in a number is no name, and this is no \
+             address",
+        ),
+        (
             "timeout = \"10\"",
             "job `a`: timeout: expected a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
         ),
-        ("check = \"pop\"", "job `a`: check: expected the name of a check, such as \"smtp\""),
+        ("check = \"pop\"", "job `a`: check: no check has this name; there is: smtp"),
+        ("check = \"smpt\"", "job `a`: check: no check has this name; did you mean `smtp`?"),
         (
             "tls.ca_file = \"none\"",
             "job `a`: tls.ca_file: cannot read none: No such file or directory (os error 2)",
         ),
         ("tls.client_cert = \"secret\"", "job `a`: tls: client_cert and client_key: both or neither"),
+        ("tls.server_name = \"a b\"", "job `a`: tls.server_name: expected a name that a certificate can have"),
         (
             "alarm.login_time = { warning = 1 }",
             "job `a`: alarm.login_time: the check reports no such number; did you mean `login_time_ms`?",
+        ),
+        (
+            "alarm.login_time_ms = {}",
+            "job `a`: alarm.login_time_ms: expected `warning`, `critical` or both",
         ),
         (
             "alarm.login_time_ms = { warning = \"lots\" }",
@@ -186,6 +201,7 @@ fn every_refusal_names_file_job_and_key() {
         assert_eq!(job_with(text).unwrap_err(), format!("sonde.toml: {expected}"));
     }
     assert_eq!(read("").unwrap_err(), "sonde.toml: no [[job]] in it");
+    assert_eq!(read("cache_dir = ''").unwrap_err(), "sonde.toml: cache_dir: expected a folder");
     assert!(read("max_concurrent = 0").unwrap_err().starts_with("sonde.toml: line 1: "));
 }
 
@@ -217,12 +233,20 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
             "check `a`: measurement: check `smtp`, another component, writes this measurement",
         ),
         (
+            format!("name = \"a\"\n{}", pinned(&zeros, "sonde")),
+            "check `a`: measurement: the host's own lines are of this measurement",
+        ),
+        (
             format!("name = \"a\"\n{declared}limits.cpu_time = \"1\""),
             "check `a`: limits.cpu_time: expected a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
         ),
         (
             format!("name = \"a\"\n{declared}limits.connections = 241"),
             "check `a`: limits.connections: expected at most 240",
+        ),
+        (
+            format!("name = \"a\"\n{declared}limits.log_lines = 10001"),
+            "check `a`: limits.log_lines: expected at most 10000",
         ),
         (
             format!("name = \"a\"\n{declared}limits.memory = 1"),
@@ -351,9 +375,9 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
 #[test]
 fn grants_are_read_and_refused() {
     assert_eq!(job_with("grants = [\"tcp://10.1.0.0/16:6379-6389\"]").unwrap().grants.len(), 1);
-    let refused = job_with("grants = [\"10.1.0.1\"]").unwrap_err();
+    let refused = job_with("grants = [\"tcp://10.1.0.1:1\", \"10.1.0.1\"]").unwrap_err();
     assert!(
-        refused.starts_with("sonde.toml: job `a`: grants: expected an endpoint such as \"tcp://"),
+        refused.starts_with("sonde.toml: job `a`: grants, entry 2: expected an endpoint such as \"tcp://"),
         "{refused}"
     );
 }
@@ -367,7 +391,7 @@ fn what_is_denied_holds_for_every_job_and_a_bad_entry_is_refused() {
     assert_eq!(read(job).unwrap()[0].deny, Deny::default());
     assert_eq!(
         read(&format!("deny = [\"10.0.0.0/8\", \"h\"]\n{job}")).unwrap_err(),
-        "sonde.toml: deny: expected networks such as \"10.0.0.0/8\" or addresses, not `h`"
+        "sonde.toml: deny, entry 2: expected a network such as \"10.0.0.0/8\" or an address"
     );
     // Nor can a job lift it, or have one of its own.
     let refused = job_with("deny = []").unwrap_err();
@@ -435,6 +459,26 @@ fn a_secrets_file_that_is_a_pipe_is_refused_and_not_waited_for() {
 }
 
 #[test]
+fn parameters_beyond_what_a_check_is_handed_are_refused() {
+    let subject = |bytes| job_with(&format!("parameters.subject = '{}'", "x".repeat(bytes)));
+    assert!(subject(1_000_000).is_ok());
+    assert_eq!(
+        subject(1 << 20).unwrap_err(),
+        "sonde.toml: job `a`: parameters: expected at most 1024 KiB, all together"
+    );
+}
+
+#[test]
+fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
+    let check = check("smtp");
+    for text in ["login_time_ms", "login_time_ms=", "login_time_ms=,", "login_time_ms= , "] {
+        let job = AdHoc { limits: vec![text.to_owned()], ..AdHoc::new("a", &check, "h") };
+        let refused = job.job().unwrap_err().to_string();
+        assert_eq!(refused, "limit: expected FIELD=WARNING[,CRITICAL]", "{text}");
+    }
+}
+
+#[test]
 fn an_empty_file_or_variable_is_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
@@ -474,6 +518,7 @@ fn what_stands_in_a_wrong_place_is_not_shown() {
         "parameters.password = ['hunter2']",
         "parameters.password = { file = ['hunter2'] }",
         "tls = 'hunter2'",
+        "tls.server_name = 'hunter2 hunter2'",
         "tls.verify = 'hunter2'",
         "tls.min_version = 'hunter2'",
         "tls.ca_file = ['hunter2']",
@@ -490,4 +535,6 @@ fn what_stands_in_a_wrong_place_is_not_shown() {
         let refused = job_with(text).unwrap_err();
         assert!(!refused.contains("hunter2"), "{refused}");
     }
+    let refused = read("deny = ['hunter2']").unwrap_err();
+    assert!(!refused.contains("hunter2"), "{refused}");
 }

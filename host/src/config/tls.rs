@@ -12,7 +12,7 @@ use super::{
     file,
 };
 use crate::{
-    net::{Tls, Trust},
+    net::{NoTls, Tls, Trust},
     regular,
     tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify},
 };
@@ -40,7 +40,8 @@ impl Trusts {
             Some(known) => Arc::clone(known),
             None => Arc::new(trust(&key)?),
         };
-        let tls = Tls::sharing(server_name.as_deref(), Arc::clone(&trust)).map_err(refused)?;
+        let tls = Tls::sharing(server_name.as_deref(), Arc::clone(&trust));
+        let tls = tls.map_err(|wrong| refused(&wrong, Some(&key)))?;
         self.0.insert(key, trust);
         Ok(Arc::new(tls))
     }
@@ -48,12 +49,26 @@ impl Trusts {
 
 /// By rules that nobody shares.
 pub(super) fn alone(rules: &TlsRules) -> Result<Arc<Tls>, At> {
-    Tls::new(rules).map(Arc::new).map_err(refused)
+    Tls::new(rules).map(Arc::new).map_err(|wrong| refused(&wrong, None))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "that is what a closure for a Result gets")]
-fn refused(error: crate::net::NoTls) -> At {
-    At::key("tls", Problem::Tls(error.to_string()))
+/// By the key that is wrong, and its file. What `server_name` says is not shown: it may have been meant for another key.
+fn refused(wrong: &NoTls, key: Option<&Key>) -> At {
+    let client = key.and_then(|key| key.client.as_ref());
+    let (name, file, wrong) = match wrong {
+        NoTls::ServerName(_) => {
+            let expected = "a name that a certificate can have".into();
+            return At::key("tls.server_name", Problem::Expected(expected));
+        }
+        NoTls::CaFile(wrong) => ("tls.ca_file", key.and_then(|key| key.ca_file.as_ref()), &**wrong),
+        NoTls::CrlFile(wrong) => ("tls.crl_file", key.and_then(|key| key.crl_file.as_ref()), *wrong),
+        NoTls::ClientCert(wrong) => ("tls.client_cert", client.map(|(certificate, _)| certificate), *wrong),
+        NoTls::ClientKey(wrong) | NoTls::ClientPair(wrong) => {
+            ("tls.client_key", client.map(|(_, key)| key), *wrong)
+        }
+    };
+    let file = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
+    At::key(name, Problem::Tls(format!("{file}{wrong}")))
 }
 
 fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
@@ -108,7 +123,7 @@ fn trust(key: &Key) -> Result<Trust, At> {
         crl_pem: key.crl_file.as_ref().map(|path| read("crl_file", path)).transpose()?,
         client,
     })
-    .map_err(refused)
+    .map_err(|wrong| refused(&wrong, Some(key)))
 }
 
 #[cfg(test)]
@@ -138,27 +153,28 @@ mod tests {
     fn what_cannot_be_used_is_refused_by_its_key() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ca.pem"), certificate()).unwrap();
-        fs::write(folder.path().join("cut.pem"), certificate().get(..80).unwrap()).unwrap();
+        fs::write(folder.path().join("cut.pem"), certificate() + certificate().get(..80).unwrap()).unwrap();
         fs::write(folder.path().join("key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem())
             .unwrap();
         fs::write(folder.path().join("nothing"), "nothing").unwrap();
         for (text, expected) in [
-            ("ca_file = \"nothing\"", "tls: ca_file: no certificate in it"),
-            ("ca_file = \"cut.pem\"", "tls: ca_file: not PEM: a section has no end"),
-            ("crl_file = \"ca.pem\"", "tls: crl_file: no revocation list in it"),
-            ("server_name = \"a b\"", "tls: `a b` is no name that a certificate can have"),
+            ("ca_file = \"nothing\"", "tls.ca_file: nothing: no certificate in it"),
+            ("ca_file = \"cut.pem\"", "tls.ca_file: cut.pem: certificate 2: not PEM: a section has no end"),
+            ("crl_file = \"ca.pem\"", "tls.crl_file: ca.pem: no revocation list in it"),
+            ("server_name = \"a b\"", "tls.server_name: expected a name that a certificate can have"),
             ("client_cert = \"ca.pem\"", "tls: client_cert and client_key: both or neither"),
             (
                 "client_cert = \"ca.pem\"\nclient_key = \"key.pem\"",
-                "tls: client_cert and client_key: the key is not the certificate's",
+                "tls.client_key: key.pem: the key is not the certificate's",
             ),
             (
                 "client_cert = \"ca.pem\"\nclient_key = \"nothing\"",
-                "tls: client_key: no key in it that is not encrypted",
+                "tls.client_key: nothing: no key in it that is not encrypted",
             ),
         ] {
             let refused = Trusts::default().tls(toml::from_str(text).unwrap(), folder.path());
-            assert_eq!(refused.err().unwrap().within(None, None).to_string(), expected, "{text}");
+            let refused = refused.err().unwrap().within(None, None).to_string();
+            assert_eq!(refused.replace(&format!("{}/", folder.path().display()), ""), expected, "{text}");
         }
     }
 }

@@ -80,7 +80,7 @@ fn the_longest_line_is_no_longer_than_announced() {
     };
     description.fields = (0..100).map(field).collect();
     let mut job = job(&"=".repeat(256));
-    job.host = ",".repeat(256).parse().unwrap();
+    job.host = "a".repeat(256).parse().unwrap();
     job.tags = description.tags.iter().map(|tag| (tag.name.clone(), "=".repeat(256))).collect();
     let mut report = failed(&worst);
     let value = |field: &Field| match field.kind {
