@@ -1,6 +1,6 @@
 //! A check that is not built in, from looking at it to its lines.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
 use crate::support::{free_port, hostile, points, sonde, stderr, stdout};
 
@@ -79,14 +79,14 @@ fn a_file_that_is_no_check_is_refused_by_name() {
         assert_eq!(stderr(&output), said);
         fs::write(&path, "#!/bin/sh").unwrap();
         let output = sonde(&[command, path.to_str().unwrap()]);
-        let begin = format!("E! {}: not a usable component: ", path.display());
-        assert!(stderr(&output).starts_with(&begin), "{}", stderr(&output));
+        let said = format!("\nE! {}: not a usable component: ", path.display());
+        assert!(stderr(&output).starts_with("I! compiling ") && stderr(&output).contains(&said), "{output:?}");
         fs::write(&path, wat::parse_str("(module)").unwrap()).unwrap();
     }
     let output = sonde(&["pin", "/nowhere.wasm"]);
     assert_eq!(
         stderr(&output),
-        "E! /nowhere.wasm: the component cannot be read: No such file or directory (os error 2)\n"
+        "E! the component /nowhere.wasm cannot be read: No such file or directory (os error 2)\n"
     );
 }
 
@@ -95,21 +95,29 @@ fn compiling_fails_where_nothing_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (file, cache) = (folder.path().join("hostile.wasm"), folder.path().join("cache"));
     fs::write(&file, hostile("honest")).unwrap();
-    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap()]));
+    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap(), "--host", "127.0.0.1"]));
     let config = folder.path().join("sonde.toml");
-    fs::write(&config, format!("cache_dir = {cache:?}\n{pinned}")).unwrap();
+    let pinned = format!("cache_dir = {cache:?}\n{pinned}").replace("host = ", "timeout = \"1ms\"\nhost = ");
+    fs::write(&config, pinned).unwrap();
     let compile = || sonde(&["compile", "--config", config.to_str().unwrap()]);
     fs::create_dir(&cache).unwrap();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
     let output = compile();
     let said = format!(
-        "E! {}: check `hostile` is not kept: others may write to {1} (mode 777) and could put code of theirs there: `chmod \
+        "E! {}: what is compiled is not kept: others may write to {1} (mode 777) and could put code of theirs there: `chmod \
          go-w {1}`, or set `cache_dir` to a folder elsewhere\n",
         config.display(),
         cache.display()
     );
-    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{}", stderr(&output));
-    assert!(stderr(&output).ends_with(&said), "{}", stderr(&output));
+    // Before anything is compiled.
+    let answer = (output.status.code(), stdout(&output), stderr(&output));
+    assert_eq!(answer, (Some(1), String::new(), said));
+    // Nor would that help a job which cannot wait.
+    let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+    let points = points(&stdout(&output));
+    assert_eq!(points[0].code("error_code"), 213);
+    let said = "check `hostile`: not compiled within 1ms: it is done at every start, for nothing is kept: others may write to";
+    assert!(points[0].text("error").starts_with(said), "{points:?}");
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).unwrap();
     let output = compile();
     let said = format!("{}: 1 check compiled\n", config.display());
@@ -144,6 +152,12 @@ fn a_pinned_path_is_the_files_own_whatever_its_name() {
     fs::write(&config, pinned).unwrap();
     let output = sonde(&["config", "check", config.to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
+    // Named from where it is, and from elsewhere used.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    let pinned = command.args(["pin", "h.wasm", "--host", "[::1]"]).current_dir(&deep).output().unwrap();
+    fs::write(&config, pinned.stdout).unwrap();
+    let output = sonde(&["config", "check", config.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[test]
@@ -153,7 +167,8 @@ fn a_pipe_in_a_components_place_is_not_waited_for() {
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let output = sonde(&["describe", pipe.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).ends_with(": the component cannot be read: not a regular file\n"), "{output:?}");
+    let said = format!("E! the component {} cannot be read: not a regular file\n", pipe.display());
+    assert_eq!(stderr(&output), said);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use super::exit::Refusal;
 use crate::{
     check::Check,
-    sandbox::{Compiler, Limits, SMTP, Sandbox, Source, cache},
+    sandbox::{Compiler, Limits, LoadError, SMTP, Sandbox, Source, cache},
     text,
 };
 
@@ -39,7 +39,11 @@ pub(super) async fn component(sandbox: &Sandbox, path: &Path) -> Result<Check, R
     let compiler = Arc::new(Compiler::new(cache::usual_folder()));
     let source =
         Source { name: name.clone(), path: path.to_owned(), pinned: None, limits: Limits::default() };
-    Check::load(sandbox, &source, &compiler).await.map_err(|error| format!("{name}: {error}"))
+    Check::load(sandbox, &source, &compiler).await.map_err(|error| match error {
+        // It says which.
+        LoadError::Unreadable(..) => error.to_string(),
+        error => format!("{name}: {error}"),
+    })
 }
 
 /// Each key once.

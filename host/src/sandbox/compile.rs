@@ -4,8 +4,6 @@
 #[cfg(feature = "compiler")]
 pub(crate) mod child;
 
-#[cfg(feature = "compiler")]
-use std::io::IsTerminal;
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
@@ -139,7 +137,7 @@ pub(super) async fn file(
 
 /// Reads a file and refuses what need not be compiled.
 fn look(path: &Path, pinned: Option<&Pinned>) -> Result<File, LoadError> {
-    let read = read(path).map_err(LoadError::Unreadable)?;
+    let read = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
     if read.wasm.len() > limits::COMPONENT_BYTES {
         return Err(LoadError::Size);
     }
@@ -197,10 +195,9 @@ async fn anew(
     if let Err(error) = &compiler.cache {
         again(error);
     }
-    if io::stderr().is_terminal() {
-        let text = format!("compiling {} ({} KiB), once", source.path.display(), read.wasm.len() >> 10);
-        output::log(Level::Information, &text);
-    }
+    // It takes so long that whoever waits wants to know for what.
+    let text = format!("compiling {} ({} KiB), once", source.path.display(), read.wasm.len() >> 10);
+    output::log(Level::Information, &text);
     let File { wasm, sha256 } = read;
     let code = child::compile(&compiler.program, &wasm).await?;
     let (engine, compiler) = (engine.clone(), Arc::clone(compiler));

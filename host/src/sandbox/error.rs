@@ -1,6 +1,6 @@
 //! Why a component cannot be used, and its number on the lines of the check's jobs.
 
-use std::{fmt, io};
+use std::{fmt, io, path::PathBuf};
 
 use super::{convert::Contradiction, limits};
 use crate::{catalogue::HostError, text};
@@ -13,8 +13,8 @@ const INTERFACE_VERSION: &str = "0.1.0";
 pub enum LoadError {
     /// The engine does not start here.
     Engine(String),
-    /// Its file cannot be read.
-    Unreadable(io::Error),
+    /// This file of it cannot be read.
+    Unreadable(PathBuf, io::Error),
     /// It is not the pinned one; its digest.
     Digest(String),
     /// Larger than allowed.
@@ -54,7 +54,7 @@ impl LoadError {
     #[must_use]
     pub fn host_error(&self) -> HostError {
         match self {
-            Self::Engine(_) | Self::Unreadable(_) | Self::Size | Self::Component(_) | Self::CoreModule => {
+            Self::Engine(_) | Self::Unreadable(..) | Self::Size | Self::Component(_) | Self::CoreModule => {
                 HostError::CheckLoad
             }
             Self::Digest(_) => HostError::CheckDigest,
@@ -76,7 +76,9 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Engine(error) => write!(f, "the sandbox cannot start: {error}"),
-            Self::Unreadable(error) => write!(f, "the component cannot be read: {error}"),
+            Self::Unreadable(path, error) => {
+                write!(f, "the component {} cannot be read: {error}", path.display())
+            }
             Self::Digest(found) => write!(
                 f,
                 "the component is not the pinned one, its sha256 is {found}: look at it with `sonde describe`"
@@ -131,7 +133,14 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
+/// How the engine says that it gets no addresses for a memory: it reserves gigabytes of them, and uses few.
+const NO_ADDRESSES: &str = "mmap failed to reserve";
+
 /// An error with its causes, clean: it may contain text of the component's author.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
-    text::clean(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    let text = text::clean(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "));
+    if text.contains(NO_ADDRESSES) {
+        return format!("{text}: the address space is limited (LimitAS= of the agent's unit, `ulimit -v`)");
+    }
+    text
 }

@@ -100,8 +100,15 @@ pub(crate) struct Limiter {
     allowed: usize,
     memory: usize,
     elements: usize,
-    /// Growth was refused.
-    pub(crate) refused: bool,
+    /// Growth of this was refused.
+    pub(crate) refused: Option<Growth>,
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Growth {
+    Memory,
+    Table,
 }
 
 impl Limiter {
@@ -132,7 +139,9 @@ impl ResourceLimiter for Limiter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let granted = grow(&mut self.memory, current, desired, self.allowed);
-        self.refused |= !granted;
+        if !granted {
+            self.refused = Some(Growth::Memory);
+        }
         Ok(granted)
     }
 
@@ -143,7 +152,9 @@ impl ResourceLimiter for Limiter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let granted = grow(&mut self.elements, current, desired, TABLE_ELEMENTS);
-        self.refused |= !granted;
+        if !granted {
+            self.refused = Some(Growth::Table);
+        }
         Ok(granted)
     }
 

@@ -8,7 +8,7 @@ use super::{
     calls::Flood,
     cpu::{Busy, Crowd},
     error::chain,
-    limits,
+    limits::{self, Growth},
     state::State,
 };
 use crate::{catalogue::HostError, report::Failure};
@@ -57,14 +57,24 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
 pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     let kind = if error.is::<CpuUsedUp>() {
         HostError::CheckCpu
-    } else if state.limiter.refused {
+    } else if state.limiter.refused.is_some() {
         HostError::CheckMemory
     } else if error.is::<Flood>() {
         HostError::CheckLimit
     } else {
         HostError::CheckTrapped
     };
-    Failure::of_host(kind, chain(error))
+    let text = chain(error);
+    let key = match (kind, state.limiter.refused) {
+        // Nobody sets what it may use up while it describes itself.
+        _ if state.timeless => None,
+        (HostError::CheckCpu, _) => Some(format!("`limits.cpu_time`, {:?}", state.limits.cpu_time)),
+        (HostError::CheckMemory, Some(Growth::Memory)) => {
+            Some(format!("`limits.memory_mib`, {}", state.limits.memory_bytes >> 20))
+        }
+        _ => None,
+    };
+    Failure::of_host(kind, key.map_or(text.clone(), |key| format!("{text}: see {key}")))
 }
 
 /// The check computed for longer than this.
