@@ -30,7 +30,9 @@ pub use self::{
 };
 use self::{
     error::{At, entry},
-    include::folder, tls::Trusts};
+    include::folder,
+    tls::Trusts,
+};
 
 /// Jobs at once, where the file does not say.
 const MAX_CONCURRENT: u16 = 64;
@@ -64,9 +66,8 @@ pub(crate) fn of_text(path: &Path, text: &str) -> Result<Plan, ConfigError> {
 /// From a file and those that it includes.
 fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) -> Result<Plan, ConfigError> {
     let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
-    let expected = |key: String, what: &str| {
-        At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None)
-    };
+    let expected =
+        |key: String, what: &str| At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None);
     let deny = Deny::new(&main.deny).map_err(|text| {
         let index = main.deny.iter().position(|other| other == text).unwrap_or_default();
         expected(entry("deny", index), "a network such as \"10.0.0.0/8\" or an address")

@@ -36,7 +36,9 @@ impl fmt::Display for NoHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Port | Self::Other => "a host name or address, without port",
-            Self::Number => "a host name or address: what ends in a number is no name, and this is no address",
+            Self::Number => {
+                "a host name or address: what ends in a number is no name, and this is no address"
+            }
         })
     }
 }
@@ -129,15 +131,41 @@ mod tests {
     fn what_is_neither_name_nor_address_is_refused() {
         let long = "a".repeat(text::TEXT_BYTES + 1);
         for text in [
-            "", ".", "a..b", ".a", "a b", "a\0b", "a,b", "[::1]", "user@mx1", "https://mx1", "mx1/", "mü1", "*.mx1", "mx1:", "::1::",
-            "mx1:smtp", "fe80::1%eth0", &long,
+            "",
+            ".",
+            "a..b",
+            ".a",
+            "a b",
+            "a\0b",
+            "a,b",
+            "[::1]",
+            "user@mx1",
+            "https://mx1",
+            "mx1/",
+            "mü1",
+            "*.mx1",
+            "mx1:",
+            "::1::",
+            "mx1:smtp",
+            "fe80::1%eth0",
+            &long,
         ] {
             assert_eq!(text.parse::<Host>().err(), Some(NoHost::Other), "{text}");
         }
         for text in ["mx1.example.org:25", "192.0.2.25:25", "[::1]:25", "mx1.:65535"] {
             assert_eq!(text.parse::<Host>().err(), Some(NoHost::Port), "{text}");
         }
-        for text in ["300.1.1.1", "127.1", "127.0.0.1.", "2130706433", "0x7f000001", "0X7F.1", "mx1.0x7f", "mx1.0x", "017.0.0.1"] {
+        for text in [
+            "300.1.1.1",
+            "127.1",
+            "127.0.0.1.",
+            "2130706433",
+            "0x7f000001",
+            "0X7F.1",
+            "mx1.0x7f",
+            "mx1.0x",
+            "017.0.0.1",
+        ] {
             assert_eq!(text.parse::<Host>().err(), Some(NoHost::Number), "{text}");
         }
         for text in ["1.mx1", "0x7f.mx1", "3com", "0xmx", "_25._tcp.mx1", "xn--p1ai", "localhost"] {

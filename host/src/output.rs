@@ -47,9 +47,9 @@ pub fn write(text: &str) -> io::Result<()> {
 }
 
 /// Past all buffers, so that it is known how much was written.
-fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match unistd::write(&to, bytes) {
+        match unistd::write(to, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}

@@ -82,9 +82,6 @@ mod tests {
         let writing = std::thread::spawn(move || fs::write(into, "x".repeat(2048)).unwrap());
         assert_eq!(text_or_pipe(&pipe, 2048).unwrap().len(), 2048);
         writing.join().unwrap();
-        assert_eq!(
-            bytes_or_pipe(Path::new("/dev/zero"), 2048).unwrap_err().to_string(),
-            "more than 2 KiB"
-        );
+        assert_eq!(bytes_or_pipe(Path::new("/dev/zero"), 2048).unwrap_err().to_string(), "more than 2 KiB");
     }
 }

@@ -49,7 +49,8 @@ impl Sandbox {
     pub fn new() -> Result<Self, LoadError> {
         let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION")))
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
-        store::tick(&engine).map_err(|error| LoadError::Engine(format!("no thread is to be had: {error}")))?;
+        store::tick(&engine)
+            .map_err(|error| LoadError::Engine(format!("no thread is to be had: {error}")))?;
         Ok(Self { engine, crowd: Crowd::default() })
     }
 

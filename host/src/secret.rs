@@ -7,11 +7,12 @@
 
 mod finder;
 mod forms;
+mod mask;
 mod search;
 mod sequence;
 mod size;
 
-use std::{fmt, ops::Range};
+use std::fmt;
 
 use self::{forms::Forms, search::Search};
 pub use self::{
@@ -19,9 +20,6 @@ pub use self::{
     size::{NoSecret, check},
 };
 use crate::text;
-
-/// What stands for a secret.
-const MASK: &str = "***";
 
 /// What a job's secrets look like.
 #[derive(Clone, Default)]
@@ -52,19 +50,6 @@ impl Secrets {
         let seen = search.read(text, limit);
         search.masked(&seen, limit)
     }
-}
-
-fn mask(text: &str, secrets: &[Range<usize>]) -> String {
-    let (mut masked, mut at) = (String::new(), 0);
-    for secret in secrets {
-        masked.push_str(text.get(at..secret.start).unwrap_or_default());
-        if secret.start < text.len() {
-            masked.push_str(MASK);
-        }
-        at = secret.end;
-    }
-    masked.push_str(text.get(at..).unwrap_or_default());
-    masked
 }
 
 #[cfg(test)]

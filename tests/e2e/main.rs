@@ -9,6 +9,7 @@
 
 mod certificates;
 mod command_line;
+mod environment;
 mod examples;
 mod handshakes;
 mod influx;

@@ -80,7 +80,10 @@ fn a_file_that_is_no_check_is_refused_by_name() {
         fs::write(&path, "#!/bin/sh").unwrap();
         let output = sonde(&[command, path.to_str().unwrap()]);
         let said = format!("\nE! {}: not a usable component: ", path.display());
-        assert!(stderr(&output).starts_with("I! compiling ") && stderr(&output).contains(&said), "{output:?}");
+        assert!(
+            stderr(&output).starts_with("I! compiling ") && stderr(&output).contains(&said),
+            "{output:?}"
+        );
         fs::write(&path, wat::parse_str("(module)").unwrap()).unwrap();
     }
     let output = sonde(&["pin", "/nowhere.wasm"]);

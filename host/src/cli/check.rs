@@ -157,7 +157,10 @@ fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
     set("username", arguments.username.clone());
     if let Some(path) = &arguments.password_file {
         let secret = config::secret_or_pipe(path);
-        set("password", Some(secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?));
+        set(
+            "password",
+            Some(secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?),
+        );
     }
     let read = |path: &PathBuf| {
         let pem = regular::bytes_or_pipe(path, config::PEM_BYTES);

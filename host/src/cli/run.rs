@@ -4,7 +4,12 @@ use std::{io, mem, path::Path, process::ExitCode, time::Duration};
 
 use tokio::time;
 
-use super::{exit::Refusal, load, start::NO_THREAD, stop::{Missing, Stop}};
+use super::{
+    exit::Refusal,
+    load,
+    start::NO_THREAD,
+    stop::{Missing, Stop},
+};
 use crate::{
     line,
     output::{self, Level, Writer},

@@ -30,9 +30,8 @@ pub(super) fn read(path: &Path) -> Result<(file::File, Vec<(PathBuf, file::File)
         understand(path, &text.map_err(|error| At::whole(unreadable(path, error)).within(None, None))?)?;
     let mut files = Vec::new();
     for included in included(path, &main.include)? {
-        let text = regular::text(&included, FILE_BYTES).map_err(|error| {
-            At::key("include", unreadable(&included, error)).within(Some(path), None)
-        })?;
+        let text = regular::text(&included, FILE_BYTES)
+            .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
         if file.max_concurrent.is_some()
             || file.cache_dir.is_some()

@@ -176,8 +176,9 @@ pub(super) fn planned(
         .iter()
         .enumerate()
         .map(|(index, text)| {
-            let refuse =
-                |expected: NoEndpoint| At::key(entry("grants", index), Problem::Expected(expected.to_string()));
+            let refuse = |expected: NoEndpoint| {
+                At::key(entry("grants", index), Problem::Expected(expected.to_string()))
+            };
             text.parse().map_err(refuse)
         })
         .collect::<Result<Vec<Endpoint>, At>>()?;
@@ -207,7 +208,9 @@ pub(super) fn planned(
     });
     hosts
         .iter()
-        .map(|(key, host)| Ok(Planned { host: self::host(host, key, "`parameters.port`")?, of: Arc::clone(&of) }))
+        .map(|(key, host)| {
+            Ok(Planned { host: self::host(host, key, "`parameters.port`")?, of: Arc::clone(&of) })
+        })
         .collect()
 }
 

@@ -1,6 +1,9 @@
 //! Refusals with their exact words, and what is accepted.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+mod check;
+mod secret;
+
+use std::{fs, sync::Arc, time::Duration};
 
 use serde_json::Value as Json;
 
@@ -8,6 +11,7 @@ use super::*;
 use crate::{
     catalogue::HostError,
     check::Check,
+    config,
     description::{ConditionalDefault, Description, Field, FieldKind, Parameter, ParameterKind, Tag},
     job::Job,
 };
@@ -63,7 +67,7 @@ fn check(name: &str) -> Check {
 }
 
 fn jobs_of(path: &Path) -> Result<Vec<Job>, ConfigError> {
-    let plan = super::read(path)?;
+    let plan = config::read(path)?;
     plan.jobs.iter().map(|planned| planned.job(&check(planned.check()))).collect()
 }
 
@@ -86,36 +90,6 @@ fn defaults_are_filled_in_and_465_goes_with_tls() {
     assert_eq!(job.tags, [("connection".to_owned(), "plain".to_owned())]);
     assert_eq!(job_with("parameters.connection = \"tls\"").unwrap().port, Some(465));
     assert_eq!(job_with("parameters = { connection = \"tls\", port = 26 }").unwrap().port, Some(26));
-}
-
-#[test]
-fn a_secret_comes_from_a_file_and_shows_nowhere() {
-    let job = job_with("parameters.password = { file = \"secret\" }").unwrap();
-    assert_eq!(job.parameters["password"], "hunter2");
-    assert_eq!(job.secrets.outgoing("535 hunter2", 99), "535 ***");
-    assert!(!format!("{job:?}{:?}", job.secrets).contains("hunter2"));
-}
-
-#[test]
-fn a_tag_is_clean_short_and_shows_no_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sonde.toml");
-    let mut description = Description::clone(&description());
-    for shown in ["subject", "to"] {
-        description.tags.push(Tag { name: shown.into(), parameter: shown.into(), doc: String::new() });
-        description.parameters.iter_mut().for_each(|parameter| parameter.single_line = false);
-    }
-    let text = format!(
-        "[[job]]\nname = 'a'\nhost = 'h'\n[job.parameters]\npassword = 'hun\"ter'\nfrom = 'f'\n\
-         subject = \"\"\"a\n<hun\"ter>{}\"\"\"\nto = ['hun\"ter', 'b']\n",
-        "é".repeat(300)
-    );
-    fs::write(&path, text).unwrap();
-    let check = Check { description: Arc::new(description), ..check("smtp") };
-    let job = super::read(&path).unwrap().jobs[0].job(&check).unwrap();
-    let shown: BTreeMap<_, _> = job.tags.iter().cloned().collect();
-    assert_eq!(shown["subject"], format!("a <***>{}", "é".repeat(124)));
-    assert_eq!(shown["to"], "[\"***\",\"b\"]");
 }
 
 #[test]
@@ -176,15 +150,15 @@ fn every_refusal_names_file_job_and_key() {
             "job `a`: tls.ca_file: cannot read none: No such file or directory (os error 2)",
         ),
         ("tls.client_cert = \"secret\"", "job `a`: tls: client_cert and client_key: both or neither"),
-        ("tls.server_name = \"a b\"", "job `a`: tls.server_name: expected a name that a certificate can have"),
+        (
+            "tls.server_name = \"a b\"",
+            "job `a`: tls.server_name: expected a name that a certificate can have",
+        ),
         (
             "alarm.login_time = { warning = 1 }",
             "job `a`: alarm.login_time: the check reports no such number; did you mean `login_time_ms`?",
         ),
-        (
-            "alarm.login_time_ms = {}",
-            "job `a`: alarm.login_time_ms: expected `warning`, `critical` or both",
-        ),
+        ("alarm.login_time_ms = {}", "job `a`: alarm.login_time_ms: expected `warning`, `critical` or both"),
         (
             "alarm.login_time_ms = { warning = \"lots\" }",
             "job `a`: alarm.login_time_ms.warning: no limit: expected a number or, for example, \"< 30\" \
@@ -203,82 +177,6 @@ fn every_refusal_names_file_job_and_key() {
     assert_eq!(read("").unwrap_err(), "sonde.toml: no [[job]] in it");
     assert_eq!(read("cache_dir = ''").unwrap_err(), "sonde.toml: cache_dir: expected a folder");
     assert!(read("max_concurrent = 0").unwrap_err().starts_with("sonde.toml: line 1: "));
-}
-
-#[test]
-fn a_declared_check_is_refused_by_what_is_wrong() {
-    let zeros = "0".repeat(64);
-    let pinned = |sha256: &str, measurement: &str| {
-        format!(
-            "component = \"c.wasm\"\nsha256 = \"{sha256}\"\ndescription_sha256 = \"{zeros}\"\n\
-             measurement = \"{measurement}\"\n"
-        )
-    };
-    let declared = pinned(&zeros, "m");
-    for (text, expected) in [
-        (format!("name = \"a\"\n{}", pinned("0", "m")), "check `a`: sha256: expected 64 hexadecimal digits"),
-        ("name = \"a\"\ncomponent = \"c.wasm\"".to_owned(), "line 1: check: missing key `sha256`"),
-        (format!("name = \"A\"\n{declared}"), "check `A`: name: expected lower-case letters, digits and -"),
-        (format!("name = \"smtp\"\n{declared}"), "check `smtp`: name: another check has this name"),
-        (
-            format!("name = \"a\"\n{declared}[[check]]\nname = \"a\"\n{declared}"),
-            "check `a`: name: another check has this name",
-        ),
-        (
-            format!("name = \"a\"\n{declared}[[check]]\nname = \"b\"\n{}", pinned(&"1".repeat(64), "m")),
-            "check `b`: measurement: check `a`, another component, writes this measurement",
-        ),
-        (
-            format!("name = \"a\"\n{}", pinned(&zeros, "smtp")),
-            "check `a`: measurement: check `smtp`, another component, writes this measurement",
-        ),
-        (
-            format!("name = \"a\"\n{}", pinned(&zeros, "sonde")),
-            "check `a`: measurement: the host's own lines are of this measurement",
-        ),
-        (
-            format!("name = \"a\"\n{declared}limits.cpu_time = \"1\""),
-            "check `a`: limits.cpu_time: expected a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
-        ),
-        (
-            format!("name = \"a\"\n{declared}limits.connections = 241"),
-            "check `a`: limits.connections: expected at most 240",
-        ),
-        (
-            format!("name = \"a\"\n{declared}limits.log_lines = 10001"),
-            "check `a`: limits.log_lines: expected at most 10000",
-        ),
-        (
-            format!("name = \"a\"\n{declared}limits.memory = 1"),
-            "line 7: check.limits: unknown key `memory`; did you mean `memory_mib`?",
-        ),
-    ] {
-        let refused = read(&format!("[[check]]\n{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap_err();
-        assert_eq!(refused, format!("sonde.toml: {expected}"));
-    }
-}
-
-#[test]
-fn limits_are_those_given_and_the_usual_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sonde.toml");
-    let digest = "0".repeat(64);
-    let check = format!(
-        "[[check]]\nname = \"a\"\ncomponent = \"c/a.wasm\"\nsha256 = \"{digest}\"\n\
-         description_sha256 = \"{digest}\"\nmeasurement = \"a\"\n"
-    );
-    let job = "[[job]]\nname = \"a\"\nhost = \"h\"\n";
-    let limits = "[check.limits]\nmemory_mib = 8\ncpu_time = \"50ms\"\nconnections = 0\n";
-    fs::write(&path, check + limits + job).unwrap();
-    let plan = super::read(&path).unwrap();
-    assert_eq!(plan.checks[0].source.path, folder.path().join("c/a.wasm"));
-    let expected = crate::sandbox::Limits {
-        memory_bytes: 8 << 20,
-        cpu_time: Duration::from_millis(50),
-        connections: 0,
-        ..crate::sandbox::Limits::default()
-    };
-    assert_eq!(plan.checks[0].source.limits, expected);
 }
 
 #[test]
@@ -308,14 +206,14 @@ fn a_job_of_a_check_that_cannot_run_it_is_kept_whatever_its_parameters() {
                alarm.y = { warning = 1 }";
     fs::write(&path, job).unwrap();
     let broken = Check::unknown("smtp", HostError::CheckLoad, String::new());
-    let plan = super::read(&path).unwrap();
+    let plan = config::read(&path).unwrap();
     let jobs: Vec<_> = plan.jobs.iter().map(|planned| planned.unfit(broken.clone())).collect();
     // Its limits, too: they are not judged well.
     let jobs: Vec<_> = jobs.iter().map(|job| (job.host.written(), job.port, job.limits.len())).collect();
     assert_eq!(jobs, [("h", Some(6379), 1), ("::1", Some(6379), 1)]);
     for wrong in [job.replace("[::1]", "i:25/"), job.replace("warning = 1", "warning = \"x\"")] {
         fs::write(&path, wrong).unwrap();
-        assert!(super::read(&path).is_err());
+        assert!(config::read(&path).is_err());
     }
 }
 
@@ -343,7 +241,7 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
              description_sha256 = \"{digest}\"\nmeasurement = \"c\""
         ),
     );
-    assert_eq!(super::read(&path).unwrap().checks[0].source.path, folder.path().join("conf.d/c.wasm"));
+    assert_eq!(config::read(&path).unwrap().checks[0].source.path, folder.path().join("conf.d/c.wasm"));
     let refused = |name: &str, text: &str| {
         write(name, text);
         read().unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
@@ -408,25 +306,6 @@ fn the_sample_loads_as_it_is() {
 }
 
 #[test]
-fn the_limits_of_the_sample_and_of_the_readme_are_the_usual_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sonde.toml");
-    let sample = sample::sample(&description());
-    let (_, block) = sample.split_once("# [[check]]\n").unwrap();
-    let (block, _) = block.split_once("\n\n").unwrap();
-    let block: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
-    let block = block.join("\n").replace('…', &"0".repeat(64)).replace("What each", "# What each");
-    fs::write(&path, format!("[[check]]\n{block}\n[[job]]\nname = 'a'\nhost = 'h'")).unwrap();
-    assert_eq!(super::read(&path).unwrap().checks[0].source.limits, crate::sandbox::Limits::default());
-    let readme = include_str!("../../../README.md");
-    let (_, limits) = block.split_once("[check.limits]\n").unwrap();
-    for (key, value) in limits.lines().map(|line| line.split_once(" = ").unwrap()) {
-        let shown = if value.starts_with('"') { format!("`{value}`") } else { value.to_owned() };
-        assert!(readme.contains(&format!("`{key}` | {shown} |")), "{key} = {value}");
-    }
-}
-
-#[test]
 fn two_jobs_never_write_the_same_series() {
     let job = |name: &str, more: &str| format!("[[job]]\nname = '{name}'\n{more}\n");
     let refusal = |other: &str| {
@@ -450,15 +329,6 @@ fn two_jobs_never_write_the_same_series() {
 }
 
 #[test]
-fn a_secrets_file_that_is_a_pipe_is_refused_and_not_waited_for() {
-    let refused = job_with("parameters.password = { file = \"/dev/zero\" }").unwrap_err();
-    assert_eq!(
-        refused,
-        "sonde.toml: job `a`: parameters.password: cannot read /dev/zero: not a regular file"
-    );
-}
-
-#[test]
 fn parameters_beyond_what_a_check_is_handed_are_refused() {
     let subject = |bytes| job_with(&format!("parameters.subject = '{}'", "x".repeat(bytes)));
     assert!(subject(1_000_000).is_ok());
@@ -476,65 +346,4 @@ fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
         let refused = job.job().unwrap_err().to_string();
         assert_eq!(refused, "limit: expected FIELD=WARNING[,CRITICAL]", "{text}");
     }
-}
-
-#[test]
-fn an_empty_file_or_variable_is_no_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sonde.toml");
-    fs::write(&path, "[[job]]\nname = 'a'\nhost = 'h'\nparameters.password = { file = 'empty' }").unwrap();
-    for empty in ["", "\n", "\r\n"] {
-        fs::write(folder.path().join("empty"), empty).unwrap();
-        let refused = jobs_of(&path).unwrap_err().to_string();
-        let said = format!("job `a`: parameters.password: cannot read {}/empty: no secret in it", folder.path().display());
-        assert_eq!(refused, format!("{}: {said}", path.display()), "{empty:?}");
-        assert!(super::secret_or_pipe(&folder.path().join("empty")).is_err());
-    }
-}
-
-#[test]
-fn a_secret_that_cannot_be_kept_out_of_texts_is_refused() {
-    assert_eq!(
-        job_with("parameters.password = 'abc'").unwrap_err(),
-        "sonde.toml: job `a`: parameters.password: shorter than 4 bytes: it would be masked wherever it stands by chance"
-    );
-    assert!(job_with("parameters.password = ''").is_ok());
-}
-
-#[test]
-fn what_stands_in_a_wrong_place_is_not_shown() {
-    for text in [
-        "hosts = 'hunter2'",
-        "host = ['hunter2']",
-        "timeout = 'hunter2'",
-        "timeout = ['hunter2']",
-        "grants = 'hunter2'",
-        "grants = ['hunter2']",
-        "check = 'hunter2'",
-        "parameters = 'hunter2'",
-        "parameters.port = 'hunter2'",
-        "parameters.connection = 'hunter2'",
-        "parameters.to = [['hunter2']]",
-        "parameters.password = ['hunter2']",
-        "parameters.password = { file = ['hunter2'] }",
-        "tls = 'hunter2'",
-        "tls.server_name = 'hunter2 hunter2'",
-        "tls.verify = 'hunter2'",
-        "tls.min_version = 'hunter2'",
-        "tls.ca_file = ['hunter2']",
-        "alarm.login_time_ms = 'hunter2'",
-        "alarm.login_time_ms.warning = 'hunter2'",
-        "alarm.login_time_ms.warning = ['hunter2']",
-        "[[check]]\nname = ['hunter2']",
-        "[[check]]\nname = 'a'\ncomponent = 'a'\nsha256 = 'hunter2'",
-        "[[check]]\nname = 'a'\ncomponent = 'a'\nsha256 = 'a'\nlimits.log_lines = 'hunter2'",
-        "parameters.password = hunter2",
-        "parameters.password = 'hunter2",
-        "parameters.password = \"hunter2\\x\"",
-    ] {
-        let refused = job_with(text).unwrap_err();
-        assert!(!refused.contains("hunter2"), "{refused}");
-    }
-    let refused = read("deny = ['hunter2']").unwrap_err();
-    assert!(!refused.contains("hunter2"), "{refused}");
 }

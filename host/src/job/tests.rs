@@ -112,8 +112,9 @@ fn the_longest_line_is_no_longer_than_announced() {
             ..TlsFacts::default()
         },
     };
-    let limit = |field: &Field| Limit::parse(&field.name, Severity::Critical, "1").unwrap();
-    job.limits = description.fields.iter().map(limit).collect();
+    job.limits = vec![Limit::parse("cert_days_left", Severity::Critical, "< 1").unwrap()];
+    let ending = Ending { place: Place::Server, subject: worst.clone(), at: 0 };
+    report.measured.tls_facts.ends_first = Some(ending);
     let longest = longest(&description);
     job.check.description = Arc::new(description);
     let line = line(&job.point(&report, i64::MIN));
@@ -147,7 +148,7 @@ proptest! {
 
 #[test]
 fn what_an_alarm_says_of_a_certificate_is_clean_and_without_secrets() {
-    let ending = Ending { place: Place::Server, subject: "CN=hunter2\n".into(), at: 0 };
+    let ending = Ending { place: Place::Server, subject: "CN=hunter2".into(), at: 0 };
     let mut report = Report::default();
     report.measured.tls_facts =
         TlsFacts { days_left: Some(3), ends_first: Some(ending), ..TlsFacts::default() };

@@ -166,11 +166,15 @@ impl Fault {
 }
 
 /// Of this process, or of the machine.
-const NO_FILE: &str = "too many open files: raise LimitNOFILE= of the agent's unit, or lower `max_concurrent`";
+const NO_FILE: &str =
+    "too many open files: raise LimitNOFILE= of the agent's unit, or lower `max_concurrent`";
 
 /// No peer's fault, and no name server's.
 fn is_out_of_files(error: &io::Error) -> bool {
-    error.raw_os_error().map(Errno::from_raw).is_some_and(|errno| matches!(errno, Errno::EMFILE | Errno::ENFILE))
+    error
+        .raw_os_error()
+        .map(Errno::from_raw)
+        .is_some_and(|errno| matches!(errno, Errno::EMFILE | Errno::ENFILE))
 }
 
 /// `getaddrinfo` only tells in words, and each system in its own: what does not say that the name has no address is a resolver

@@ -327,7 +327,9 @@ async fn nothing_is_received_over_the_runs_share_and_the_end_is_still_told() {
             let refused = next.err().unwrap();
             assert_eq!(refused.host_error(), HostError::CheckLimit);
             assert!(
-                refused.to_string().ends_with(": the run's share of received bytes is used up: see `limits.traffic_mib`, 0"),
+                refused
+                    .to_string()
+                    .ends_with(": the run's share of received bytes is used up: see `limits.traffic_mib`, 0"),
                 "{refused}"
             );
         } else {
@@ -345,7 +347,12 @@ async fn nothing_is_sent_over_the_runs_share() {
     for _ in 0..2 {
         let refused = connection.write(b"QUIT\r\n").await.err().unwrap();
         assert_eq!(refused.host_error(), HostError::CheckLimit);
-        assert!(refused.to_string().ends_with(": the run's share of sent bytes is used up: see `limits.traffic_mib`, 0"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .ends_with(": the run's share of sent bytes is used up: see `limits.traffic_mib`, 0"),
+            "{refused}"
+        );
     }
     drop(connection);
     let mut all = Vec::new();

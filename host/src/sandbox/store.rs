@@ -74,7 +74,11 @@ pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
         }
         _ => None,
     };
-    Failure::of_host(kind, key.map_or(text.clone(), |key| format!("{text}: see {key}")))
+    let text = match key {
+        Some(key) => format!("{text}: see {key}"),
+        None => text,
+    };
+    Failure::of_host(kind, text)
 }
 
 /// The check computed for longer than this.

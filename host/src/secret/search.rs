@@ -6,7 +6,7 @@ use std::{cell::LazyCell, ops::Range};
 use super::{
     finder::Reading,
     forms::{Forms, standard},
-    mask,
+    mask::mask,
 };
 use crate::text::{self, Letters};
 

@@ -1,0 +1,108 @@
+//! Secrets, and what may be one, show nowhere; what is none is refused.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+#[test]
+fn a_secret_comes_from_a_file_and_shows_nowhere() {
+    let job = job_with("parameters.password = { file = \"secret\" }").unwrap();
+    assert_eq!(job.parameters["password"], "hunter2");
+    assert_eq!(job.secrets.outgoing("535 hunter2", 99), "535 ***");
+    assert!(!format!("{job:?}{:?}", job.secrets).contains("hunter2"));
+}
+
+#[test]
+fn a_tag_is_clean_short_and_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let mut description = Description::clone(&description());
+    for shown in ["subject", "to"] {
+        description.tags.push(Tag { name: shown.into(), parameter: shown.into(), doc: String::new() });
+        description.parameters.iter_mut().for_each(|parameter| parameter.single_line = false);
+    }
+    let text = format!(
+        "[[job]]\nname = 'a'\nhost = 'h'\n[job.parameters]\npassword = 'hun\"ter'\nfrom = 'f'\n\
+         subject = \"\"\"a\n<hun\"ter>{}\"\"\"\nto = ['hun\"ter', 'b']\n",
+        "é".repeat(300)
+    );
+    fs::write(&path, text).unwrap();
+    let check = Check { description: Arc::new(description), ..check("smtp") };
+    let job = config::read(&path).unwrap().jobs[0].job(&check).unwrap();
+    let shown: BTreeMap<_, _> = job.tags.iter().cloned().collect();
+    assert_eq!(shown["subject"], format!("a <***>{}", "é".repeat(124)));
+    assert_eq!(shown["to"], "[\"***\",\"b\"]");
+}
+
+#[test]
+fn a_secrets_file_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let refused = job_with("parameters.password = { file = \"/dev/zero\" }").unwrap_err();
+    assert_eq!(
+        refused,
+        "sonde.toml: job `a`: parameters.password: cannot read /dev/zero: not a regular file"
+    );
+}
+
+#[test]
+fn an_empty_file_or_variable_is_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    fs::write(&path, "[[job]]\nname = 'a'\nhost = 'h'\nparameters.password = { file = 'empty' }").unwrap();
+    for empty in ["", "\n", "\r\n"] {
+        fs::write(folder.path().join("empty"), empty).unwrap();
+        let refused = jobs_of(&path).unwrap_err().to_string();
+        let said = format!(
+            "job `a`: parameters.password: cannot read {}/empty: no secret in it",
+            folder.path().display()
+        );
+        assert_eq!(refused, format!("{}: {said}", path.display()), "{empty:?}");
+        assert!(config::secret_or_pipe(&folder.path().join("empty")).is_err());
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_kept_out_of_texts_is_refused() {
+    assert_eq!(
+        job_with("parameters.password = 'abc'").unwrap_err(),
+        "sonde.toml: job `a`: parameters.password: shorter than 4 bytes: it would be masked wherever it stands by chance"
+    );
+    assert!(job_with("parameters.password = ''").is_ok());
+}
+
+#[test]
+fn what_stands_in_a_wrong_place_is_not_shown() {
+    for text in [
+        "hosts = 'hunter2'",
+        "host = ['hunter2']",
+        "timeout = 'hunter2'",
+        "timeout = ['hunter2']",
+        "grants = 'hunter2'",
+        "grants = ['hunter2']",
+        "check = 'hunter2'",
+        "parameters = 'hunter2'",
+        "parameters.port = 'hunter2'",
+        "parameters.connection = 'hunter2'",
+        "parameters.to = [['hunter2']]",
+        "parameters.password = ['hunter2']",
+        "parameters.password = { file = ['hunter2'] }",
+        "tls = 'hunter2'",
+        "tls.server_name = 'hunter2 hunter2'",
+        "tls.verify = 'hunter2'",
+        "tls.min_version = 'hunter2'",
+        "tls.ca_file = ['hunter2']",
+        "alarm.login_time_ms = 'hunter2'",
+        "alarm.login_time_ms.warning = 'hunter2'",
+        "alarm.login_time_ms.warning = ['hunter2']",
+        "[[check]]\nname = ['hunter2']",
+        "[[check]]\nname = 'a'\ncomponent = 'a'\nsha256 = 'hunter2'",
+        "[[check]]\nname = 'a'\ncomponent = 'a'\nsha256 = 'a'\nlimits.log_lines = 'hunter2'",
+        "parameters.password = hunter2",
+        "parameters.password = 'hunter2",
+        "parameters.password = \"hunter2\\x\"",
+    ] {
+        let refused = job_with(text).unwrap_err();
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+    let refused = read("deny = ['hunter2']").unwrap_err();
+    assert!(!refused.contains("hunter2"), "{refused}");
+}

@@ -1,0 +1,162 @@
+//! What whoever starts it leaves to it: signals, limits, pipes, variables.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    net::TcpListener,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::{Pid, Uid, mkfifo, pipe},
+};
+
+use crate::support::{free_port, hostile, points, skip, sonde, stderr, stdout};
+
+/// `sonde` with these arguments, after these commands of a shell.
+fn after(shell: &str, arguments: &str, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("{shell}; exec {} {arguments}", env!("CARGO_BIN_EXE_sonde"));
+    command.args(["-c", &script]).current_dir(folder).stdin(Stdio::null());
+    command.env("XDG_CACHE_HOME", folder.join("cache"));
+    command
+}
+
+fn ran(shell: &str, arguments: &str, folder: &Path) -> Output {
+    after(shell, arguments, folder).output().unwrap()
+}
+
+fn job(name: &str, host: &str, port: u16) -> String {
+    format!("[[job]]\nname = \"{name}\"\nhost = \"{host}\"\ntimeout = \"3s\"\nparameters.port = {port}\n")
+}
+
+#[test]
+fn a_configuration_may_come_through_a_pipe_and_sigterm_ends_the_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&pipe).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let waiting = command.spawn().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    kill(Pid::from_raw(i32::try_from(waiting.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let output = waiting.wait_with_output().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((output.status.signal(), stderr(&output)), (Some(15), String::new()));
+
+    let reading = command.spawn().unwrap();
+    fs::write(&pipe, job("a", "127.0.0.1", free_port())).unwrap();
+    let output = reading.wait_with_output().unwrap();
+    assert_eq!(points(&stdout(&output)).len(), 1, "{output:?}");
+
+    let output = sonde(&["config", "check", "/dev/zero"]);
+    assert_eq!(stderr(&output), "E! cannot read /dev/zero: more than 16384 KiB\n");
+}
+
+#[test]
+fn every_line_comes_through_a_pipe_that_does_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    // More than a pipe holds.
+    let hosts: Vec<_> = (0..600).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
+    let config = format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {}\n", free_port());
+    fs::write(&path, config).unwrap();
+    let (reader, writer) = pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
+    command.arg("run").arg("--config").arg(&path).stdout(writer).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // It has the other end, too.
+    drop(command);
+    thread::sleep(Duration::from_secs(2));
+    let lines = io::read_to_string(File::from(reader)).unwrap();
+    assert_eq!((child.wait().unwrap().code(), points(&lines).len()), (Some(0), 600));
+}
+
+#[test]
+fn ignored_children_and_files_that_may_not_grow_keep_no_check_from_being_compiled() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("hostile.wasm"), hostile("honest")).unwrap();
+    let output = ran("trap '' CHLD; ulimit -f 8", "describe ./hostile.wasm", folder.path());
+    assert!(output.status.success(), "{output:?}");
+    assert!(stderr(&output).contains("File too large"), "{output:?}");
+    // Whoever waits knows for what.
+    assert!(stderr(&output).contains("I! compiling ./hostile.wasm ("), "{output:?}");
+}
+
+#[test]
+fn limits_below_which_nothing_begins_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sonde.toml"), job("a", "127.0.0.1", 1)).unwrap();
+    let refused = |output: Output, begin: &str, end: &str| {
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = stderr(&output);
+        assert!(said.starts_with(begin) && said.ends_with(end) && said.lines().count() == 1, "{said}");
+    };
+    let output = ran("ulimit -n 8", "run -c sonde.toml", folder.path());
+    refused(output, "E! only 8 files may be open, and at least 32 are needed, ", "(`ulimit -n`)\n");
+    let output = ran("ulimit -v 400000", "run -c sonde.toml", folder.path());
+    refused(output, "E! ", "the address space is limited (LimitAS= of the agent's unit, `ulimit -v`)\n");
+    if !Uid::effective().is_root() {
+        return skip("only root may start a program as a user who has no other");
+    }
+    // A user of whom nothing else runs.
+    let config = folder.path().join("sonde.toml");
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = after(
+        "ulimit -u 1 2>/dev/null || ulimit -p 1",
+        &format!("run -c {}", config.display()),
+        folder.path(),
+    );
+    refused(command.uid(54_321).output().unwrap(), "E! no thread is to be had: ", "\n");
+}
+
+#[test]
+fn where_files_run_out_no_name_server_is_blamed() {
+    let (folder, silent) = (tempfile::tempdir().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = silent.local_addr().unwrap().port();
+    let jobs: String = (0..100).map(|number| job(&number.to_string(), "localhost", port)).collect();
+    fs::write(folder.path().join("sonde.toml"), format!("max_concurrent = 100\n{jobs}")).unwrap();
+    let output = ran("ulimit -n 40", "run -c sonde.toml", folder.path());
+    let points = points(&stdout(&output));
+    assert_eq!(points.len(), 100);
+    let without: Vec<_> = points.iter().filter(|point| point.code("error_code") != 407).collect();
+    assert!(!without.is_empty());
+    for point in without {
+        assert_eq!(point.code("error_code"), 408, "{point:?}");
+        assert!(point.text("error").contains("raise LimitNOFILE= of the agent's unit"), "{point:?}");
+    }
+}
+
+#[test]
+fn an_empty_variable_or_pipe_is_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = job("a", "127.0.0.1", 1) + "parameters.password = { env = \"SONDE_TEST_EMPTY\" }\n";
+    fs::write(folder.path().join("sonde.toml"), config).unwrap();
+    let output = ran("export SONDE_TEST_EMPTY=", "config check sonde.toml", folder.path());
+    let said =
+        "E! sonde.toml: job `a`: parameters.password: the environment variable SONDE_TEST_EMPTY is empty\n";
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(2), said));
+    let check = format!("check 127.0.0.1 --port {} --username u --password-file /dev/stdin", free_port());
+    let mut command = after(":", &check, folder.path());
+    let output = command.output().unwrap();
+    let said = "E! --password-file /dev/stdin: no secret in it\n";
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(2), said));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    io::Write::write_all(&mut child.stdin.take().unwrap(), b"hunter2\n").unwrap();
+    let mut line = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut line).unwrap();
+    assert_eq!(points(&line)[0].code("error_code"), 403);
+    child.wait().unwrap();
+}
