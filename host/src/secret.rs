@@ -64,6 +64,16 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_a_secret_is_shown_wherever_what_is_looked_at_ends() {
+        let secrets = Secrets::new(&["open-sesame".to_owned()]).unwrap();
+        let said =
+            |hidden: usize| secrets.outgoing(&format!("535 hello {}open-sesame", "\0".repeat(hidden)), 256);
+        for hidden in [3000, 4070, 4085, 4086, 4087, 5000] {
+            assert!(said(hidden).starts_with("535 hello"), "{hidden}: {:?}", said(hidden));
+        }
+    }
+
+    #[test]
     fn no_part_of_a_secret_is_left_where_a_text_is_cut() {
         let secrets = secrets(&["hunter2", "hit horse"]);
         for (length, filler) in (0..200).flat_map(|length| [(length, "x"), (length, " ")]) {

@@ -83,11 +83,21 @@ pub(crate) fn word_behind(text: &str, is_inside: impl Fn(char) -> bool) -> usize
     let word = text.char_indices().take_while(|(_, c)| is_inside(*c) || is_hidden(*c));
     word.filter(|(_, c)| is_inside(*c)).last().map_or(0, |(at, c)| at + c.len_utf8())
 }
+
+/// So many times what is shown of a text is looked at: hidden characters are left out, and runs of spaces become one.
+const LOOKED_AT: usize = 16;
+
+/// Bytes of a text that are looked at, where this many are shown: whatever is hidden in the others costs nothing.
+pub(crate) fn looked_at(shown: usize) -> usize {
+    shown.saturating_mul(LOOKED_AT)
+}
+
 /// Control and format characters become spaces, runs of spaces one, none at the ends; at most `limit` bytes.
 #[must_use]
 pub fn clean_to(text: &str, limit: usize) -> String {
+    let (seen, _) = text.split_at(text.floor_char_boundary(looked_at(limit)));
     let mut clean = String::new();
-    for c in text.chars().map(|c| if is_hidden(c) { ' ' } else { c }) {
+    for c in seen.chars().map(|c| if is_hidden(c) { ' ' } else { c }) {
         if c == ' ' && (clean.is_empty() || clean.ends_with(' ')) {
             continue;
         }
@@ -113,6 +123,12 @@ mod tests {
     #[test]
     fn control_and_format_characters_become_one_space() {
         assert_eq!(clean(" a\r\n\tb\u{202e}\u{2028}c\u{1b}[31m\0 "), "a b c [31m");
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_looked_at_without_end() {
+        let behind = |hidden: usize| clean_to(&format!("a{}b", "\0".repeat(hidden)), 8);
+        assert_eq!((&*behind(100), &*behind(200)), ("a b", "a"));
     }
 
     #[test]

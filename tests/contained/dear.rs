@@ -10,7 +10,7 @@ use std::{
 
 use sonde_host::{
     catalogue::HostError,
-    sandbox::{Compiler, Limits, Source, cache::CacheError},
+    sandbox::{Compiler, Limits, LoadError, Source, cache::CacheError},
 };
 
 use crate::{
@@ -112,6 +112,8 @@ async fn what_is_dear_to_compile_harms_nobody() {
         assert!(grown < MEMORY_KIB, "{name} grew the process by {grown} KiB");
         match (loaded, refused) {
             (Ok(()), None) => {}
+            // Small to compile, and then more than a check may have.
+            (Err(LoadError::Describe(_)), None) if name == "images" => {}
             (Err(error), Some(text)) => {
                 assert_eq!(error.host_error(), HostError::CheckCompile, "{name}: {error}");
                 assert_eq!(error.to_string(), format!("the component is not compiled: {text}"));
@@ -192,8 +194,8 @@ fn no_compiler_outlives_who_started_it() {
     let component = folder.path().join("slow.wasm");
     let function =
         format!("(func (local {}) {}{})", "i64 ".repeat(1_900), "loop ".repeat(1_000), "end ".repeat(1_000));
-    // Takes a minute of a core.
-    fs::write(&component, wat("slow", Wat { parts: &function.repeat(100), ..Wat::default() })).unwrap();
+    // Takes ten seconds of a core, and more would be refused.
+    fs::write(&component, wat("slow", Wat { parts: &function.repeat(20), ..Wat::default() })).unwrap();
     let mut sonde = Command::new(env!("CARGO_BIN_EXE_sonde"));
     sonde.arg("describe").arg(&component).env("XDG_CACHE_HOME", folder.path()).stderr(Stdio::null());
     let mut parent = sonde.spawn().unwrap();

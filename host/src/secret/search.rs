@@ -10,14 +10,6 @@ use super::{
 };
 use crate::text::{self, Letters};
 
-/// So many times what is shown of a text is looked at: runs of spaces become one.
-const LOOKED_AT: usize = 16;
-
-/// Bytes of a text that are looked at, where this many are shown.
-pub(super) fn looked_at(shown: usize) -> usize {
-    shown.saturating_mul(LOOKED_AT)
-}
-
 /// What was found so far.
 pub(super) struct Search {
     plain: Reading,
@@ -40,7 +32,7 @@ impl Search {
 
     /// Reads the next text, of which so many bytes may be shown.
     pub(super) fn read<'a>(&mut self, text: &'a str, limit: usize) -> Seen<&'a str> {
-        let (seen, behind) = text.split_at(text.floor_char_boundary(looked_at(limit)));
+        let (seen, behind) = text.split_at(text.floor_char_boundary(text::looked_at(limit)));
         let (letters, begin) = (Letters::of(seen), self.read);
         self.read += letters.text().len();
         self.plain.read(letters.text().bytes());

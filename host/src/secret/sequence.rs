@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt};
 
 use super::{
     Secrets,
-    search::{self, Search, Seen},
+    search::{Search, Seen},
 };
 use crate::text;
 
@@ -35,7 +35,7 @@ impl<T> Sequence<T> {
     /// Bytes of a text that are of use: one more than are looked at, which shows that it goes on. It may be cut behind them.
     #[must_use]
     pub fn of_use(&self) -> usize {
-        search::looked_at(self.limit).saturating_add(1)
+        text::looked_at(self.limit).saturating_add(1)
     }
 
     /// Nothing is held back.
