@@ -62,13 +62,13 @@ fn label(field: &str) -> &str {
 pub fn render(point: &Point, check: &Description, ends_first: Option<&str>, colour: bool) -> String {
     let result = point.tag("result");
     let success = result == Outcome::Success.name();
-    let paint =
+    let painted =
         |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let mark = if success { GREEN } else { RED };
     let (server, port) = (point.tag("server"), point.tag("port"));
     let title = if port.is_empty() { server.to_owned() } else { format!("{server}:{port}") };
     let title = cut(&text::clean(&title), WIDTH - 2 - result.len());
-    let mut picture = format!("{title}  {}\n", paint(mark, result));
+    let mut picture = format!("{title}  {}\n", painted(mark, result));
 
     let measured = measured(point, check);
     let sum: f64 = measured.iter().map(|(_, time)| time).sum();
@@ -80,7 +80,7 @@ pub fn render(point: &Point, check: &Description, ends_first: Option<&str>, colo
         let failed = matches!(last, Some(Value::Text(last)) if last == phase);
         let from = column(begin, total).min(BARS - 1);
         let length = column(begin + time, total).saturating_sub(from).max(1);
-        let bar = paint(if failed { RED } else { CYAN }, &"█".repeat(length));
+        let bar = painted(if failed { RED } else { CYAN }, &"█".repeat(length));
         let (before, after) = (" ".repeat(from), " ".repeat(BARS - from - length));
         let _infallible =
             writeln!(picture, "  {:<LABEL$} {before}{bar}{after} {}", cut(phase, LABEL), milliseconds(time));
@@ -102,7 +102,7 @@ pub fn render(point: &Point, check: &Description, ends_first: Option<&str>, colo
     ] {
         for (number, line) in wrap(&text).iter().enumerate() {
             let label = if number == 0 { label } else { "" };
-            let line = code.map_or_else(|| line.clone(), |code| paint(code, line));
+            let line = code.map_or_else(|| line.clone(), |code| painted(code, line));
             let _infallible = writeln!(picture, "  {label:<LABEL$} {line}");
         }
     }

@@ -187,7 +187,7 @@ fn what_cannot_be_tested_says_why() {
         (&["test", "smtp", "--timeout", "1"], "E! --timeout: a time such as "),
         (
             &["test", "./none.wasm"],
-            "E! ./none.wasm: the component cannot be read: No such file or directory (os error 2)\n",
+            "E! the component ./none.wasm cannot be read: No such file or directory (os error 2)\n",
         ),
     ] {
         let said = refused(arguments);

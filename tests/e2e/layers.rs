@@ -47,7 +47,7 @@ impl Sources {
         }
         // What is only passed on comes from where it is.
         let passed_on = words.next().and_then(|word| {
-            let passed = paths(&self.0[&at]).into_iter().filter(|(public, _)| *public);
+            let passed = taken_apart(&self.0[&at]).0.into_iter().filter(|(public, _)| *public);
             passed.map(|(_, path)| path).find(|path| path.rsplit("::").next() == Some(word))
         });
         passed_on.and_then(|path| self.resolve(&at, &path)).or(Some(at))
@@ -56,11 +56,11 @@ impl Sources {
     /// The files that each file uses.
     fn uses(&self) -> BTreeMap<&Module, BTreeSet<Module>> {
         let used = |module: &Module, source: &str| -> BTreeSet<Module> {
-            let own = paths(source).into_iter().filter(|(public, _)| !public).map(|(_, path)| path);
+            let (paths, code) = taken_apart(source);
+            let own = paths.into_iter().filter(|(public, _)| !public).map(|(_, path)| path);
             let children =
                 self.0.keys().filter(|child| child.split_last().map(|(_, above)| above) == Some(module));
-            let called =
-                children.filter_map(|child| child.last()).filter(|name| calls(source, name)).cloned();
+            let called = children.filter_map(|child| child.last()).filter(|name| calls(&code, name)).cloned();
             let found = own.chain(called).filter_map(|path| self.resolve(module, &path));
             found.filter(|found| found != module).collect()
         };
@@ -98,8 +98,8 @@ fn calls(source: &str, child: &str) -> bool {
     })
 }
 
-/// All paths in `use` and in the code, and whether they are passed on.
-fn paths(source: &str) -> Vec<(bool, String)> {
+/// All paths in `use` and in the code, and whether they are passed on; and the code without `use`.
+fn taken_apart(source: &str) -> (Vec<(bool, String)>, String) {
     let mut paths = Vec::new();
     let mut code = String::new();
     let mut rest = source;
@@ -126,7 +126,7 @@ fn paths(source: &str) -> Vec<(bool, String)> {
             paths.push((false, path.trim_end_matches(':').to_owned()));
         }
     }
-    paths
+    (paths, code)
 }
 
 /// The paths of a tree in braces.

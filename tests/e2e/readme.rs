@@ -35,7 +35,12 @@ fn every_key_of_the_sample_stands_in_it() {
         if let Some((key, _)) =
             line.trim_start_matches("# ").split_once(" = ").filter(|(key, _)| !key.contains(' '))
         {
-            assert!(README.contains(&format!("`{key}`")) || README.contains(&format!("\n{key} = ")), "{key}");
+            assert!(
+                README.contains(&format!("`{key}`"))
+                    || REFERENCE.contains(&format!("`{key}`"))
+                    || README.contains(&format!("\n{key} = ")),
+                "{key}"
+            );
         }
     }
 }

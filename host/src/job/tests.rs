@@ -118,7 +118,7 @@ fn the_longest_line_is_no_longer_than_announced() {
     let longest = longest(&description);
     job.check.description = Arc::new(description);
     let line = line(&job.point(&report, i64::MIN));
-    assert!(line.len() <= longest && longest - line.len() < 2000, "{} of {longest}", line.len());
+    assert!(line.len() <= longest && longest - line.len() < 2500, "{} of {longest}", line.len());
 }
 
 proptest! {

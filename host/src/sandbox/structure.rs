@@ -177,7 +177,7 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
             for export in section.into_iter().map_while(Result::ok) {
                 match export.kind {
                     ComponentExternalKind::Module => {
-                        part.modules.push(Part::get(&part.modules, export.index))
+                        part.modules.push(Part::get(&part.modules, export.index));
                     }
                     ComponentExternalKind::Component => {
                         part.components.push(Part::get(&part.components, export.index));

@@ -139,16 +139,16 @@ mod tests {
         ];
         for (secret, lines) in cases {
             let mut sequence = Sequence::new(&Secrets::new(&[secret]).unwrap(), 64 << 10);
-            let began = Instant::now();
+            let start = Instant::now();
             for (at, line) in lines.iter().enumerate() {
                 sequence.push((at < 20).then_some(()), line);
             }
             // They took 3, 5 and 6 seconds; now it is milliseconds.
             assert!(
-                began.elapsed() < Duration::from_secs(1),
+                start.elapsed() < Duration::from_secs(1),
                 "{} lines took {:?}",
                 lines.len(),
-                began.elapsed()
+                start.elapsed()
             );
         }
     }

@@ -56,7 +56,7 @@ fn an_empty_file_or_variable_is_no_secret() {
             folder.path().display()
         );
         assert_eq!(refused, format!("{}: {said}", path.display()), "{empty:?}");
-        assert!(config::secret_or_pipe(&folder.path().join("empty")).is_err());
+        assert!(secret_or_pipe(&folder.path().join("empty")).is_err());
     }
 }
 

@@ -98,14 +98,8 @@ fn parameter(name: &str, kind: ParameterKind, default: &str, doc: &str) -> Param
 
 fn field((name, kind, unit, doc): (&str, FieldKind, &str, &str)) -> FieldDescription {
     let phase = name == "first_byte_time_ms";
-    FieldDescription {
-        name: name.into(),
-        kind,
-        unit: unit.into(),
-        doc: doc.into(),
-        when_unreported: None,
-        phase,
-    }
+    let [name, unit, doc] = [name, unit, doc].map(ToOwned::to_owned);
+    FieldDescription { name, kind, unit, doc, when_unreported: None, phase }
 }
 
 fn error((code, name, doc): (u32, &str, &str)) -> ErrorDescription {
