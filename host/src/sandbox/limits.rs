@@ -76,22 +76,11 @@ pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(2);
 pub(crate) const COMPILE_CPU_TIME: Duration = Duration::from_mins(2);
 /// Address space meanwhile.
 pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
-/// Compiled code of one component, at most: a language's runtime has 40 MiB.
-const CODE_BYTES: u64 = 256 << 20;
-/// The same where the component is small. Code has up to three times the bytes of its component.
-const SMALL_CODE_BYTES: u64 = 16 << 20;
-const CODE_TIMES: u64 = 8;
 /// Describing itself: there is nothing to wait for, but another check may be computing.
 pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
 /// Computing meanwhile; a language's runtime needs two milliseconds. All checks of a configuration describe themselves
 /// before its first round.
 pub(crate) const DESCRIBE_CPU_TIME: Duration = Duration::from_millis(200);
-
-/// Compiled code that a component of so many bytes may have.
-pub(crate) fn code_bytes(component_bytes: usize) -> u64 {
-    let times = (component_bytes as u64).saturating_mul(CODE_TIMES);
-    times.saturating_add(SMALL_CODE_BYTES).min(CODE_BYTES)
-}
 
 /// Refuses growth past the limits, and remembers that it did: a check may hide the refusal behind a trap of its own.
 #[derive(Debug, Default)]

@@ -39,6 +39,11 @@ const EXCESS: u8 = 4;
 const FAILED: u8 = 5;
 /// Bytes of such a reason.
 const REASON_BYTES: u64 = 4096;
+/// Compiled code of one component, at most: a language's runtime has 40 MiB.
+const CODE_BYTES: u64 = 256 << 20;
+/// The same where the component is small. Code has up to three times the bytes of its component.
+const SMALL_CODE_BYTES: u64 = 16 << 20;
+const CODE_TIMES: u64 = 8;
 /// How much the child gives way to others.
 const NICENESS: i32 = 10;
 /// Threads that compile: each has a stack and an arena of the allocator, which on a machine with many cores would use up the
@@ -52,6 +57,12 @@ static TURN: Semaphore = Semaphore::const_new(1);
 pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     // It is never closed.
     TURN.acquire().await.ok()
+}
+
+/// Compiled code that a component of so many bytes may have.
+fn code_bytes(component_bytes: usize) -> u64 {
+    let times = (component_bytes as u64).saturating_mul(CODE_TIMES);
+    times.saturating_add(SMALL_CODE_BYTES).min(CODE_BYTES)
 }
 
 /// Starts `program` and lets it compile.
@@ -80,7 +91,7 @@ async fn run(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
         stdin.write_all(wasm).await?;
         stdin.flush().await
     };
-    let most = limits::code_bytes(wasm.len());
+    let most = code_bytes(wasm.len());
     let (mut stdout, mut stderr) = (stdout.take(most + 1), stderr.take(REASON_BYTES));
     let coming = async {
         stdout.read_to_end(&mut code).await.map_err(LoadError::Compiler)?;
