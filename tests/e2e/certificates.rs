@@ -15,7 +15,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::support::{Point, Server, free_port, program, run, sonde, stderr, stdout, succeed};
+use crate::support::{Point, Server, program, run, sonde, stderr, stdout, succeed};
 
 /// The name that all certificates here are for.
 const HOST: &str = "localhost";
@@ -61,10 +61,9 @@ impl Place {
 
     /// Serves one connection with `cert.pem`, and with what stands behind it in `chain.pem`.
     fn serve(&self, options: &str) -> (Server, u16) {
-        let port = free_port();
         let mut command = Command::new(&self.openssl);
         command.current_dir(self.folder.path()).args(["s_server", "-naccept", "1", "-cert", "cert.pem"]);
-        command.args(["-key", "key.pem", "-accept", &port.to_string()]).args(options.split_whitespace());
+        command.args(["-key", "key.pem", "-accept", "0"]).args(options.split_whitespace());
         if self.path("chain.pem").exists() {
             command.args(["-cert_chain", "chain.pem"]);
         }
@@ -72,7 +71,11 @@ impl Place {
         let mut server = Server(child.unwrap());
         let (mut replies, told) = (server.0.stdin.take().unwrap(), server.0.stdout.take().unwrap());
         let mut told = BufReader::new(told).lines();
-        assert!(told.by_ref().any(|line| line.unwrap() == "ACCEPT"), "it does not listen");
+        // At a port that the system chose: `ACCEPT [::]:34567`.
+        let listens = told
+            .by_ref()
+            .find_map(|line| line.unwrap().strip_prefix("ACCEPT ")?.rsplit_once(':')?.1.parse().ok());
+        let port = listens.unwrap_or_else(|| panic!("it does not listen"));
         thread::spawn(move || {
             for line in told.map_while(Result::ok) {
                 let reply = match line.split(' ').next() {

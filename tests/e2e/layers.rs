@@ -106,17 +106,19 @@ fn taken_apart(source: &str) -> (Vec<(bool, String)>, String) {
     while let Some(at) = rest.find("use ") {
         let (before, from) = rest.split_at(at);
         let line = before.rsplit('\n').next().unwrap_or_default().trim();
-        if !line.is_empty() && !line.starts_with("pub") {
-            code.push_str(before);
+        let from = &from["use ".len()..];
+        code.push_str(before);
+        // Not words in a text or of a comment.
+        let is_path = |c: char| c.is_alphanumeric() || "_:{}, *\n".contains(c);
+        let tree = from.split(';').next().unwrap_or_default();
+        if !(line.is_empty() || line.starts_with("pub")) || !tree.chars().all(is_path) {
             code.push_str("use ");
-            rest = &from["use ".len()..];
+            rest = from;
             continue;
         }
-        code.push_str(before);
-        let (tree, behind) = from["use ".len()..].split_once(';').unwrap();
+        rest = &from[tree.len()..];
         let tree: String = tree.split_whitespace().collect::<Vec<_>>().join(" ");
         expand("", &tree, &mut |path| paths.push((line.starts_with("pub"), path)));
-        rest = behind;
     }
     code.push_str(rest);
     for root in ["crate::", "super::"] {
