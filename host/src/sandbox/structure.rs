@@ -65,21 +65,21 @@ impl Part {
     }
 }
 
-/// What is counted in the whole.
+/// What is counted in the whole, in numbers that no sum of what a section claims to have can pass.
 #[derive(Default)]
 struct Counts {
-    functions: u32,
-    types: u32,
-    parts: u32,
+    functions: u64,
+    types: u64,
+    parts: u64,
     flow: u64,
 }
 
 impl Counts {
     fn check(&self) -> Result<(), Excess> {
         for (count, most, excess) in [
-            (u64::from(self.functions), u64::from(FUNCTIONS), Excess::Functions),
-            (u64::from(self.types), u64::from(TYPES), Excess::Types),
-            (u64::from(self.parts), u64::from(PARTS), Excess::Parts),
+            (self.functions, FUNCTIONS, Excess::Functions),
+            (self.types, TYPES, Excess::Types),
+            (self.parts, PARTS, Excess::Parts),
             (self.flow, FLOW_TOGETHER, Excess::FlowTogether),
         ] {
             if count > most {
@@ -156,10 +156,10 @@ fn aliased(alias: &ComponentAlias<'_>, parts: &mut [Part]) -> Result<(), Excess>
 
 fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<(), Excess> {
     match payload {
-        Payload::ComponentCanonicalSection(section) => counts.functions += section.count(),
-        Payload::CoreTypeSection(section) => counts.types += section.count(),
+        Payload::ComponentCanonicalSection(section) => counts.functions += u64::from(section.count()),
+        Payload::CoreTypeSection(section) => counts.types += u64::from(section.count()),
         Payload::ComponentTypeSection(section) => {
-            counts.types += section.count();
+            counts.types += u64::from(section.count());
             let types = section.into_iter().map_while(Result::ok);
             let resources = types.filter(|of| matches!(of, ComponentType::Resource { .. })).count();
             part.cost.make(resources as u64, PART_BYTES);
@@ -209,12 +209,12 @@ fn module(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<
     match payload {
         Payload::TypeSection(section) => {
             for group in section.into_iter().map_while(Result::ok) {
-                counts.types += u32::try_from(group.types().len()).unwrap_or(u32::MAX);
+                counts.types += group.types().len() as u64;
                 part.functions.values.extend(group.types().map(values));
             }
         }
         Payload::FunctionSection(section) => {
-            counts.functions += section.count();
+            counts.functions += u64::from(section.count());
             part.functions.kinds = section.into_iter().map_while(Result::ok).collect();
         }
         Payload::GlobalSection(section) => part.cost.make(section.count().into(), ITEM_BYTES),

@@ -13,11 +13,11 @@ pub(super) const FLOW_TOGETHER: u64 = 40_000_000;
 /// Bytes of a function.
 pub(super) const FUNCTION_BYTES: usize = 4 << 20;
 /// Functions of a component.
-pub(super) const FUNCTIONS: u32 = 100_000;
+pub(super) const FUNCTIONS: u64 = 100_000;
 /// Types of a component.
-pub(super) const TYPES: u32 = 20_000;
+pub(super) const TYPES: u64 = 20_000;
 /// Modules and components in a component.
-pub(super) const PARTS: u32 = 200;
+pub(super) const PARTS: u64 = 200;
 
 /// Bytes that one instance of the component makes beside memories and tables: globals, elements, resources, and a kibibyte for
 /// each module or component in it that is instantiated. Checks in Python and JavaScript make less than a tenth.
