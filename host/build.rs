@@ -21,6 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rustc-env=SONDE_ENGINE_VERSION={version}");
 
     let mut config = engine::config(&version);
+    // Also for a host without a compiler, whose engine has no such setting.
+    config.cranelift_nan_canonicalization(true);
     // Not the features of the machine that builds, but those of every machine of its kind.
     config.target(&env::var("TARGET")?)?;
     let compiled = wasmtime::Engine::new(&config)?.precompile_component(sonde_smtp_component::WASM)?;

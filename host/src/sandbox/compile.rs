@@ -9,9 +9,13 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 use wasmtime::{Engine, component::Component};
 
 use super::{
@@ -33,6 +37,8 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Components that are read and digested, or whose code is, at once: each may be large, and the jobs that run have the other
 /// half of the processor.
 static LOADING: Semaphore = Semaphore::const_new(2);
+/// From then on a component that is read keeps nobody waiting: its disk is slow, or a network's that is gone.
+const LOADING_PATIENCE: Duration = Duration::from_secs(3);
 /// How a core module begins; a component has another version and layer (Component Model, "Binary").
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -163,10 +169,16 @@ async fn kept(
 /// Work that takes long and does not wait, of not more than a few at once. (Not on the runtime's own threads: all of them may
 /// be waiting for a silent name server.)
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
-    let _one_of_few = LOADING.acquire().await;
-    let (done, result) = oneshot::channel();
+    let one_of_few = LOADING.acquire().await;
+    let (done, mut result) = oneshot::channel();
     thread::spawn(move || drop(done.send(work())));
-    result.await.map_err(|_panicked| LoadError::Component("the host failed over it".to_owned()))
+    let early = timeout(LOADING_PATIENCE, &mut result).await;
+    drop(one_of_few);
+    let done = match early {
+        Ok(done) => done,
+        Err(_late) => result.await,
+    };
+    done.map_err(|_panicked| LoadError::Component("the host failed over it".to_owned()))
 }
 
 #[cfg(not(feature = "compiler"))]
@@ -237,5 +249,29 @@ mod tests {
         assert!(builtin(&other, SMTP_COMPILED, sonde_smtp_component::WASM).is_ok());
         assert!(builtin(&engine, b"", sonde_smtp_component::WASM).is_ok());
         assert!(matches!(builtin(&other, SMTP_COMPILED, b""), Err(LoadError::Component(_))));
+    }
+
+    #[test]
+    fn files_that_are_never_read_to_their_end_keep_no_other_waiting() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (ends, waits) = std::sync::mpsc::channel::<()>();
+        let waits = Arc::new(std::sync::Mutex::new(waits));
+        runtime.block_on(async {
+            let hangs = || {
+                let waits = Arc::clone(&waits);
+                on_a_thread(move || drop(waits.lock().map(|waits| waits.recv())))
+            };
+            tokio::select! {
+                biased;
+                _ended = both(hangs(), hangs()) => panic!("they do not hang"),
+                read = on_a_thread(|| 7) => assert_eq!(read.unwrap(), 7),
+            }
+        });
+        drop(ends);
+    }
+
+    /// Both at once.
+    async fn both<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> (T, T) {
+        tokio::join!(one, other)
     }
 }
