@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::report::{TlsFacts, Value};
+use crate::{measured::TlsFacts, value::Value};
 
 /// How bad a broken limit is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -177,7 +177,7 @@ pub fn judge(limits: &[Limit], fields: &[(String, Value)], facts: &TlsFacts) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Ending, Place};
+    use crate::measured::{Ending, Place};
 
     fn limit(severity: Severity, text: &str) -> Limit {
         Limit::parse("x", severity, text).unwrap()

@@ -7,10 +7,12 @@ use serde_json::{Value as Json, json};
 use crate::{
     catalogue::HostError,
     check::Check,
-    description::{ConditionalDefault, Description, FieldKind, HOST_FIELDS, HOST_TAGS, Parameter},
+    description::{ConditionalDefault, Description, HOST_TAGS, Parameter, host_fields},
+    measured::HostField,
     report::Outcome,
     sandbox::IMPORTS,
     text,
+    value::FieldKind,
 };
 
 fn default(parameter: &Parameter) -> String {
@@ -93,7 +95,7 @@ pub fn json(check: &Description) -> Json {
     let field = |name: &str, kind: FieldKind, unit: &str, doc: &str| json!({ "name": name, "kind": kind.name(), "unit": unit, "doc": doc });
     let tag = |name: &str, doc: &str| json!({ "name": name, "doc": doc });
     let error = |code: u32, name: &str, doc: &str| json!({ "code": code, "name": name, "doc": doc });
-    let host_fields = HOST_FIELDS.iter().map(|(name, kind, unit, doc)| field(name, *kind, unit, doc));
+    let host_fields = host_fields().map(|own| field(own.name, own.kind, own.unit, own.doc));
     let own_fields = check.fields.iter().map(|own| field(&own.name, own.kind, &own.unit, &own.doc));
     let tags = HOST_TAGS.iter().map(|(name, doc)| tag(name, doc));
     let errors = HostError::ALL.iter().map(|host| error(host.code().0, host.name(), host.doc()));
@@ -152,7 +154,7 @@ pub fn markdown(check: &Description) -> String {
         row(format!("| `{}` | {} |", tag.name, cell(&tag.doc)));
     }
     row("\n| field | kind | unit | meaning |\n|---|---|---|---|".to_owned());
-    for (name, kind, unit, doc) in HOST_FIELDS {
+    for HostField { name, kind, unit, doc } in host_fields() {
         row(format!("| `{name}` | {} | {unit} | {doc} |", kind.name()));
     }
     for field in &check.fields {

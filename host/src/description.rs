@@ -2,7 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::{digest, report::Value};
+use crate::{
+    digest,
+    measured::{HostField, Measured, TlsFacts},
+    value::{FieldKind, Value},
+};
 
 /// What a parameter's value may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,32 +111,6 @@ impl Parameter {
             return Err(Misfit::LineBreak);
         }
         Ok(())
-    }
-}
-
-/// What a field's value is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FieldKind {
-    /// Signed 64-bit.
-    Integer,
-    /// Finite double.
-    Float,
-    /// `true` or `false`.
-    Boolean,
-    /// UTF-8.
-    Text,
-}
-
-impl FieldKind {
-    /// As tables show it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Integer => "integer",
-            Self::Float => "float",
-            Self::Boolean => "boolean",
-            Self::Text => "text",
-        }
     }
 }
 
@@ -271,58 +249,32 @@ impl Description {
     }
 }
 
-/// A field that the host adds to every check's line: name, kind, unit, meaning.
-pub const HOST_FIELDS: &[(&str, FieldKind, &str, &str)] = &[
-    ("result_code", FieldKind::Integer, "", "Number of tag `result`."),
-    ("error_code", FieldKind::Integer, "", "0, or the number of what went wrong."),
-    (
-        "alarm_state",
-        FieldKind::Integer,
-        "",
-        "0 ok, 1 warning, 2 critical, 3 unknown: a limited value was not measured.",
-    ),
-    ("alarm", FieldKind::Text, "", "The limits that are broken or could not be judged."),
-    ("error", FieldKind::Text, "", "What went wrong, for people."),
-    ("dns_time_ms", FieldKind::Float, "ms", "Name resolution; absent for an IP address."),
-    ("connect_time_ms", FieldKind::Float, "ms", "From the first SYN to the established TCP connection."),
-    (
-        "tls_time_ms",
-        FieldKind::Float,
-        "ms",
-        "What the TLS handshake waited for the server; when refused by us, up to our alert.",
-    ),
-    ("total_time_ms", FieldKind::Float, "ms", "The whole run."),
-    (
-        "own_time_ms",
-        FieldKind::Float,
-        "ms",
-        "What of it was ours: the whole less all waits for name servers and peers.",
-    ),
-    ("ip", FieldKind::Text, "", "The address connected to, or last tried."),
-    ("tls_version", FieldKind::Text, "", "Negotiated TLS version."),
-    ("tls_cipher", FieldKind::Text, "", "Negotiated cipher suite."),
-    ("tls_group", FieldKind::Text, "", "Negotiated key exchange group."),
-    (
-        "cert_days_left",
-        FieldKind::Integer,
-        "d",
-        "Whole days to the earliest end on the verified path, else of the server's own certificate; negative when past.",
-    ),
-    ("cert_not_after", FieldKind::Integer, "s", "That end, in Unix seconds."),
-    (
-        "cert_chain_days_left",
-        FieldKind::Integer,
-        "d",
-        "Whole days to the earliest end in all that was presented, used or not.",
-    ),
-    (
-        "cert_life_left_percent",
-        FieldKind::Integer,
-        "%",
-        "What is left of the lifetime of the server's own certificate; negative when past.",
-    ),
-    ("cert_issuer", FieldKind::Text, "", "Issuer of the server's certificate."),
-    ("verify_error", FieldKind::Text, "", "What verification of the certificate found wrong."),
+/// The fields that the host adds to every check's line: of its outcome, and what was measured.
+pub fn host_fields() -> impl Iterator<Item = &'static HostField> {
+    OUTCOME_FIELDS.iter().chain(Measured::FIELDS).chain(TlsFacts::FIELDS)
+}
+
+const OUTCOME_FIELDS: &[HostField] = &[
+    HostField { name: "result_code", kind: FieldKind::Integer, unit: "", doc: "Number of tag `result`." },
+    HostField {
+        name: "error_code",
+        kind: FieldKind::Integer,
+        unit: "",
+        doc: "0, or the number of what went wrong.",
+    },
+    HostField {
+        name: "alarm_state",
+        kind: FieldKind::Integer,
+        unit: "",
+        doc: "0 ok, 1 warning, 2 critical, 3 unknown: a limited value was not measured.",
+    },
+    HostField {
+        name: "alarm",
+        kind: FieldKind::Text,
+        unit: "",
+        doc: "The limits that are broken or could not be judged.",
+    },
+    HostField { name: "error", kind: FieldKind::Text, unit: "", doc: "What went wrong, for people." },
 ];
 
 /// The tags that the host adds to every check's line: name, meaning.

@@ -12,10 +12,11 @@ use crate::{
     host::Host,
     net::Tls,
     point::Point,
-    report::{Report, Value},
+    report::Report,
     sandbox::{Run, Sandbox},
     secret::Secrets,
     text,
+    value::Value,
 };
 
 /// One job.
@@ -119,8 +120,8 @@ impl Job {
             ("error_code", Some(Value::Integer(code))),
             ("error", failure.map(|failure| Value::Text(failure.text.clone()))),
         ];
-        let of_host = of_host.into_iter().chain(report.measured.fields());
-        let of_host = of_host.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let of_host = of_host.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let of_host = of_host.chain(report.measured.fields()).map(|(name, value)| (name.to_owned(), value));
         let mut fields: Vec<_> = of_host.chain(report.fields.iter().cloned()).collect();
         for text in fields.iter_mut().filter_map(|(_, value)| value.as_text_mut()) {
             *text = self.shown(text);

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    description::{Description, FieldKind, HOST_FIELDS, HOST_TAGS},
+    description::{Description, HOST_TAGS, host_fields},
     point::Point,
-    report::Value,
     text,
+    value::{FieldKind, Value},
 };
 
 /// The longest line that a check may announce: readers of lines, such as agents, mostly give up at 64 KiB.
@@ -26,7 +26,7 @@ pub fn longest(check: &Description) -> usize {
     let tags =
         HOST_TAGS.iter().map(|tag| tag.0).chain(own_tags).map(|name| ",=".len() + name.len() + WRITTEN_BYTES);
     let own_fields = check.fields.iter().map(|field| (field.name.as_str(), field.kind));
-    let fields = HOST_FIELDS.iter().map(|field| (field.0, field.1)).chain(own_fields).map(|(name, kind)| {
+    let fields = host_fields().map(|field| (field.name, field.kind)).chain(own_fields).map(|(name, kind)| {
         let value = match kind {
             FieldKind::Integer | FieldKind::Float | FieldKind::Boolean => NUMBER_BYTES,
             FieldKind::Text => "\"\"".len() + WRITTEN_BYTES,

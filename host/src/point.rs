@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::Value;
+use crate::value::Value;
 
 /// What one line says.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ pub(crate) mod bindings;
 pub mod cache;
 mod calls;
 pub(crate) mod compile;
+pub(crate) mod contradiction;
 pub(crate) mod convert;
 mod cpu;
 pub(crate) mod engine;

@@ -2,12 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    description::Description,
-    point::Point,
-    report::{Outcome, Value},
-    text,
-};
+use crate::{description::Description, point::Point, report::Outcome, text, value::Value};
 
 /// Columns of the whole picture.
 const WIDTH: usize = 80;
@@ -214,7 +209,7 @@ fn wrap(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::{Field, FieldKind};
+    use crate::{description::Field, value::FieldKind};
 
     fn point(server: &str, fields: &[(String, Value)], outcome: Outcome) -> Point {
         let tags = [("server", server), ("port", "25"), ("result", outcome.name())];

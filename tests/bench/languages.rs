@@ -10,10 +10,6 @@
     reason = "a benchmark tells its result"
 )]
 
-#[path = "../e2e/support.rs"]
-#[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
-mod support;
-
 use std::{
     env,
     fmt::{self, Write as _},

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use wit_component::{ComponentEncoder, StringEncoding};
 
-use crate::support::root;
+use support::root;
 
 /// What a component in WAT does besides describing itself.
 #[derive(Clone, Copy, Default)]

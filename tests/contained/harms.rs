@@ -9,20 +9,22 @@ use std::{
 use sonde_host::{
     catalogue::HostError,
     check::Check,
-    report::{Outcome, Report, Value},
+    report::{Outcome, Report},
     sandbox::{
         Limits, LoadError, Pinned, Source,
         cache::{Cache, CacheError},
     },
     schedule::{self, RoundTime},
+    value::Value,
 };
 use tokio::task::JoinSet;
+
+use support::hostile;
 
 use crate::{
     components::{OWN_IMPORTS, Wat, doubled, instances, wat},
     process::{ALONE, Log, forget_peak, peak_kib, resident_kib},
     servers::Server,
-    support::hostile,
     yard::{Checks, GOOD_JOBS, SECRET, TIMEOUT, Yard, compiler, load},
 };
 

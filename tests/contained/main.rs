@@ -10,7 +10,4 @@ mod names;
 mod process;
 mod servers;
 mod soak;
-#[path = "../e2e/support.rs"]
-#[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
-mod support;
 mod yard;

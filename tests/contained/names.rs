@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use support::{free_port, hostile, points, skip, stderr, stdout};
+
 use crate::{
     process::ALONE,
-    support::{free_port, hostile, points, skip, stderr, stdout},
     yard::{GOOD_JOBS, mail_server},
 };
 

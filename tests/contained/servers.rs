@@ -15,10 +15,9 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use rustls::{
     ConnectionTrafficSecrets, ServerConfig, ServerConnection,
     crypto::{CryptoProvider, aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::support::certificates;
+use support::certificates::{Authority, FAR};
 
 /// A record as it is encrypted: content, and type with padding behind it (RFC 8446 section 5.2).
 type Record = (Vec<u8>, Vec<u8>);
@@ -90,9 +89,7 @@ impl Server {
 }
 
 fn config() -> Arc<ServerConfig> {
-    let own = certificates("localhost", 2100);
-    let chain = vec![CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    let (chain, key) = Authority::default().issue("localhost", FAR).chain_and_key();
     let provider = CryptoProvider {
         cipher_suites: vec![TLS13_AES_128_GCM_SHA256],
         ..rustls::crypto::aws_lc_rs::default_provider()

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use sonde_host::{report::Outcome, sandbox::Limits};
 use tokio::{runtime::Handle, task::JoinSet, time::sleep};
 
+use support::hostile;
+
 use crate::{
     components::{Wat, wat},
     process::{ALONE, Log, descriptors, resident_kib, threads},
-    support::hostile,
     yard::{Checks, Yard, load},
 };
 

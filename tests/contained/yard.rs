@@ -29,7 +29,7 @@ use sonde_host::{
     tls_rules::{TlsRules, Verify},
 };
 
-use crate::support::points;
+use support::points;
 
 /// Jobs that do no harm, beside each that does.
 pub(crate) const GOOD_JOBS: usize = 50;

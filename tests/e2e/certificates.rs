@@ -4,18 +4,17 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     thread,
 };
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
-    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+use support::{
+    Job, Point, Server,
+    certificates::{Authority, FAR, PAST},
+    program, sonde, stderr, stdout, succeed,
 };
 use tempfile::TempDir;
-
-use crate::support::{Point, Server, program, run, sonde, stderr, stdout, succeed};
 
 /// The name that all certificates here are for.
 const HOST: &str = "localhost";
@@ -96,18 +95,9 @@ impl Place {
     /// One probe of one such server; `tls` are keys of `[job.tls]`, `alarm` of `[job.alarm]`.
     pub(crate) fn probe(&self, options: &str, tls: &str, alarm: &str) -> Point {
         let (_server, port) = self.serve(options);
-        probe(self.folder.path(), port, tls, alarm)
+        let job = Job::new(HOST, port).parameter("connection", "tls").written("tls", tls);
+        job.written("alarm", alarm).run(self.folder.path())
     }
-}
-
-fn probe(folder: &Path, port: u16, tls: &str, alarm: &str) -> Point {
-    let config = format!(
-        "[[job]]\nname = \"a\"\nhost = \"{HOST}\"\ntimeout = \"5s\"\n[job.parameters]\nconnection = \"tls\"\n\
-         port = {port}\n[job.tls]\n{tls}\n[job.alarm]\n{alarm}\n"
-    );
-    let mut points = run(&config, folder);
-    assert_eq!(points.len(), 1);
-    points.pop().unwrap()
 }
 
 pub(crate) const TRUSTED: &str = "ca_file = \"ca.pem\"";
@@ -280,40 +270,24 @@ fn old_versions_of_certificates_are_accepted_from_a_root_or_as_they_are() {
 }
 
 struct Chain {
-    root: CertifiedIssuer<'static, KeyPair>,
-    intermediate: CertifiedIssuer<'static, KeyPair>,
-}
-
-fn authority(name: &str, end_year: i32) -> CertificateParams {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = date_time_ymd(2000, 1, 1);
-    params.not_after = date_time_ymd(end_year, 1, 1);
-    params
+    root: Authority,
+    intermediate: Authority,
 }
 
 impl Chain {
     fn new(place: &Place, root_ends: i32, intermediate_ends: i32) -> Self {
-        let root =
-            CertifiedIssuer::self_signed(authority("Root", root_ends), KeyPair::generate().unwrap()).unwrap();
-        let intermediate = authority("Intermediate", intermediate_ends);
-        let intermediate =
-            CertifiedIssuer::signed_by(intermediate, KeyPair::generate().unwrap(), &root).unwrap();
+        let root = Authority::root("Root", root_ends);
+        let intermediate = root.intermediate("Intermediate", intermediate_ends);
         place.write("ca.pem", &root.pem());
         place.write("chain.pem", &intermediate.pem());
         Self { root, intermediate }
     }
 
-    /// A server's certificate with this serial number, until then.
-    fn serve(&self, place: &Place, serial: u64, end: (i32, u8, u8)) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
-        params.serial_number = Some(SerialNumber::from(serial));
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(end.0, end.1, end.2);
-        place.write("cert.pem", &params.signed_by(&key, &self.intermediate).unwrap().pem());
-        place.write("key.pem", &key.serialize_pem());
+    /// A server's certificate with this serial number.
+    fn serve(&self, place: &Place, serial: u64) {
+        let own = self.intermediate.issue_numbered(HOST, FAR - 1, serial);
+        place.write("cert.pem", &own.certificate);
+        place.write("key.pem", &own.key);
     }
 }
 
@@ -322,13 +296,11 @@ const ENDS: &str = "cert_days_left = { critical = \"< 30\" }\n";
 #[test]
 fn an_expired_cross_certificate_that_no_path_uses_does_not_page() {
     let Some(place) = Place::new() else { return };
-    let chain = Chain::new(&place, 2100, 2100);
-    chain.serve(&place, 1, (2099, 1, 1));
+    let chain = Chain::new(&place, FAR, FAR);
+    chain.serve(&place, 1);
     // The root's key, certified by an older root that has ended.
-    let old =
-        CertifiedIssuer::self_signed(authority("Old root", 2001), KeyPair::generate().unwrap()).unwrap();
-    let crossed = authority("Root", 2001).signed_by(chain.root.key(), &old).unwrap();
-    place.write("chain.pem", &format!("{}{}", chain.intermediate.pem(), crossed.pem()));
+    let crossed = Authority::root("Old root", PAST).cross("Root", &chain.root, PAST);
+    place.write("chain.pem", &format!("{}{crossed}", chain.intermediate.pem()));
     let point = place.probe("", TRUSTED, ENDS);
     succeeds(&point);
     assert_eq!((point.code("alarm_state"), point.text("alarm")), (0, ""));
@@ -340,10 +312,10 @@ fn an_expired_cross_certificate_that_no_path_uses_does_not_page() {
 #[test]
 fn an_authority_s_certificate_that_has_ended_is_named() {
     let Some(place) = Place::new() else { return };
-    Chain::new(&place, 2100, 2001).serve(&place, 1, (2099, 1, 1));
+    Chain::new(&place, FAR, PAST).serve(&place, 1);
     let text = "the intermediate certificate CN=Intermediate expired on 2001-01-01 00:00 UTC";
     fails(&place.probe("", TRUSTED, ""), "cert_invalid", 501, text);
-    Chain::new(&place, 2001, 2100).serve(&place, 1, (2099, 1, 1));
+    Chain::new(&place, PAST, FAR).serve(&place, 1);
     let text = "the root certificate CN=Root expired on 2001-01-01 00:00 UTC";
     fails(&place.probe("", TRUSTED, ""), "cert_invalid", 501, text);
     // Unverified, the server's own counts.
@@ -353,7 +325,7 @@ fn an_authority_s_certificate_that_has_ended_is_named() {
 #[test]
 fn a_missing_intermediate_certificate_is_named_by_whom_it_should_be() {
     let Some(place) = Place::new() else { return };
-    Chain::new(&place, 2100, 2100).serve(&place, 1, (2099, 1, 1));
+    Chain::new(&place, FAR, FAR).serve(&place, 1);
     fs::remove_file(place.path("chain.pem")).unwrap();
     let text = "the certificate's issuer is unknown: CN=Intermediate (ca_file adds one, or the server leaves out an \
                 intermediate certificate)";
@@ -382,34 +354,17 @@ fn a_certificate_of_six_days_is_judged_by_what_is_left_of_them() {
 #[test]
 fn a_revoked_certificate_is_refused_and_one_without_a_list_accepted() {
     let Some(place) = Place::new() else { return };
-    let chain = Chain::new(&place, 2100, 2100);
-    let list = |issuer: &CertifiedIssuer<'static, KeyPair>, serial: u64| {
-        let revoked = RevokedCertParams {
-            serial_number: SerialNumber::from(serial),
-            revocation_time: date_time_ymd(2020, 1, 1),
-            reason_code: None,
-            invalidity_date: None,
-        };
-        let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(2021, 1, 1),
-            crl_number: SerialNumber::from(1),
-            issuing_distribution_point: None,
-            revoked_certs: vec![revoked],
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(issuer).unwrap().pem().unwrap()
-    };
+    let chain = Chain::new(&place, FAR, FAR);
     let listed = format!("{TRUSTED}\ncrl_file = \"revoked.pem\"");
     // The root's list alone says nothing of what the intermediate authority issued.
-    place.write("revoked.pem", &list(&chain.root, 5));
-    chain.serve(&place, 5, (2099, 1, 1));
+    place.write("revoked.pem", &chain.root.revoke(5));
+    chain.serve(&place, 5);
     succeeds(&place.probe("", &listed, ""));
-    place.write("revoked.pem", &format!("{}{}", list(&chain.root, 5), list(&chain.intermediate, 5)));
+    place.write("revoked.pem", &format!("{}{}", chain.root.revoke(5), chain.intermediate.revoke(5)));
     let text = "a certificate of the chain is revoked, says a list in crl_file";
     fails(&place.probe("", &listed, ""), "cert_invalid", 505, text);
     let point = place.probe("", &format!("{listed}\nverify = \"report\""), "");
     assert_eq!((point.outcome(), point.text("verify_error")), (("success", 0, 0, 0), text));
-    chain.serve(&place, 6, (2099, 1, 1));
+    chain.serve(&place, 6);
     succeeds(&place.probe("", &listed, ""));
 }

@@ -12,7 +12,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{free_port, greeter, points, run, sonde, stderr, stdout};
+use support::{free_port, greeter, points, run, sonde, stderr, stdout};
 
 #[test]
 fn the_demonstration_succeeds_and_shows_every_mode() {

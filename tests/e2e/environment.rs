@@ -20,7 +20,7 @@ use nix::{
     unistd::{Pid, Uid, mkfifo, pipe},
 };
 
-use crate::support::{free_port, hostile, points, skip, sonde, stderr, stdout};
+use support::{free_port, hostile, points, skip, sonde, stderr, stdout};
 
 /// `sonde` with these arguments, after these commands of a shell.
 fn after(shell: &str, arguments: &str, folder: &Path) -> Command {

@@ -16,13 +16,16 @@ use std::{
 
 use tempfile::TempDir;
 
+use support::{
+    Point, Server, authors,
+    certificates::{Authority, FAR, Identity},
+    component, free_port, points, program, root, say_skipped, skip, sonde, start, stderr, stdout, succeed,
+    with_path,
+};
+
 use crate::{
     influx::Database,
     mail_servers::{MailServer, own},
-    support::{
-        Certificates, Point, Server, authors, certificates, component, free_port, points, program, root,
-        say_skipped, skip, sonde, start, stderr, stdout, succeed, with_path,
-    },
 };
 
 const PASSWORD: &str = "open-sesame";
@@ -115,8 +118,9 @@ impl Dovecot {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let (plain, tls) = (free_port(), free_port());
-        let Certificates { authority, certificate, key } = certificates("127.0.0.1", 2100);
-        for (name, text) in [("ca.pem", authority), ("cert.pem", certificate), ("key.pem", key)] {
+        let authority = Authority::default();
+        let Identity { certificate, key } = authority.issue("127.0.0.1", FAR);
+        for (name, text) in [("ca.pem", authority.pem()), ("cert.pem", certificate), ("key.pem", key)] {
             fs::write(at(name), text).unwrap();
         }
         fs::write(at("users"), format!("probe:{PASSWORD}\n")).unwrap();

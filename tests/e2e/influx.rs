@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::support::{Server, free_port, points, program, run_text, start};
+use support::{Server, free_port, points, program, run_text, start};
 
 /// An InfluxDB with an empty database `sonde`.
 ///

@@ -9,7 +9,7 @@ use std::{
 
 use sonde_host::demo::server::{PASSWORD, RECIPIENT, Server, USERNAME};
 
-use crate::support::{authors, greeter, hostile, points, root, sonde, stderr, stdout, with_path};
+use support::{authors, greeter, hostile, points, root, sonde, stderr, stdout, with_path};
 
 /// The commands of a README, in order.
 fn commands(readme: &str) -> String {

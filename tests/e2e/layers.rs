@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::support::root;
+use support::root;
 
 /// A module by its path from the crate's root.
 type Module = Vec<String>;

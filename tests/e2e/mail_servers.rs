@@ -12,8 +12,10 @@ use std::{
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tempfile::TempDir;
 
-use crate::support::{
-    Certificates, Point, Server, certificates, free_port, listening, program, run, skip, spawn,
+use support::{
+    Point, Server,
+    certificates::{Authority, FAR, Identity},
+    free_port, listening, program, run, skip, spawn,
 };
 
 /// A Postfix and the Dovecot that it asks about logins.
@@ -148,8 +150,9 @@ impl MailServer {
         }
         own(&at("data"), "postfix");
         own(&at("mail"), "nobody");
-        let Certificates { authority, certificate, key } = certificates("127.0.0.1", 2100);
-        write("ca.pem", &authority);
+        let authority = Authority::default();
+        let Identity { certificate, key } = authority.issue("127.0.0.1", FAR);
+        write("ca.pem", &authority.pem());
         write("cert.pem", &certificate);
         write("key.pem", &key);
         write("boxes", "box@test.example box/\n");

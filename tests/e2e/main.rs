@@ -17,7 +17,5 @@ mod kit;
 mod layers;
 mod mail_servers;
 mod readme;
-mod scenarios;
 mod security;
-mod support;
 mod third_party;

@@ -1,6 +1,6 @@
 //! The README says what the program does.
 
-use crate::support::{sonde, stdout};
+use support::{sonde, stdout};
 
 const README: &str = include_str!("../../README.md");
 const REFERENCE: &str = include_str!("../../host/REFERENCE.md");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use crate::support::root;
+use support::root;
 
 const SECURITY: &str = include_str!("../../host/SECURITY.md");
 

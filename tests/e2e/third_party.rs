@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
-use crate::support::{free_port, hostile, points, sonde, stderr, stdout};
+use support::{free_port, hostile, points, sonde, stderr, stdout};
 
 #[test]
 fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {

@@ -13,9 +13,9 @@ use crate::{
     demo::{self, server::Server},
     line,
     output::{self, Level},
-    report::Value,
     schedule::RoundTime,
     tls_rules::TlsRules,
+    value::Value,
 };
 
 pub(super) async fn demo() -> Result<ExitCode, Refusal> {

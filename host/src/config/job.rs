@@ -22,7 +22,7 @@ use super::{
 use crate::{
     alarm::{Limit, Severity},
     check::Check,
-    description::{Description, FieldKind, HOST_FIELDS, ParameterKind},
+    description::{Description, ParameterKind, host_fields},
     grant::{Deny, Endpoint, NoEndpoint},
     host::{Host, NoHost},
     job::Job,
@@ -31,6 +31,7 @@ use crate::{
     secret::{self, Secrets},
     text,
     tls_rules::TlsRules,
+    value::FieldKind,
 };
 
 /// A run's time, where the file does not say.
@@ -286,7 +287,7 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
 /// Refuses a limit on what is no number of the check's lines.
 fn known_number(description: &Description, field: &str) -> Result<(), At> {
     let own = description.fields.iter().map(|field| (field.name.as_str(), field.kind));
-    let all = HOST_FIELDS.iter().map(|field| (field.0, field.1)).chain(own);
+    let all = host_fields().map(|field| (field.name, field.kind)).chain(own);
     let is_number = |(name, kind): &(&str, FieldKind)| {
         matches!(kind, FieldKind::Integer | FieldKind::Float) && *name != "alarm_state"
     };

@@ -12,8 +12,9 @@ use crate::{
     catalogue::HostError,
     check::Check,
     config,
-    description::{ConditionalDefault, Description, Field, FieldKind, Parameter, ParameterKind, Tag},
+    description::{ConditionalDefault, Description, Field, Parameter, ParameterKind, Tag},
     job::Job,
+    value::FieldKind,
 };
 
 fn description() -> Arc<Description> {

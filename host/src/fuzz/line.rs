@@ -12,12 +12,14 @@ use crate::{
     catalogue::HostError,
     check::Check,
     config::AdHoc,
-    description::{Description, Field, FieldKind, OWN_MEASUREMENT, Parameter, ParameterKind, Tag},
+    description::{Description, Field, OWN_MEASUREMENT, Parameter, ParameterKind, Tag},
     job::Job,
     line as written,
-    report::{Ending, Failure, Place, Report, TlsFacts, Value},
+    measured::{Ending, Place, TlsFacts},
+    report::{Failure, Report},
     secret::{Secrets, Sequence},
     text,
+    value::{FieldKind, Value},
 };
 
 /// Letters that only secrets have, those that only other texts have, and what may stand in both.

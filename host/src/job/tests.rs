@@ -6,9 +6,11 @@ use crate::{
     alarm::Severity,
     catalogue::HostError,
     check::Check,
-    description::{Description, Field, FieldKind, Tag},
+    description::{Description, Field, Tag},
     line::{line, longest},
-    report::{Ending, Failure, Measured, Outcome, Place, TlsFacts},
+    measured::{Ending, Measured, Place, TlsFacts},
+    report::{Failure, Outcome},
+    value::FieldKind,
 };
 
 fn job(name: &str) -> Job {

@@ -19,7 +19,7 @@ use super::{
     tcp::Tcp,
     tls::Tls,
 };
-use crate::{grant::Grant, host::Host, report::Measured};
+use crate::{grant::Grant, host::Host, measured::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;

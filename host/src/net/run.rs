@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{clock::RunClock, quota::Quota, tls::Tls};
-use crate::report::Measured;
+use crate::measured::Measured;
 
 /// One run.
 pub(super) struct Run {

@@ -11,18 +11,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use support::certificates::{Authority, FAR};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time,
 };
 
-use self::tls::{Authority, trusting};
+use self::tls::trusting;
 use super::{outbound::connect_to, run::Run, *};
 use crate::{
     catalogue::HostError,
     grant::{Deny, Grant},
-    report::Measured,
+    measured::Measured,
     tls_rules::TlsRules,
 };
 
@@ -169,8 +170,8 @@ async fn plaintext_behind_the_answer_to_starttls_refuses_tls() {
 
 #[tokio::test]
 async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
-    let authority = Authority::new();
-    let server = authority.server("localhost", 2100);
+    let authority = Authority::default();
+    let server = authority.issue("localhost", FAR).server();
     let listener = listener().await;
     for encrypted in [false, true] {
         let mut outbound = outbound_by(&listener, &trusting(&authority), quota());

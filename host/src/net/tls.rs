@@ -34,7 +34,7 @@ pub use self::{
 };
 use self::{observer::Seen, situation::Situation};
 use super::{error::Fault, tcp::Tcp};
-use crate::{host::Host, report::TlsFacts};
+use crate::{host::Host, measured::TlsFacts};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;

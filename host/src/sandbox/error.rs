@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use super::{convert::Contradiction, limits};
+use super::{contradiction::Contradiction, limits};
 use crate::{catalogue::HostError, text};
 
 /// Of the interface in `wit/`.

@@ -12,7 +12,8 @@ use wasmtime::{
 use super::{
     bindings::{Checker, CheckerPre},
     compile::Loaded,
-    convert::{self, Contradiction},
+    contradiction::Contradiction,
+    convert,
     cpu::Crowd,
     error::{LoadError, chain},
     imports::wasi,

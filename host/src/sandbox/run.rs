@@ -11,7 +11,8 @@ use wasmtime::Engine;
 
 use super::{
     bindings::exports::sonde::check::check as wit,
-    convert::{self, Contradiction},
+    contradiction::Contradiction,
+    convert,
     cpu::Crowd,
     limits,
     log::Log,
@@ -25,9 +26,10 @@ use crate::{
     grant::Grant,
     host::Host,
     net::Tls,
-    report::{Failure, Report, Used, Value},
+    report::{Failure, Report, Used},
     secret::Secrets,
     text,
+    value::Value,
 };
 
 /// What one run of a program is given.

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{Server, free_port, program, start};
+use support::{Server, free_port, program, start};
 
 pub(crate) struct Blackbox {
     port: u16,

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use support::Point;
+
 use crate::{
     clock::between,
     packets::{Opening, Openings},
     server::Session,
-    support::Point,
 };
 
 /// The fields of a line, in the order of a session, without `_time_ms`.

@@ -16,9 +16,6 @@ mod compare;
 mod packets;
 mod postfix;
 mod server;
-#[path = "../../e2e/support.rs"]
-#[allow(dead_code, reason = "shared with the end-to-end tests, which use all of it")]
-mod support;
 mod table;
 
 use std::{

@@ -9,13 +9,13 @@ use std::{
     process::Command,
 };
 
-use crate::{
-    compare::time,
-    support::{
-        Certificates, Server, certificates, free_port, listening, points, program, run_text, skip, spawn,
-    },
-    table::figures,
+use support::{
+    Server,
+    certificates::{Authority, FAR, Identity},
+    free_port, listening, points, program, run_text, skip, spawn,
 };
+
+use crate::{compare::time, table::figures};
 
 const SESSIONS: usize = 20;
 
@@ -79,9 +79,10 @@ impl Postfix {
         let user = nix::unistd::User::from_name("postfix").unwrap().unwrap();
         let (uid, gid) = (Some(user.uid.as_raw()), Some(user.gid.as_raw()));
         std::os::unix::fs::chown(folder.join("data"), uid, gid).unwrap();
-        let Certificates { authority, certificate, key } = certificates("127.0.0.1", 2100);
+        let authority = Authority::default();
+        let Identity { certificate, key } = authority.issue("127.0.0.1", FAR);
         for (name, text) in [
-            ("ca.pem", authority.as_str()),
+            ("ca.pem", authority.pem().as_str()),
             ("cert.pem", &certificate),
             ("key.pem", &key),
             ("main.cf", MAIN),

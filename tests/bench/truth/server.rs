@@ -13,11 +13,7 @@ use std::{
 };
 
 use nix::sys::socket::{MsgFlags, TimestampingFlag, send, setsockopt, sockopt};
-use rustls::{
-    ServerConfig, ServerConnection,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    version::TLS13,
-};
+use rustls::{ServerConfig, ServerConnection, version::TLS13};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::Interest,
@@ -25,10 +21,9 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{
-    clock::{now, receive, sent},
-    support::{self, Certificates, certificates},
-};
+use support::certificates::{Authority, FAR};
+
+use crate::clock::{now, receive, sent};
 
 /// The argument with which this program is the server.
 pub(crate) const ARGUMENT: &str = "serve";
@@ -113,13 +108,12 @@ fn answer<T: for<'a> Deserialize<'a>>(from: &mut BufReader<ChildStdout>) -> T {
 pub(crate) fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = Arc::new(Mutex::new(Vec::<Session>::new()));
-    let Certificates { authority, certificate, key } = certificates("127.0.0.1", 2100);
+    let authority = Authority::default();
+    let (chain, key) = authority.issue("127.0.0.1", FAR).chain_and_key();
     // TLS 1.3 alone: there the client waits once, for all that the server has to say.
-    let config =
-        ServerConfig::builder_with_protocol_versions(&[&TLS13]).with_no_client_auth().with_single_cert(
-            vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
-            PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
-        );
+    let config = ServerConfig::builder_with_protocol_versions(&[&TLS13])
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
     let config = Arc::new(config.map_err(io::Error::other)?);
     runtime.block_on(async {
         let socket = TcpSocket::new_v4()?;
@@ -130,7 +124,7 @@ pub(crate) fn serve() -> io::Result<()> {
             TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
         setsockopt(&socket, sockopt::Timestamping, &stamps)?;
         let listener = socket.listen(BACKLOG)?;
-        say(&Hello { port: listener.local_addr()?.port(), authority })?;
+        say(&Hello { port: listener.local_addr()?.port(), authority: authority.pem() })?;
         let asked = Arc::clone(&ended);
         thread::spawn(move || {
             for _ask in io::stdin().lines() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
-use super::{tls::Authority, *};
+use super::{tls::identity, *};
 use crate::tls_rules::Verify;
 
 /// What a server saw of its client: the name that was asked for, and whether a certificate was shown.
@@ -31,7 +31,7 @@ async fn handshake(
     roots.add(authority.certificate()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-    let (chain, key) = authority.chain_and_key(host);
+    let (chain, key) = authority.issue(host, FAR).chain_and_key();
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -50,7 +50,7 @@ async fn handshake(
 
 #[tokio::test]
 async fn a_private_authority_is_trusted_at_the_jobs_own_host_alone() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let rules = trusting(&authority);
     // At whatever port.
     let (secured, _) = handshake(&authority, "localhost", "localhost", &rules).await;
@@ -66,8 +66,8 @@ async fn a_private_authority_is_trusted_at_the_jobs_own_host_alone() {
 
 #[tokio::test]
 async fn the_client_certificate_is_shown_to_the_jobs_own_host_alone() {
-    let authority = Authority::new();
-    let client = Some(authority.identity("client.example"));
+    let authority = Authority::default();
+    let client = Some(identity(&authority, "client.example"));
     let rules = TlsRules { verify: Verify::Off, client, ..TlsRules::default() };
     for (own, shown) in [("localhost", true), ("LOCALHOST.", true), ("127.0.0.1", false)] {
         let (secured, seen) = handshake(&authority, own, "localhost", &rules).await;
@@ -78,7 +78,7 @@ async fn the_client_certificate_is_shown_to_the_jobs_own_host_alone() {
 
 #[tokio::test]
 async fn the_server_name_is_asked_of_the_jobs_own_host_alone() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let server_name = Some("mail.example.org".to_owned());
     let rules = TlsRules { verify: Verify::Off, server_name, ..TlsRules::default() };
     for (own, asked) in [("localhost", "mail.example.org"), ("127.0.0.1", "localhost")] {

@@ -3,15 +3,15 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{tls::Authority, *};
+use super::*;
 
 #[tokio::test]
 async fn a_burst_of_records_of_any_size_is_read_whole() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = listener().await;
     let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
     let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
-    let server = authority.server("localhost", 2100);
+    let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
         for size in [16_000, 16_384, 9_000, 100, 3, 16_384, 16_384, 700, 16_384, 5_000] {
@@ -36,11 +36,11 @@ async fn a_burst_of_records_of_any_size_is_read_whole() {
 
 #[tokio::test]
 async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = listener().await;
     let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
     let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
-    let server = authority.server("localhost", 2100);
+    let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
         stream.get_mut().1.send_close_notify();
@@ -59,11 +59,11 @@ const BEHIND_THE_END: usize = 100_000;
 
 #[tokio::test]
 async fn what_stands_behind_a_close_notify_is_nobodys() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = listener().await;
     let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
     let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
-    let server = authority.server("localhost", 2100);
+    let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
         stream.write_all(b"221 bye\r\n").await.unwrap();
@@ -80,11 +80,11 @@ async fn what_stands_behind_a_close_notify_is_nobodys() {
 
 #[tokio::test]
 async fn what_was_said_before_the_stream_broke_is_read_before_that() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = listener().await;
     let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
     let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
-    let server = authority.server("localhost", 2100);
+    let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
         stream.write_all(b"535 5.7.8 no\r\n").await.unwrap();
@@ -103,11 +103,11 @@ async fn what_was_said_before_the_stream_broke_is_read_before_that() {
 
 #[tokio::test]
 async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = listener().await;
     let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
     let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
-    let server = authority.server("localhost", 2100);
+    let server = authority.issue("localhost", FAR).server();
     let (go, gone) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -143,8 +143,8 @@ const RECORDS: usize = 10_000;
 
 #[tokio::test]
 async fn what_tls_itself_adds_counts_as_received() {
-    let authority = Authority::new();
-    let server = authority.server("localhost", 2100);
+    let authority = Authority::default();
+    let server = authority.issue("localhost", FAR).server();
     let listener = listener().await;
     for look in [false, true] {
         let mut outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, SHARE));

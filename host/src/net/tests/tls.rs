@@ -2,64 +2,17 @@
 
 use std::{io::Write as _, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
-};
+use rustls::ServerConfig;
+use support::certificates::{Authority, FAR, Identity, PAST};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::tls_rules::{ClientIdentity, TlsVersion, Verify};
 
-pub(super) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    pub(super) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
-    }
-
-    /// A certificate of this authority, and its key.
-    pub(super) fn identity(&self, name: &str) -> ClientIdentity {
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
-        ClientIdentity { chain_pem: certificate.pem().into(), key_pem: key.serialize_pem().into() }
-    }
-
-    /// The same, as a server takes it.
-    pub(super) fn chain_and_key(&self, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let own = self.identity(name);
-        let chain = CertificateDer::pem_slice_iter(&own.chain_pem).collect::<Result<_, _>>().unwrap();
-        (chain, PrivateKeyDer::from_pem_slice(&own.key_pem).unwrap())
-    }
-
-    /// Its own.
-    pub(super) fn certificate(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap()
-    }
-
-    pub(super) fn server(&self, name: &str, end_year: i32) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(end_year, 1, 1);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let config =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(
-                    vec![certificate.der().clone()],
-                    PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-                );
-        Arc::new(config.unwrap())
-    }
+/// A certificate of an authority, for one host and for long.
+pub(super) fn identity(authority: &Authority, host: &str) -> ClientIdentity {
+    let Identity { certificate, key } = authority.issue(host, FAR);
+    ClientIdentity { chain_pem: certificate.into(), key_pem: key.into() }
 }
 
 async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secured, NetError>, Measured) {
@@ -84,13 +37,14 @@ async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secur
 }
 
 pub(super) fn trusting(authority: &Authority) -> TlsRules {
-    TlsRules { ca_pem: Some(authority.issuer.pem().into_bytes()), ..TlsRules::default() }
+    TlsRules { ca_pem: Some(authority.pem().into_bytes()), ..TlsRules::default() }
 }
 
 #[tokio::test]
 async fn a_good_certificate_is_accepted_and_described() {
-    let authority = Authority::new();
-    let (secured, measured) = handshake(authority.server("localhost", 2100), &trusting(&authority)).await;
+    let authority = Authority::default();
+    let (secured, measured) =
+        handshake(authority.issue("localhost", FAR).server(), &trusting(&authority)).await;
     let secured = secured.unwrap();
     assert_eq!((&*secured.version, secured.verify_error), ("TLSv1.3", None));
     assert!(secured.cipher.starts_with("TLS_"), "{}", secured.cipher);
@@ -105,13 +59,13 @@ async fn a_good_certificate_is_accepted_and_described() {
 
 #[tokio::test]
 async fn a_refused_certificate_keeps_its_facts() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     for (name, year, rules, expected) in [
         ("localhost", 2001, trusting(&authority), HostError::CertificateExpired),
         ("elsewhere.example", 2100, trusting(&authority), HostError::CertificateNameMismatch),
         ("localhost", 2100, TlsRules::default(), HostError::CertificateUnknownIssuer),
     ] {
-        let (refused, measured) = handshake(authority.server(name, year), &rules).await;
+        let (refused, measured) = handshake(authority.issue(name, year).server(), &rules).await;
         assert_eq!(refused.err().unwrap().host_error(), expected);
         let facts = &measured.tls_facts;
         assert!(
@@ -123,13 +77,13 @@ async fn a_refused_certificate_keeps_its_facts() {
 
 #[tokio::test]
 async fn report_goes_on_with_the_error_and_off_without() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let rules = TlsRules { verify: Verify::Report, ..trusting(&authority) };
-    let (secured, measured) = handshake(authority.server("localhost", 2001), &rules).await;
+    let (secured, measured) = handshake(authority.issue("localhost", PAST).server(), &rules).await;
     assert!(secured.unwrap().verify_error.is_some());
     assert!(measured.tls_facts.days_left < Some(0));
     let rules = TlsRules { verify: Verify::Off, ..TlsRules::default() };
-    let (secured, measured) = handshake(authority.server("localhost", 2001), &rules).await;
+    let (secured, measured) = handshake(authority.issue("localhost", PAST).server(), &rules).await;
     assert!(secured.unwrap().verify_error.is_none() && measured.tls_facts.verify_error.is_none());
 }
 
@@ -186,8 +140,8 @@ fn rules_that_cannot_work_are_refused() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
-    let authority = Authority::new();
-    let (chain, key) = authority.chain_and_key("localhost");
+    let authority = Authority::default();
+    let (chain, key) = authority.issue("localhost", FAR).chain_and_key();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])
@@ -228,8 +182,8 @@ async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
 
 #[tokio::test]
 async fn a_handshake_waits_for_the_server_alone() {
-    let authority = Authority::new();
-    let server = authority.server("localhost", 2100);
+    let authority = Authority::default();
+    let server = authority.issue("localhost", FAR).server();
     let listener = listener().await;
     let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
     let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
@@ -258,8 +212,8 @@ async fn after_a_failed_handshake_nothing_more_is_said() {
 
 #[tokio::test]
 async fn the_least_version_is_kept() {
-    let authority = Authority::new();
-    let (chain, key) = authority.chain_and_key("localhost");
+    let authority = Authority::default();
+    let (chain, key) = authority.issue("localhost", FAR).chain_and_key();
     let server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS12])
         .unwrap()
@@ -277,8 +231,8 @@ async fn the_least_version_is_kept() {
 
 #[test]
 fn a_client_certificate_needs_its_own_key() {
-    let authority = Authority::new();
-    let (one, other) = (authority.identity("one.example"), authority.identity("other.example"));
+    let authority = Authority::default();
+    let (one, other) = (identity(&authority, "one.example"), identity(&authority, "other.example"));
     let refused = |client| {
         let rules = TlsRules { client: Some(client), ..TlsRules::default() };
         Tls::new(&rules).err().map(|error| error.to_string()).unwrap_or_default()
@@ -294,13 +248,14 @@ fn a_client_certificate_needs_its_own_key() {
 
 #[tokio::test]
 async fn a_share_that_ends_inside_the_handshake_is_named() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = listener().await;
     for bytes in [100, 1000] {
         let mut outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, bytes));
         let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
-        let serving =
-            tokio::spawn(tokio_rustls::TlsAcceptor::from(authority.server("localhost", 2100)).accept(peer));
+        let serving = tokio::spawn(
+            tokio_rustls::TlsAcceptor::from(authority.issue("localhost", FAR).server()).accept(peer),
+        );
         let failed = connection.start_tls().await.err().unwrap();
         assert_eq!(failed.host_error(), HostError::CheckLimit);
         drop(connection);

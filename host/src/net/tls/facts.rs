@@ -5,7 +5,7 @@ use rustls::{ClientConnection, NamedGroup, ProtocolVersion, pki_types::Certifica
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{certificate::short_name, observer::Seen};
-use crate::report::{Ending, Place, TlsFacts};
+use crate::measured::{Ending, Place, TlsFacts};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

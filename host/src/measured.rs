@@ -1,0 +1,191 @@
+//! What the host measures of a run: a table of its fields, each with its meaning. Values come from `net`, and go onto the line
+//! of every check; texts are the server's own, not yet clean.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use crate::value::{FieldKind, Value};
+
+/// A field that the host adds to every check's line.
+#[derive(Clone, Copy, Debug)]
+pub struct HostField {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: FieldKind,
+    /// Such as `ms`; empty: none.
+    pub unit: &'static str,
+    /// For the operator.
+    pub doc: &'static str,
+}
+
+/// What can be measured.
+trait Fact {
+    const KIND: FieldKind;
+    fn value(&self) -> Value;
+}
+
+impl Fact for Duration {
+    const KIND: FieldKind = FieldKind::Float;
+    /// Milliseconds with microsecond resolution.
+    #[expect(clippy::cast_precision_loss, reason = "2^53 µs are 285 years")]
+    fn value(&self) -> Value {
+        Value::Float(self.as_micros() as f64 / 1000.0)
+    }
+}
+
+impl Fact for IpAddr {
+    const KIND: FieldKind = FieldKind::Text;
+    fn value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+}
+
+impl Fact for String {
+    const KIND: FieldKind = FieldKind::Text;
+    fn value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+}
+
+impl Fact for i64 {
+    const KIND: FieldKind = FieldKind::Integer;
+    fn value(&self) -> Value {
+        Value::Integer(*self)
+    }
+}
+
+/// A struct of facts, each a field of the line; behind `beside` what is none.
+macro_rules! facts {
+    ($(#[$about:meta])* $name:ident {
+        $(#[doc = $doc:literal] $member:ident: $kind:ty = $field:literal $unit:literal;)+
+        beside { $($(#[$beside_about:meta])* $beside:ident: $beside_kind:ty;)* }
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name {
+            $(#[doc = $doc] pub $member: Option<$kind>,)+
+            $($(#[$beside_about])* pub $beside: $beside_kind,)*
+        }
+
+        impl $name {
+            /// Its fields, measured or not.
+            pub const FIELDS: &'static [HostField] = &[$(HostField {
+                name: $field,
+                kind: <$kind as Fact>::KIND,
+                unit: $unit,
+                doc: $doc.trim_ascii(),
+            },)+];
+
+            /// What was measured of them.
+            fn own_fields(&self) -> impl Iterator<Item = (&'static str, Value)> {
+                let all = [$(($field, self.$member.as_ref().map(Fact::value)),)+];
+                all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+            }
+        }
+    };
+}
+
+facts! {
+    /// What the host measured: of the run's first connection, but `total` and `own` of the whole run.
+    Measured {
+        /// Name resolution; absent for an IP address.
+        dns: Duration = "dns_time_ms" "ms";
+        /// From the first SYN to the established TCP connection.
+        connect: Duration = "connect_time_ms" "ms";
+        /// What the TLS handshake waited for the server; when refused by us, up to our alert.
+        tls: Duration = "tls_time_ms" "ms";
+        /// The whole run.
+        total: Duration = "total_time_ms" "ms";
+        /// What of it was ours: the whole less all waits for name servers and peers.
+        own: Duration = "own_time_ms" "ms";
+        /// The address connected to, or last tried.
+        ip: IpAddr = "ip" "";
+        beside {
+            /// What TLS showed.
+            tls_facts: TlsFacts;
+        }
+    }
+}
+
+facts! {
+    /// What a TLS handshake showed, also when it failed.
+    TlsFacts {
+        /// Negotiated TLS version.
+        version: String = "tls_version" "";
+        /// Negotiated cipher suite.
+        cipher: String = "tls_cipher" "";
+        /// Negotiated key exchange group.
+        group: String = "tls_group" "";
+        /// Whole days to the earliest end on the verified path, else of the server's own certificate; negative when past.
+        days_left: i64 = "cert_days_left" "d";
+        /// That end, in Unix seconds.
+        not_after: i64 = "cert_not_after" "s";
+        /// Whole days to the earliest end in all that was presented, used or not.
+        chain_days_left: i64 = "cert_chain_days_left" "d";
+        /// What is left of the lifetime of the server's own certificate; negative when past.
+        life_left_percent: i64 = "cert_life_left_percent" "%";
+        /// Issuer of the server's certificate.
+        issuer: String = "cert_issuer" "";
+        /// What verification of the certificate found wrong.
+        verify_error: String = "verify_error" "";
+        beside {
+            /// The certificate that ends at `not_after`.
+            ends_first: Option<Ending>;
+            /// The certificate that ends first of all that were presented.
+            chain_ends_first: Option<Ending>;
+        }
+    }
+}
+
+impl Measured {
+    /// The fields of what was measured, by name.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        self.own_fields().chain(self.tls_facts.own_fields())
+    }
+}
+
+impl TlsFacts {
+    /// The certificate that a field of the line is about.
+    #[must_use]
+    pub fn ending(&self, field: &str) -> Option<&Ending> {
+        match field {
+            "cert_days_left" | "cert_not_after" => self.ends_first.as_ref(),
+            "cert_chain_days_left" => self.chain_ends_first.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The certificate that ends before the others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ending {
+    /// Where it stands.
+    pub place: Place,
+    /// Its subject, not yet clean.
+    pub subject: String,
+    /// Its end, in Unix seconds.
+    pub at: i64,
+}
+
+/// Where a certificate stands in a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// The server's own.
+    Server,
+    /// Between the server's own and a root.
+    Intermediate,
+    /// A trusted root.
+    Root,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.place {
+            Place::Server => "the server's own certificate",
+            Place::Intermediate => "the intermediate certificate",
+            Place::Root => "the root certificate",
+        };
+        let separator = if self.subject.is_empty() { "" } else { " " };
+        write!(f, "ends first: {place}{separator}{}", self.subject)
+    }
+}
