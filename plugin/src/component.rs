@@ -125,7 +125,7 @@ fn convert(report: Report) -> wit::Report {
             .collect(),
         failure: report.failure.map(|failure| wit::Failure {
             cause: match failure.cause {
-                Cause::Network(kind) => wit::Cause::Network(to_wit(kind)),
+                Cause::Network(kind) => wit::Cause::Network(kind),
                 Cause::Own(kind, code) => wit::Cause::Judgement(wit::OwnFailure {
                     kind: match kind {
                         Kind::Timeout => wit::FailureKind::Timeout,
@@ -148,24 +148,8 @@ fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1_000.0
 }
 
-macro_rules! kinds {
-    ($($kind:ident)+) => {
-        fn from_wit(error: network::Error) -> Fault {
-            let kind = match error.kind { $(network::ErrorKind::$kind => ErrorKind::$kind,)+ };
-            Fault { kind, text: error.text }
-        }
-
-        fn to_wit(kind: ErrorKind) -> network::ErrorKind {
-            match kind { $(ErrorKind::$kind => network::ErrorKind::$kind,)+ }
-        }
-    };
-}
-
-kinds! {
-    Denied Timeout NameNotFound ResolverFailed ResolverTimeout ConnectionRefused Unreachable ConnectionReset
-    ConnectionClosed CertificateExpired CertificateNotYetValid CertificateNameMismatch CertificateUnknownIssuer
-    CertificateRevoked CertificateInvalid TlsAlert TlsNotTls TlsClosed TlsUnsupported TlsFailed PlaintextBeforeTls
-    LimitExceeded InvalidState Other
+fn from_wit(error: network::Error) -> Fault {
+    Fault { kind: error.kind, text: error.text }
 }
 
 /// The host's connection, once it is open.

@@ -1,11 +1,10 @@
 //! The SMTP probe: a check component that tests a mail server by opening a session or by sending a mail.
 //!
-//! job → dialogue (its steps in order, each over a session that keeps in step with the server) → report. Only `component` and
-//! `bindings` know wasm, so that the dialogue can be tested natively over a scripted transport. What each file does, and how
+//! job → dialogue (its steps in order, each over a session that keeps in step with the server) → report. Only `component` is
+//! wasm's: the dialogue is tested natively over a scripted transport. What each file does, and how
 //! to add to it: `README.md` beside this folder.
 
 mod auth;
-#[cfg(target_family = "wasm")]
 mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;

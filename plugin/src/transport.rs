@@ -1,37 +1,10 @@
 //! What the session needs of a connection: the host's in the sandbox, a scripted one in tests. Mirrors `wit/network.wit`.
 
+/// Why a call failed: see `wit/network.wit`.
+pub use crate::bindings::sonde::check::network::ErrorKind;
+
 /// Nanoseconds since the run began.
 pub type Instant = u64;
-
-/// Why a call failed; documented in `wit/network.wit`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "documented case by case in wit/network.wit")]
-pub enum ErrorKind {
-    Denied,
-    Timeout,
-    NameNotFound,
-    ResolverFailed,
-    ResolverTimeout,
-    ConnectionRefused,
-    Unreachable,
-    ConnectionReset,
-    ConnectionClosed,
-    CertificateExpired,
-    CertificateNotYetValid,
-    CertificateNameMismatch,
-    CertificateUnknownIssuer,
-    CertificateRevoked,
-    CertificateInvalid,
-    TlsAlert,
-    TlsNotTls,
-    TlsClosed,
-    TlsUnsupported,
-    TlsFailed,
-    PlaintextBeforeTls,
-    LimitExceeded,
-    InvalidState,
-    Other,
-}
 
 impl ErrorKind {
     /// The peer is gone or silent. Where the host stops us it may well be there.
