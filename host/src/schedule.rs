@@ -66,6 +66,7 @@ pub fn round<F: Future<Output = Job> + Send + 'static>(
                     HostError::CheckTrapped,
                     "the host failed inside this job; its log has the place".to_owned(),
                 )),
+                fields: job.check.description.unreported(),
                 ..Report::default()
             });
             // The receiver is gone only when nobody wants lines any more.

@@ -9,16 +9,13 @@ mod finder;
 mod forms;
 mod mask;
 mod search;
-mod sequence;
+pub mod sequence;
 mod size;
 
 use std::fmt;
 
+pub use self::size::{NoSecret, check};
 use self::{forms::Forms, search::Search};
-pub use self::{
-    sequence::Sequence,
-    size::{NoSecret, check},
-};
 use crate::text;
 
 /// What a job's secrets look like.

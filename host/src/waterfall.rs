@@ -21,6 +21,8 @@ const STARTTLS: &str = "starttls_time_ms";
 /// What was ours, at any time; last, so that all of them make up the total.
 const OWN: &str = "own_time_ms";
 const TOTAL: &str = "total_time_ms";
+/// Unit of the times.
+const MILLISECONDS: &str = "ms";
 
 const RED: &str = "31";
 const GREEN: &str = "32";
@@ -44,6 +46,16 @@ fn shown(point: &Point, name: &str) -> Option<String> {
 
 fn joined(point: &Point, names: &[&str]) -> String {
     names.iter().filter_map(|name| shown(point, name)).collect::<Vec<_>>().join("  ")
+}
+
+/// What the check says beside times, by name.
+fn said(point: &Point, check: &Description) -> String {
+    let own = check.fields.iter().filter(|field| field.unit != MILLISECONDS);
+    let named = own.filter_map(|field| {
+        let unit = if field.unit.is_empty() { String::new() } else { format!(" {}", field.unit) };
+        Some(format!("{} {}{unit}", field.name, shown(point, &field.name)?))
+    });
+    named.collect::<Vec<_>>().join("  ")
 }
 
 /// A phase's name, from its field's.
@@ -87,8 +99,8 @@ pub fn render(point: &Point, check: &Description, ends_first: Option<&str>, colo
     }
 
     for (label, code, text) in [
-        ("server", None, joined(point, &["ip", "banner"])),
-        ("reply", None, joined(point, &["reply_code", "enhanced_status", "queue_id"])),
+        ("ip", None, joined(point, &["ip"])),
+        (&*cut(&check.name, LABEL), None, said(point, check)),
         ("tls", None, joined(point, &["tls_version", "tls_cipher", "tls_group"])),
         ("cert", None, certificate(point, ends_first)),
         ("verify", Some(RED), joined(point, &["verify_error"])),
@@ -233,6 +245,19 @@ mod tests {
         let mut check = Description::unknown("smtp");
         check.fields = ["banner", "ehlo", "starttls", "rcpt", "quit"].map(phase).into();
         check.fields.push(Field { phase: false, ..phase("transfer") });
+        for (name, kind, unit) in [
+            ("banner", FieldKind::Text, ""),
+            ("reply_code", FieldKind::Integer, ""),
+            ("size", FieldKind::Integer, "B"),
+        ] {
+            check.fields.push(Field {
+                name: name.to_owned(),
+                kind,
+                unit: unit.to_owned(),
+                phase: false,
+                ..phase("")
+            });
+        }
         render(&point(server, fields, outcome), &check, None, colour)
     }
 
@@ -254,7 +279,7 @@ mod tests {
             float("total_time_ms", 50.0),
             word("banner", "mx1 ESMTP"),
             ("reply_code".to_owned(), Value::Integer(250)),
-            word("enhanced_status", "2.0.0"),
+            ("size".to_owned(), Value::Integer(7)),
             word("tls_version", "TLSv1.3"),
             word("tls_cipher", "TLS13_AES_256_GCM_SHA384"),
             ("cert_days_left".to_owned(), Value::Integer(30)),
@@ -313,8 +338,9 @@ mod tests {
     #[test]
     fn phases_that_were_not_measured_are_left_out() {
         let picture = drawn("a", &good(), Outcome::Success, false);
-        let expected = ["dns", "connect", "tls", "banner", "quit", "total", "server", "reply", "tls", "cert"];
+        let expected = ["dns", "connect", "tls", "banner", "quit", "total", "smtp", "tls", "cert"];
         assert_eq!(rows(&picture), expected, "{picture}");
+        assert!(picture.contains("  smtp     banner mx1 ESMTP  reply_code 250  size 7 B\n"), "{picture}");
         assert_eq!(drawn("a", &[], Outcome::DnsError, false), "a:25  dns_error\n");
     }
 

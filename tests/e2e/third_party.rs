@@ -119,7 +119,7 @@ fn compiling_fails_where_nothing_is_kept() {
     let output = sonde(&["run", "--config", config.to_str().unwrap()]);
     let points = points(&stdout(&output));
     assert_eq!(points[0].code("error_code"), 213);
-    let said = "check `hostile`: not compiled within 1ms: it is done at every start, for nothing is kept: others may write to";
+    let said = "check `hostile`: not ready within 1ms: it is compiled at every start, for nothing is kept: others may write to";
     assert!(points[0].text("error").starts_with(said), "{points:?}");
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).unwrap();
     let output = compile();

@@ -9,10 +9,13 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// More than a busy machine needs to connect.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 enum Stream {
     Plain(TcpStream),
@@ -45,9 +48,27 @@ impl Stream {
     }
 }
 
+/// Whoever comes; nobody is a fault.
+fn accept(listener: &TcpListener) -> Result<TcpStream, String> {
+    let until = Instant::now() + PATIENCE;
+    listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).map_err(|error| error.to_string())?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock || Instant::now() > until => {
+                return Err(format!("nobody comes: {error}"));
+            }
+            Err(_nobody_yet) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
 /// Plays the script once; an error says at which step it broke.
 pub(crate) fn play(listener: &TcpListener, script: &str, config: &Arc<ServerConfig>) -> Result<(), String> {
-    let mut stream = Stream::Plain(listener.accept().map_err(|error| error.to_string())?.0);
+    let mut stream = Stream::Plain(accept(listener)?);
     for step in script.lines().filter(|line| !line.is_empty()) {
         let (verb, text) = step.split_once(' ').unwrap_or((step, ""));
         let text = expand(text);

@@ -82,8 +82,8 @@ impl<F> Loading<F> {
 /// How checks are there before a run begins; of code that nobody may keep, why.
 fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
     match compiler.unkept() {
-        None => format!("`sonde compile -c {}` does it beforehand", plan.path.display()),
-        Some(error) => format!("it is done at every start, for nothing is kept: {error}"),
+        None => format!("what has to be compiled is compiled by `sonde compile -c {}`", plan.path.display()),
+        Some(error) => format!("it is compiled at every start, for nothing is kept: {error}"),
     }
 }
 
@@ -148,7 +148,7 @@ async fn coming(
             planned.unfit(Check::unknown(&name, HostError::CheckLoad, text))
         }
         Err(_late) => {
-            let text = format!("check `{name}`: not compiled within {timeout:?}: {beforehand}");
+            let text = format!("check `{name}`: not ready within {timeout:?}: {beforehand}");
             output::log(Level::Error, &format!("job {}: {text}", planned.name()));
             planned.unfit(Check::unknown(&name, HostError::CheckCompile, text))
         }

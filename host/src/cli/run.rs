@@ -34,7 +34,7 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     let stopped = |missing: &Missing| {
         let mut text = format!("stopped by SIGTERM: {missing}");
         if let Some(sooner) = loading.sooner() {
-            text = format!("{text}; checks were still being compiled: {sooner}");
+            text = format!("{text}; checks were not ready yet: {sooner}");
         }
         output::log(Level::Warning, &text);
         Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ use crate::{
     line as written,
     measured::{Ending, Place, TlsFacts},
     report::{Failure, Report},
-    secret::{Secrets, Sequence},
+    secret::{Secrets, sequence::Sequence},
     text,
     value::{FieldKind, Value},
 };

@@ -7,6 +7,7 @@ pub(crate) mod child;
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     thread,
     time::Duration,
@@ -14,7 +15,7 @@ use std::{
 
 use tokio::{
     sync::{Semaphore, oneshot},
-    time::timeout,
+    time,
 };
 use wasmtime::{Engine, component::Component};
 
@@ -34,11 +35,13 @@ use crate::{
 const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
 /// The running program, whatever its file was replaced by since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
-/// Components that are read and digested, or whose code is, at once: each may be large, and the jobs that run have the other
-/// half of the processor.
-static LOADING: Semaphore = Semaphore::const_new(2);
-/// From then on a component that is read keeps nobody waiting: its disk is slow, or a network's that is gone.
-const LOADING_PATIENCE: Duration = Duration::from_secs(3);
+/// Files of components or of their code that are read and digested at once: each may be large, and the jobs that run have the
+/// other half of the processor.
+static READING: Semaphore = Semaphore::const_new(2);
+/// From then on a file keeps no other waiting: its disk is slow, or a network's that is gone.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Files beside those that may be so: what is there of them is in memory.
+static SLOW: Semaphore = Semaphore::const_new(8);
 /// How a core module begins; a component has another version and layer (Component Model, "Binary").
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -133,9 +136,10 @@ pub(super) async fn file(
 ) -> Result<Loaded, LoadError> {
     let (path, pinned) = (source.path.clone(), source.pinned.clone());
     // The bytes are not kept: others wait for their turn as well.
-    let sha256 = on_a_thread(move || look(&path, pinned.as_ref()).map(|file| file.sha256)).await??;
+    let read = move || look(&path, pinned.as_ref()).map(|file| file.sha256);
+    let sha256 = on_a_thread(&source.path, read).await??;
     let loaded = |component, sha256| Loaded { component, sha256: Some(sha256) };
-    if let Some(component) = kept(engine, compiler, &sha256).await? {
+    if let Some(component) = kept(engine, source, compiler, &sha256).await? {
         return Ok(loaded(component, sha256));
     }
     anew(engine, source, compiler).await.map(|(component, sha256)| loaded(component, sha256))
@@ -159,26 +163,38 @@ fn look(path: &Path, pinned: Option<&Pinned>) -> Result<File, LoadError> {
 /// The code of a component that was compiled before.
 async fn kept(
     engine: &Engine,
+    source: &Source,
     compiler: &Arc<Compiler>,
     sha256: &str,
 ) -> Result<Option<Component>, LoadError> {
     let (engine, compiler, sha256) = (engine.clone(), Arc::clone(compiler), sha256.to_owned());
-    on_a_thread(move || compiler.cache.as_ref().ok()?.load(&engine, &sha256)).await
+    on_a_thread(&source.path, move || compiler.cache.as_ref().ok()?.load(&engine, &sha256)).await
 }
 
-/// Work that takes long and does not wait, of not more than a few at once. (Not on the runtime's own threads: all of them may
-/// be waiting for a silent name server.)
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
-    let one_of_few = LOADING.acquire().await;
+/// Reads a component or its code on a thread of its own: of the runtime's all may be waiting for a silent name server. Few at
+/// once, but for those that take long, of which more may go on.
+async fn on_a_thread<T: Send + 'static>(
+    component: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
+    // Neither semaphore is ever closed.
+    let one_of_few = READING.acquire().await;
     let (done, mut result) = oneshot::channel();
-    thread::spawn(move || drop(done.send(work())));
-    let early = timeout(LOADING_PATIENCE, &mut result).await;
-    drop(one_of_few);
-    let done = match early {
-        Ok(done) => done,
-        Err(_late) => result.await,
+    thread::Builder::new().spawn(move || drop(done.send(work()))).map_err(LoadError::Thread)?;
+    let done = if let Ok(done) = time::timeout(PATIENCE, &mut result).await {
+        done
+    } else {
+        let text = format!("{}: not read within {PATIENCE:?}: a slow file system?", component.display());
+        output::log(Level::Warning, &text);
+        tokio::select! {
+            done = &mut result => done,
+            _one_of_the_slow = SLOW.acquire() => {
+                drop(one_of_few);
+                result.await
+            }
+        }
     };
-    done.map_err(|_panicked| LoadError::Component("the host failed over it".to_owned()))
+    done.map_err(|_panicked| LoadError::Panic)
 }
 
 #[cfg(not(feature = "compiler"))]
@@ -197,9 +213,19 @@ async fn anew(
     source: &Source,
     compiler: &Arc<Compiler>,
 ) -> Result<(Component, String), LoadError> {
-    let turn = child::turn().await;
+    let mut turn = child::turn().await;
     let (from, pinned) = (source.path.clone(), source.pinned.clone());
-    let read = on_a_thread(move || look(&from, pinned.as_ref())).await??;
+    let mut reading = pin!(on_a_thread(&source.path, move || look(&from, pinned.as_ref())));
+    let read = if let Ok(read) = time::timeout(PATIENCE, &mut reading).await {
+        read
+    } else {
+        // Whose file is read takes the turn.
+        drop(turn);
+        let read = reading.await;
+        turn = child::turn().await;
+        read
+    };
+    let read = read??;
     let path = source.path.display().to_string();
     let again = move |error: &CacheError| {
         output::log(Level::Warning, &format!("{error}: {path} is compiled at every start"));
@@ -213,7 +239,7 @@ async fn anew(
     let File { wasm, sha256 } = read;
     let code = child::compile(&compiler.program, &wasm).await?;
     let (engine, compiler) = (engine.clone(), Arc::clone(compiler));
-    on_a_thread(move || {
+    on_a_thread(&source.path, move || {
         // Until the code is where it stays: of several, only one is held.
         let _turn = turn;
         if let Ok(cache) = &compiler.cache {
@@ -251,27 +277,25 @@ mod tests {
         assert!(matches!(builtin(&other, SMTP_COMPILED, b""), Err(LoadError::Component(_))));
     }
 
+    /// As many as hang at once and keep no other waiting.
     #[test]
     fn files_that_are_never_read_to_their_end_keep_no_other_waiting() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (ends, waits) = std::sync::mpsc::channel::<()>();
         let waits = Arc::new(std::sync::Mutex::new(waits));
         runtime.block_on(async {
-            let hangs = || {
+            let mut hanging = tokio::task::JoinSet::new();
+            for _ in 0..4 {
                 let waits = Arc::clone(&waits);
-                on_a_thread(move || drop(waits.lock().map(|waits| waits.recv())))
-            };
-            tokio::select! {
-                biased;
-                _ended = both(hangs(), hangs()) => panic!("they do not hang"),
-                read = on_a_thread(|| 7) => assert_eq!(read.unwrap(), 7),
+                hanging.spawn(on_a_thread(Path::new("x.wasm"), move || {
+                    drop(waits.lock().map(|waits| waits.recv()));
+                }));
             }
+            tokio::task::yield_now().await;
+            let read = time::timeout(20 * PATIENCE, on_a_thread(Path::new("y.wasm"), || 7)).await;
+            assert_eq!(read.unwrap().unwrap(), 7);
+            assert!(hanging.try_join_next().is_none(), "they do not hang");
         });
         drop(ends);
-    }
-
-    /// Both at once.
-    async fn both<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> (T, T) {
-        tokio::join!(one, other)
     }
 }

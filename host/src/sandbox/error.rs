@@ -45,6 +45,10 @@ pub enum LoadError {
     Excess(String),
     /// Its code is larger than allowed.
     CodeSize(u64),
+    /// No thread is to be had that reads it.
+    Thread(io::Error),
+    /// The host panicked over it.
+    Panic,
     /// No compiled form fits and this binary has no compiler.
     NoCompiler(Option<String>),
 }
@@ -54,9 +58,13 @@ impl LoadError {
     #[must_use]
     pub fn host_error(&self) -> HostError {
         match self {
-            Self::Engine(_) | Self::Unreadable(..) | Self::Size | Self::Component(_) | Self::CoreModule => {
-                HostError::CheckLoad
-            }
+            Self::Engine(_)
+            | Self::Thread(_)
+            | Self::Panic
+            | Self::Unreadable(..)
+            | Self::Size
+            | Self::Component(_)
+            | Self::CoreModule => HostError::CheckLoad,
             Self::Digest(_) => HostError::CheckDigest,
             Self::Import(_) => HostError::CheckImport,
             Self::Version(_) => HostError::CheckVersion,
@@ -122,6 +130,8 @@ impl fmt::Display for LoadError {
             Self::CodeSize(most) => {
                 write!(f, "the component's code has more than {} MiB, what one of its size may have", most >> 20)
             }
+            Self::Thread(error) => write!(f, "no thread is to be had to read the component: {error}"),
+            Self::Panic => f.write_str("the host failed over the component; its log has the place"),
             Self::NoCompiler(None) => f.write_str(
                 "the component is not in the cache, and this program has no compiler: run `sonde compile -c FILE` of a \
                  program that has one (feature `compiler`), as the same user",

@@ -15,7 +15,7 @@ use wasmtime_wasi::{
 use super::{calls::Calls, limits::LOG_BYTES};
 use crate::{
     output::{self, Level},
-    secret::{Secrets, Sequence},
+    secret::{Secrets, sequence::Sequence},
 };
 
 /// Bytes that a stream takes at once: little enough to be read between two looks at a computing check, even as thousands of
