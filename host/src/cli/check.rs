@@ -143,24 +143,25 @@ pub(super) fn picture(job: &Job, report: &Report, point: &Point, terminal: bool)
 
 fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
     let mut parameters = parameters(&arguments.parameters)?;
-    let mut set = |key: &str, value: Option<String>| {
-        if let Some(value) = value {
-            parameters.insert(key.to_owned(), value);
-        }
+    let mut set = |key: &str, value: Option<String>| match value
+        .map(|value| parameters.insert(key.to_owned(), value))
+    {
+        Some(Some(_other)) => Err(format!("{key}: given twice, also by -p")),
+        _ => Ok(()),
     };
-    set("port", arguments.port.map(|port| port.to_string()));
-    set("connection", arguments.connection.clone());
-    set("from", arguments.from.clone());
-    set("to", (!arguments.to.is_empty()).then(|| arguments.to.join(",")));
-    set("subject", arguments.subject.clone());
-    set("body", arguments.body.clone());
-    set("username", arguments.username.clone());
+    set("port", arguments.port.map(|port| port.to_string()))?;
+    set("connection", arguments.connection.clone())?;
+    set("from", arguments.from.clone())?;
+    set("to", (!arguments.to.is_empty()).then(|| arguments.to.join(",")))?;
+    set("subject", arguments.subject.clone())?;
+    set("body", arguments.body.clone())?;
+    set("username", arguments.username.clone())?;
     if let Some(path) = &arguments.password_file {
         let secret = config::secret_or_pipe(path);
         set(
             "password",
             Some(secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?),
-        );
+        )?;
     }
     let read = |path: &PathBuf| {
         let pem = regular::bytes_or_pipe(path, config::PEM_BYTES);

@@ -82,7 +82,11 @@ impl<F> Loading<F> {
 /// How checks are there before a run begins; of code that nobody may keep, why.
 fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
     match compiler.unkept() {
-        None => format!("what has to be compiled is compiled by `sonde compile -c {}`", plan.path.display()),
+        None => format!(
+            "what has to be compiled is compiled by `sonde compile -c {}`, run as this user ({})",
+            plan.path.display(),
+            nix::unistd::geteuid()
+        ),
         Some(error) => format!("it is compiled at every start, for nothing is kept: {error}"),
     }
 }

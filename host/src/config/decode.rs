@@ -41,7 +41,7 @@ enum Fault {
     /// A text that is none of these.
     Choice(&'static [&'static str]),
     /// A key that nobody knows, and one that it may be meant to be.
-    Unknown { key: String, meant: Option<&'static str> },
+    Unknown { key: String, meant: Option<&'static str>, of_job: bool },
     /// A key that must be there.
     Missing(&'static str),
     /// A key that stands twice.
@@ -60,11 +60,20 @@ impl fmt::Display for Misshapen {
         }
         match &self.fault {
             Fault::Syntax(expected) => f.write_str(expected),
+            Fault::Value { expected, found: Some(found @ "a table") }
+                if expected == "a list" && self.keys.len() == 1 =>
+            {
+                write!(f, "expected {expected}, not {found}: write [[{}]]", self.keys.join("."))
+            }
             Fault::Value { expected, found: None } => write!(f, "expected {expected}"),
             Fault::Value { expected, found: Some(found) } => write!(f, "expected {expected}, not {found}"),
             Fault::Choice(choices) => write!(f, "expected one of {}", choices.join(", ")),
-            Fault::Unknown { key, meant: None } => write!(f, "unknown key `{key}`"),
-            Fault::Unknown { key, meant: Some(meant) } => {
+            Fault::Unknown { key, meant: None, of_job: true } => write!(
+                f,
+                "unknown key `{key}`: what the check takes stands in [job.parameters], rules of TLS in [job.tls]"
+            ),
+            Fault::Unknown { key, meant: None, .. } => write!(f, "unknown key `{key}`"),
+            Fault::Unknown { key, meant: Some(meant), .. } => {
                 write!(f, "unknown key `{key}`; did you mean `{meant}`?")
             }
             Fault::Missing(key) => write!(f, "missing key `{key}`"),
@@ -161,7 +170,8 @@ impl serde::de::Error for Misshapen {
     }
 
     fn unknown_field(key: &str, expected: &'static [&'static str]) -> Self {
-        Self::of(Fault::Unknown { key: key.to_owned(), meant: nearest(key, expected.iter().copied()) })
+        let meant = nearest(key, expected.iter().copied());
+        Self::of(Fault::Unknown { key: key.to_owned(), meant, of_job: expected.contains(&"parameters") })
     }
 
     fn missing_field(key: &'static str) -> Self {

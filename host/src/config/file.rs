@@ -99,7 +99,7 @@ pub(super) enum Version {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
+#[serde(deny_unknown_fields, expecting = "a table such as { warning = 200, critical = 1000 }")]
 pub(super) struct Levels {
     pub(super) warning: Option<Bound>,
     pub(super) critical: Option<Bound>,

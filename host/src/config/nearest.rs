@@ -4,5 +4,5 @@
 pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let close = known.map(|name| (strsim::osa_distance(text, name), name)).min()?;
     let begins = text.len() > 2 && close.1.starts_with(text);
-    (begins || close.0 <= 1 + text.len() / 4).then_some(close.1)
+    (begins || close.0 <= (text.len() / 4).max(1)).then_some(close.1)
 }

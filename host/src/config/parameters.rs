@@ -118,6 +118,14 @@ fn in_file(text: &str) -> io::Result<String> {
     if secret.is_empty() { Err(io::Error::other("no secret in it")) } else { Ok(secret.to_owned()) }
 }
 
+/// A parameter's default, where the others have these values.
+pub(super) fn default_beside<'a>(others: &Map<String, Json>, parameter: &'a Parameter) -> Option<&'a Json> {
+    let met = |name: &str, value: &Json| others.get(name) == Some(value);
+    let conditional =
+        parameter.conditional_defaults.iter().find(|default| met(&default.parameter, &default.equals));
+    conditional.map(|conditional| &conditional.default).or(parameter.default.as_ref())
+}
+
 /// Fills in defaults and checks every value.
 pub(super) fn complete(
     mut given: Map<String, Json>,
@@ -131,13 +139,7 @@ pub(super) fn complete(
     // After the others: these depend on them.
     for parameter in &description.parameters {
         if !given.contains_key(&parameter.name) {
-            let met = |name: &str, value: &Json| given.get(name) == Some(value);
-            let conditional = parameter
-                .conditional_defaults
-                .iter()
-                .find(|default| met(&default.parameter, &default.equals));
-            let value =
-                conditional.map(|conditional| &conditional.default).or(parameter.default.as_ref()).cloned();
+            let value = default_beside(&given, parameter).cloned();
             default(&mut given, parameter, value.as_ref())?;
         }
     }

@@ -36,7 +36,7 @@ const HEAD: &str = r#"# Jobs that run at once.
 
 const JOB: &str = r#"
 [[job]]
-# Tag `job`; unique in this file.
+# Tag `job`; unique in all files.
 name = "mx1"
 # Which check; see `sonde describe`.
 # check = "smtp"
@@ -63,7 +63,8 @@ const TAIL: &str = r#"
 [job.alarm]
 # A number means "more than"; or "> x", ">= x", "< x", "<= x", "== x", "!= x".
 connect_time_ms = { warning = 200, critical = 1000 }
-cert_days_left = { warning = "< 30", critical = "< 7" }
+# Where `connection` is starttls or tls: a limit on what is not measured is broken.
+# cert_days_left = { warning = "< 30", critical = "< 7" }
 # Of a certificate that lasts only days.
 # cert_life_left_percent = { warning = "< 33", critical = "< 15" }
 "#;
@@ -104,6 +105,12 @@ pub fn pinned(
          description_sha256 = \"{description}\"\nmeasurement = \"{measurement}\"\n\n\
          [[job]]\nname = \"{name}\"\ncheck = \"{name}\"\nhost = {host}\n"
     );
+    let mut others = given.clone();
+    for parameter in check.parameters.iter().filter(|parameter| parameter.conditional_defaults.is_empty()) {
+        if let Some(default) = &parameter.default {
+            others.entry(&parameter.name).or_insert_with(|| default.clone());
+        }
+    }
     // The port always: it is what the job grants.
     let needed = |parameter: &&Parameter| {
         parameter.required || parameter.kind == ParameterKind::Port || given.contains_key(&parameter.name)
@@ -113,7 +120,8 @@ pub fn pinned(
             text.push_str("\n[job.parameters]\n");
         }
         let known = given.get(&parameter.name);
-        let port = parameter.default.as_ref().filter(|_| parameter.kind == ParameterKind::Port);
+        let port = parameters::default_beside(&others, parameter);
+        let port = port.filter(|_| parameter.kind == ParameterKind::Port);
         let value = match (known.or(port), parameter.choices.first(), parameter.kind) {
             (Some(value), _, _) => {
                 toml::Value::try_from(value).map_or_else(|_| String::new(), |value| value.to_string())

@@ -294,7 +294,10 @@ fn what_is_denied_holds_for_every_job_and_a_bad_entry_is_refused() {
     );
     // Nor can a job lift it, or have one of its own.
     let refused = job_with("deny = []").unwrap_err();
-    assert_eq!(refused, "sonde.toml: line 4: job: unknown key `deny`");
+    assert_eq!(
+        refused,
+        "sonde.toml: line 4: job: unknown key `deny`: what the check takes stands in [job.parameters], rules of TLS in [job.tls]"
+    );
 }
 
 #[test]
@@ -347,4 +350,30 @@ fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
         let refused = job.job().unwrap_err().to_string();
         assert_eq!(refused, "limit: expected FIELD=WARNING[,CRITICAL]", "{text}");
     }
+}
+
+#[test]
+fn the_port_is_pinned_that_the_job_would_have() {
+    for (given, port) in [(None, 25), (Some("plain"), 25), (Some("tls"), 465)] {
+        let given = given.map(|value| ("connection".to_owned(), value.to_owned())).into_iter().collect();
+        let pinned = sample::pinned(&check("a"), "a.wasm", "mx1", &given).unwrap();
+        assert!(pinned.contains(&format!("\nport = {port}\n")), "{pinned}");
+    }
+}
+
+#[test]
+fn a_key_in_the_wrong_table_is_told_where_such_keys_stand() {
+    let job = "line 4: job: unknown key `port`: what the check takes stands in [job.parameters], rules of TLS in [job.tls]";
+    let refused = |text: &str| read(text).map(drop).unwrap_err();
+    let job = format!("sonde.toml: {job}");
+    assert_eq!(refused("[[job]]\nname = \"a\"\nhost = \"h\"\nport = 25"), job);
+    assert_eq!(
+        refused("[job]\nname = \"a\""),
+        "sonde.toml: line 1: job: expected a list, not a table: write [[job]]"
+    );
+    assert_eq!(
+        refused("[[job]]\nname = \"a\"\nhost = \"h\"\nalarm.total_time_ms = 5"),
+        "sonde.toml: line 4: job.alarm.total_time_ms: expected a table such as { warning = 200, critical = 1000 }, not a \
+         whole number"
+    );
 }

@@ -116,7 +116,11 @@ impl fmt::Display for LoadError {
                  with `sonde describe` and pin it anew"
             ),
             Self::CompileTime => {
-                write!(f, "compiling the component takes longer than {:?}", limits::COMPILE_TIME)
+                write!(
+                    f,
+                    "compiling the component takes longer than {:?}: this machine has no time for it",
+                    limits::COMPILE_TIME
+                )
             }
             Self::CompileCost(signal) => write!(
                 f,

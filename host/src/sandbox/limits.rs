@@ -70,9 +70,9 @@ pub(crate) const RANDOM_BYTES: u64 = 4096;
 pub(crate) const CLOCK_STEP: Duration = Duration::from_micros(100);
 /// Size of a component.
 pub(crate) const COMPONENT_BYTES: usize = 64 << 20;
-/// Compiling one component; a language's runtime takes seconds.
-pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(2);
-/// Computing meanwhile, on all cores together.
+/// Compiling one component, by the clock: whatever else computes goes first.
+pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(10);
+/// Computing meanwhile, on all cores together; a language's runtime takes seconds.
 pub(crate) const COMPILE_CPU_TIME: Duration = Duration::from_mins(2);
 /// Address space meanwhile.
 pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;

@@ -85,7 +85,10 @@ impl TlsFault {
                 let text = format!("the server lacks a part of TLS that is needed: {what}");
                 (HostError::TlsUnsupported, text)
             }
-            Self::NotTls => (HostError::TlsNotTls, "what the server sent is not TLS".into()),
+            Self::NotTls => (
+                HostError::TlsNotTls,
+                "what the server sent is not TLS: it may speak plain text first, as for STARTTLS".into(),
+            ),
             Self::IllFormed(how) => {
                 (HostError::TlsFailed, format!("a TLS message of the server is not well-formed: {how}"))
             }
