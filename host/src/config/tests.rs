@@ -303,7 +303,7 @@ fn what_is_denied_holds_for_every_job_and_a_bad_entry_is_refused() {
 #[test]
 fn the_sample_loads_as_it_is() {
     let sample = sample::sample(&description());
-    assert_eq!(read(&sample).unwrap()[0].limits.len(), 4);
+    assert_eq!(read(&sample).unwrap()[0].limits.len(), 2);
     for parameter in &description().parameters {
         assert!(sample.contains(&format!("\n# {} = ", parameter.name)), "{}", parameter.name);
     }

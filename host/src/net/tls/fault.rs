@@ -87,7 +87,7 @@ impl TlsFault {
             }
             Self::NotTls => (
                 HostError::TlsNotTls,
-                "what the server sent is not TLS: it may speak plain text first, as for STARTTLS".into(),
+                "what the server sent is not TLS: it may speak plain text first, and TLS on request".into(),
             ),
             Self::IllFormed(how) => {
                 (HostError::TlsFailed, format!("a TLS message of the server is not well-formed: {how}"))
