@@ -17,7 +17,7 @@ use std::fmt;
 use self::{forms::Forms, search::Search};
 pub use self::{
     sequence::Sequence,
-    size::{NoSecret, check},
+    size::{NoSecret, judge},
 };
 use crate::text;
 
@@ -38,7 +38,7 @@ impl Secrets {
         if texts.is_empty() {
             return Ok(Self(None));
         }
-        check(texts.iter().copied())?;
+        judge(texts.iter().copied())?;
         Ok(Self(Some(Forms::of(&texts)?)))
     }
 
