@@ -72,7 +72,7 @@ impl Planned {
         &self.of.parts.name
     }
 
-    /// Name of its check.
+    /// What its file calls its check: `smtp`, or one that is declared.
     #[must_use]
     pub fn check(&self) -> &str {
         &self.of.check
@@ -306,19 +306,19 @@ fn limit(field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit
 /// A job that no file has: of the command line, or of a test.
 #[derive(Clone)]
 pub struct AdHoc<'a> {
-    /// Its name.
+    /// Tag `job`, and in the log.
     pub name: String,
-    /// Its check.
+    /// What it runs, loaded.
     pub check: &'a Check,
-    /// Its host.
+    /// Host name or address without port, IPv6 also in brackets.
     pub host: String,
-    /// How long a run may take.
+    /// How long a run may take; 10 s by [`AdHoc::new`].
     pub timeout: Duration,
-    /// Every parameter as text.
+    /// Those that are given, by name; numbers and `true` or `false` as in JSON, lists parted by commas.
     pub parameters: BTreeMap<String, String>,
-    /// How TLS is trusted.
+    /// Trust in the server's TLS.
     pub tls: TlsRules,
-    /// `FIELD=WARNING[,CRITICAL]`
+    /// Each as `FIELD=WARNING[,CRITICAL]`.
     pub alarm_limits: Vec<String>,
 }
 
