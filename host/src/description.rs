@@ -46,32 +46,32 @@ impl ParameterKind {
 /// A default that applies when another parameter has a given value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConditionalDefault {
-    /// Name of the other parameter.
+    /// The other parameter's name; it is described, too.
     pub parameter: String,
-    /// Its value.
+    /// A value that the other can have, as JSON text of at most 4 KiB.
     pub equals: Json,
-    /// The default then.
+    /// What is taken then, before [`Parameter::default`]: a value that this one can have, as JSON text of at most 4 KiB.
     pub default: Json,
 }
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// Its name.
+    /// The key in a job's `parameters`: lower-case letters, digits and `_`, a letter first, at most 64 bytes.
     pub name: String,
     /// What its value may be.
     pub kind: ParameterKind,
     /// The job must give it.
     pub required: bool,
-    /// The value where none is given.
+    /// A value that it can have, for a job that gives none; none: it is absent then.
     pub default: Option<Json>,
-    /// Looked at before `default`.
+    /// Looked at in order before `default`; at most 256.
     pub conditional_defaults: Vec<ConditionalDefault>,
-    /// Values allowed; empty: any.
+    /// Texts allowed, at most 256 of at most 4 KiB each; empty: any.
     pub choices: Vec<String>,
     /// CR, LF and NUL are refused.
     pub single_line: bool,
-    /// For the operator.
+    /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
 }
 
@@ -117,15 +117,15 @@ impl Parameter {
 /// One field that a report may have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
-    /// Its name.
+    /// Its key on the line: lower-case letters, digits and `_`, a letter first, at most 64 bytes; not the host's.
     pub name: String,
-    /// What its value is.
+    /// Of its value, in every report that has it.
     pub kind: FieldKind,
-    /// Such as `ms`; empty: none.
+    /// Such as `ms`: clean, at most 256 bytes; empty: none.
     pub unit: String,
-    /// For the operator.
+    /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
-    /// Its value on the line of a run that could not report.
+    /// Its value on the line of a run that could not report; none: it is left out.
     pub when_unreported: Option<Value>,
     /// It is how long a phase of the run took, in milliseconds; the phases follow each other as they are announced.
     pub phase: bool,
@@ -134,43 +134,45 @@ pub struct Field {
 /// One tag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tag {
-    /// Its name.
+    /// Its key on the line: lower-case letters, digits and `_`, a letter first, at most 64 bytes; not the host's, nor a
+    /// field's.
     pub name: String,
-    /// The parameter whose value it shows.
+    /// Name of the parameter whose value it shows, cut at 256 bytes; no secret.
     pub parameter: String,
-    /// For the operator.
+    /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
 }
 
 /// One of the check's own error codes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnError {
-    /// 1000 or more.
+    /// 1000 or more; stands once.
     pub code: u32,
-    /// Its name.
+    /// Lower-case letters, digits and `-`, at most 64 bytes.
     pub name: String,
-    /// For the operator.
+    /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
 }
 
 /// Everything about a check that is known before it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    /// Name of the check.
+    /// What the component calls itself: lower-case letters, digits and `-`, at most 64 bytes. A configuration may call it
+    /// otherwise.
     pub name: String,
-    /// Its version.
+    /// The component's, in whatever form: clean, at most 256 bytes.
     pub version: String,
-    /// Measurement of its lines.
+    /// Of its lines: lower-case letters, digits and `_`, a letter first, at most 64 bytes.
     pub measurement: String,
-    /// One sentence.
+    /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
-    /// What a job may set.
+    /// What a job may set, at most 256.
     pub parameters: Vec<Parameter>,
-    /// What a report may contain.
+    /// What a report may contain, at most 256.
     pub fields: Vec<Field>,
-    /// Tags of its lines.
+    /// Those of its lines beside the host's, at most 256.
     pub tags: Vec<Tag>,
-    /// Its own error codes.
+    /// Its own, at most 256.
     pub errors: Vec<OwnError>,
 }
 

@@ -44,8 +44,8 @@ pub struct Job {
     pub secrets: Secrets,
     /// Trust in the server's TLS, shared with the jobs that have the same; a check can neither see nor change it.
     pub tls: Arc<Tls>,
-    /// Alarm limits.
-    pub limits: Vec<Limit>,
+    /// On measured values: what breaks them is the line's alarm.
+    pub alarm_limits: Vec<Limit>,
 }
 
 impl fmt::Debug for Job {
@@ -85,11 +85,11 @@ impl Job {
         sandbox.run(program, run).await
     }
 
-    /// The point of a run's line: what the host says of it, what the check says, and what the job's limits say of both.
+    /// The point of a run's line: what the host says of it, what the check says, and what the job's alarm limits say of both.
     #[must_use]
     pub fn point(&self, report: &Report, time_ns: i64) -> Point {
         let mut fields = self.fields(report);
-        let alarm = alarm::judge(&self.limits, &fields, &report.measured.tls_facts);
+        let alarm = alarm::judge(&self.alarm_limits, &fields, &report.measured.tls_facts);
         fields.push(("alarm_state".to_owned(), Value::Integer(alarm.state.code())));
         // It may name a certificate, in the server's words.
         let said = self.shown(&alarm.text);

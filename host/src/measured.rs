@@ -8,13 +8,13 @@ use crate::value::{FieldKind, Value};
 /// A field that the host adds to every check's line.
 #[derive(Clone, Copy, Debug)]
 pub struct HostField {
-    /// Its name.
+    /// Its key on the line: lower-case letters and `_`. No check may announce it.
     pub name: &'static str,
-    /// What its value is.
+    /// Of its value, on every line that has it.
     pub kind: FieldKind,
-    /// Such as `ms`; empty: none.
+    /// `ms`, `s`, `d` or `%`; empty: none.
     pub unit: &'static str,
-    /// For the operator.
+    /// One sentence for the operator, as tables of fields show it.
     pub doc: &'static str,
 }
 

@@ -14,7 +14,7 @@ mod size;
 
 use std::fmt;
 
-pub use self::size::{NoSecret, check};
+pub use self::size::{NoSecret, judge};
 use self::{forms::Forms, search::Search};
 use crate::text;
 
@@ -35,7 +35,7 @@ impl Secrets {
         if texts.is_empty() {
             return Ok(Self(None));
         }
-        check(texts.iter().copied())?;
+        judge(texts.iter().copied())?;
         Ok(Self(Some(Forms::of(&texts)?)))
     }
 

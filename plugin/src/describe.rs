@@ -16,19 +16,19 @@ pub enum ParameterKind {
 /// One parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
-    /// Its name.
+    /// The key in a job's `parameters`: lower-case letters, digits and `_`, a letter first, at most 64 bytes.
     pub name: &'static str,
-    /// Its kind.
+    /// What its value may be.
     pub kind: ParameterKind,
-    /// JSON text.
+    /// A value that it can have, as JSON text of at most 4 KiB.
     pub default: &'static str,
     /// Defaults where another parameter has a value: its name, its value, the default then; both as JSON text.
     pub conditional_defaults: &'static [(&'static str, &'static str, &'static str)],
-    /// Values allowed; empty: any.
+    /// Texts allowed, at most 4 KiB each; empty: any.
     pub choices: &'static [&'static str],
-    /// No line breaks.
+    /// CR, LF and NUL are refused.
     pub single_line: bool,
-    /// For the operator.
+    /// One sentence for the operator, at most 256 bytes.
     pub doc: &'static str,
 }
 

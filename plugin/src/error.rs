@@ -21,11 +21,11 @@ pub enum Kind {
 pub struct Row {
     /// 1000 or more, never used again for something else.
     pub number: u32,
-    /// Its name.
+    /// Lower-case letters, digits and `-`, at most 64 bytes.
     pub name: &'static str,
-    /// What kind of failure it is.
+    /// Becomes tag `result`.
     pub kind: Kind,
-    /// For the operator.
+    /// One sentence for the operator, at most 256 bytes.
     pub doc: &'static str,
 }
 

@@ -22,11 +22,11 @@ pub enum FieldKind {
 /// What is known of a field before a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Its name on the line.
+    /// Its key on the line: lower-case letters, digits and `_`, a letter first, at most 64 bytes.
     pub name: &'static str,
     /// Its kind, always.
     pub kind: FieldKind,
-    /// For the operator.
+    /// One sentence for the operator, at most 256 bytes.
     pub doc: &'static str,
 }
 

@@ -117,11 +117,11 @@ impl Parameters {
     pub fn read(json: &str) -> Result<Self, Invalid> {
         let parameters: Self = object(json)?;
         refuse_line_breaks(&object(json)?)?;
-        parameters.check()?;
+        parameters.judge()?;
         Ok(parameters)
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    fn judge(&self) -> Result<(), Invalid> {
         if self.ehlo_name.is_empty() || !is_graphic(&self.ehlo_name) {
             return Err(Invalid::EhloName);
         }

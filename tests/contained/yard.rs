@@ -175,7 +175,7 @@ impl Yard {
             deny: Deny::default(),
             secrets: Secrets::new(&secrets).unwrap(),
             tls: Arc::clone(&self.tls),
-            limits: Vec::new(),
+            alarm_limits: Vec::new(),
         }
     }
 

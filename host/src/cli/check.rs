@@ -66,7 +66,7 @@ pub(super) struct Arguments {
     parameters: Vec<String>,
     /// Alarm limits on a field: a number (more than), or "< 30" and the like
     #[arg(long = "limit", value_name = "FIELD=WARNING[,CRITICAL]")]
-    limits: Vec<String>,
+    alarm_limits: Vec<String>,
     /// Time for the whole check
     #[arg(long, value_name = "TIME", default_value = "10s")]
     timeout: String,
@@ -183,8 +183,9 @@ fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
         client: None,
     };
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
-    let limits = arguments.limits.clone();
+    let alarm_limits = arguments.alarm_limits.clone();
     let host = &arguments.host;
-    let job = config::AdHoc { timeout, parameters, tls, limits, ..config::AdHoc::new(host, check, host) };
+    let job =
+        config::AdHoc { timeout, parameters, tls, alarm_limits, ..config::AdHoc::new(host, check, host) };
     job.job().map_err(|error| error.to_string())
 }

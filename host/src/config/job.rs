@@ -62,7 +62,7 @@ struct Parts {
     deny: Deny,
     timeout: Duration,
     tls: Arc<Tls>,
-    limits: Vec<Limit>,
+    alarm_limits: Vec<Limit>,
 }
 
 impl Planned {
@@ -72,7 +72,7 @@ impl Planned {
         &self.of.parts.name
     }
 
-    /// Name of its check.
+    /// What its file calls its check: `smtp`, or one that is declared.
     #[must_use]
     pub fn check(&self) -> &str {
         &self.of.check
@@ -114,7 +114,7 @@ impl Planned {
             tags: Vec::new(),
             secrets: Secrets::default(),
             tls: parts.tls,
-            limits: parts.limits,
+            alarm_limits: parts.alarm_limits,
         }
     }
 }
@@ -122,7 +122,7 @@ impl Planned {
 impl Table {
     fn build(&self, check: &Check, host: &Host) -> Result<Job, ConfigError> {
         let build = || {
-            for limit in &self.parts.limits {
+            for limit in &self.parts.alarm_limits {
                 known_number(&check.description, &limit.field)?;
             }
             let folder = folder(&self.declared_in);
@@ -184,7 +184,7 @@ pub(super) fn planned(
         })
         .collect::<Result<Vec<Endpoint>, At>>()?;
     let tls = trusts.tls(shape.tls, folder(declared_in))?;
-    let mut limits = Vec::new();
+    let mut alarm_limits = Vec::new();
     for (field, levels) in shape.alarm {
         if levels.warning.is_none() && levels.critical.is_none() {
             let expected = "`warning`, `critical` or both".into();
@@ -196,7 +196,7 @@ pub(super) fn planned(
         ] {
             if let Some(limit) = limit {
                 let key = format!("alarm.{field}.{name}");
-                limits.push(self::limit(&field, severity, &limit.0, &key)?);
+                alarm_limits.push(self::limit(&field, severity, &limit.0, &key)?);
             }
         }
     }
@@ -204,7 +204,7 @@ pub(super) fn planned(
         declared_in: declared_in.to_owned(),
         check: shape.check,
         given: shape.parameters,
-        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, limits },
+        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, alarm_limits },
         job: OnceLock::new(),
     });
     hosts
@@ -237,7 +237,7 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
             }
             (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
                 secrets.push(secret.clone());
-                secret::check(&secrets).map_err(|error| {
+                secret::judge(&secrets).map_err(|error| {
                     At::key(format!("parameters.{}", parameter.name), Problem::Secret(error))
                 })?;
             }
@@ -280,7 +280,7 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
         deny: parts.deny,
         timeout: parts.timeout,
         tls: parts.tls,
-        limits: parts.limits,
+        alarm_limits: parts.alarm_limits,
     })
 }
 
@@ -306,20 +306,20 @@ fn limit(field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit
 /// A job that no file has: of the command line, or of a test.
 #[derive(Clone)]
 pub struct AdHoc<'a> {
-    /// Its name.
+    /// Tag `job`, and in the log.
     pub name: String,
-    /// Its check.
+    /// What it runs, loaded.
     pub check: &'a Check,
-    /// Its host.
+    /// Host name or address without port, IPv6 also in brackets.
     pub host: String,
-    /// How long a run may take.
+    /// How long a run may take; 10 s by [`AdHoc::new`].
     pub timeout: Duration,
-    /// Every parameter as text.
+    /// Those that are given, by name; numbers and `true` or `false` as in JSON, lists parted by commas.
     pub parameters: BTreeMap<String, String>,
-    /// How TLS is trusted.
+    /// Trust in the server's TLS.
     pub tls: TlsRules,
-    /// `FIELD=WARNING[,CRITICAL]`
-    pub limits: Vec<String>,
+    /// Each as `FIELD=WARNING[,CRITICAL]`.
+    pub alarm_limits: Vec<String>,
 }
 
 impl<'a> AdHoc<'a> {
@@ -333,7 +333,7 @@ impl<'a> AdHoc<'a> {
             timeout: TIMEOUT,
             parameters: BTreeMap::new(),
             tls: TlsRules::default(),
-            limits: Vec::new(),
+            alarm_limits: Vec::new(),
         }
     }
 
@@ -344,8 +344,8 @@ impl<'a> AdHoc<'a> {
 
     fn build(self) -> Result<Job, At> {
         let description = &self.check.description;
-        let mut limits = Vec::new();
-        for text in &self.limits {
+        let mut alarm_limits = Vec::new();
+        for text in &self.alarm_limits {
             let (field, levels) = text
                 .split_once('=')
                 .filter(|(_, levels)| levels.contains(|c: char| c != ',' && !c.is_whitespace()))
@@ -354,7 +354,7 @@ impl<'a> AdHoc<'a> {
             for (severity, level) in [(Severity::Warning, warning), (Severity::Critical, critical)] {
                 if !level.trim().is_empty() {
                     known_number(description, field)?;
-                    limits.push(limit(field, severity, level, &format!("limit {field}"))?);
+                    alarm_limits.push(limit(field, severity, level, &format!("limit {field}"))?);
                 }
             }
         }
@@ -366,7 +366,7 @@ impl<'a> AdHoc<'a> {
             deny: Deny::default(),
             timeout: self.timeout,
             tls: tls::alone(&self.tls)?,
-            limits,
+            alarm_limits,
         };
         job(parts, host, given, self.check)
     }

@@ -78,7 +78,7 @@ pub(super) fn from_texts(
             // Numbers and booleans are written as in JSON; anything else is refused.
             _ => serde_json::from_str(text).unwrap_or(Json::Null),
         };
-        check(parameter, &value)?;
+        judge(parameter, &value)?;
         given.insert(name.clone(), value);
     }
     Ok(given)
@@ -145,7 +145,7 @@ pub(super) fn complete(
     }
     for parameter in &description.parameters {
         if let Some(value) = given.get(&parameter.name) {
-            check(parameter, value)?;
+            judge(parameter, value)?;
         }
     }
     if serde_json::to_string(&given).is_ok_and(|text| text.len() > TOGETHER_BYTES) {
@@ -165,7 +165,7 @@ fn default(given: &mut Map<String, Json>, parameter: &Parameter, value: Option<&
     Ok(())
 }
 
-fn check(parameter: &Parameter, value: &Json) -> Result<(), At> {
+fn judge(parameter: &Parameter, value: &Json) -> Result<(), At> {
     parameter.judge(value).map_err(|misfit| {
         let problem = match misfit {
             Misfit::Value => Problem::Expected(expectation(parameter)),

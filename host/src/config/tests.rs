@@ -210,7 +210,8 @@ fn a_job_of_a_check_that_cannot_run_it_is_kept_whatever_its_parameters() {
     let plan = config::read(&path).unwrap();
     let jobs: Vec<_> = plan.jobs.iter().map(|planned| planned.unfit(broken.clone())).collect();
     // Its limits, too: they are not judged well.
-    let jobs: Vec<_> = jobs.iter().map(|job| (job.host.written(), job.port, job.limits.len())).collect();
+    let jobs: Vec<_> =
+        jobs.iter().map(|job| (job.host.written(), job.port, job.alarm_limits.len())).collect();
     assert_eq!(jobs, [("h", Some(6379), 1), ("::1", Some(6379), 1)]);
     for wrong in [job.replace("[::1]", "i:25/"), job.replace("warning = 1", "warning = \"x\"")] {
         fs::write(&path, wrong).unwrap();
@@ -303,7 +304,7 @@ fn what_is_denied_holds_for_every_job_and_a_bad_entry_is_refused() {
 #[test]
 fn the_sample_loads_as_it_is() {
     let sample = sample::sample(&description());
-    assert_eq!(read(&sample).unwrap()[0].limits.len(), 2);
+    assert_eq!(read(&sample).unwrap()[0].alarm_limits.len(), 2);
     for parameter in &description().parameters {
         assert!(sample.contains(&format!("\n# {} = ", parameter.name)), "{}", parameter.name);
     }
@@ -346,7 +347,7 @@ fn parameters_beyond_what_a_check_is_handed_are_refused() {
 fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
     let check = check("smtp");
     for text in ["login_time_ms", "login_time_ms=", "login_time_ms=,", "login_time_ms= , "] {
-        let job = AdHoc { limits: vec![text.to_owned()], ..AdHoc::new("a", &check, "h") };
+        let job = AdHoc { alarm_limits: vec![text.to_owned()], ..AdHoc::new("a", &check, "h") };
         let refused = job.job().unwrap_err().to_string();
         assert_eq!(refused, "limit: expected FIELD=WARNING[,CRITICAL]", "{text}");
     }

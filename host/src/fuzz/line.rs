@@ -135,8 +135,8 @@ pub fn line(data: &[u8]) {
     let of = HostError::ALL[draw.below(HostError::ALL.len())];
     report.failure = Some(Failure { outcome: of.outcome(), code: of.code(), text: error });
     let masked = job.secrets.clone();
-    let limits = Limit::parse("cert_days_left", Severity::Warning, "< 7").into_iter().collect();
-    let point = Job { limits, ..job }.point(&report, 7);
+    let alarm_limits = Limit::parse("cert_days_left", Severity::Warning, "< 7").into_iter().collect();
+    let point = Job { alarm_limits, ..job }.point(&report, 7);
 
     let line = written::line(&point);
     assert!(line.len() <= written::longest(&description()), "{} bytes", line.len());

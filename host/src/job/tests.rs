@@ -26,7 +26,7 @@ fn job(name: &str) -> Job {
         deny: Deny::default(),
         secrets: Secrets::new(&["hunter2".into()]).unwrap(),
         tls: Arc::new(Tls::default()),
-        limits: Vec::new(),
+        alarm_limits: Vec::new(),
     }
 }
 
@@ -114,7 +114,7 @@ fn the_longest_line_is_no_longer_than_announced() {
             ..TlsFacts::default()
         },
     };
-    job.limits = vec![Limit::parse("cert_days_left", Severity::Critical, "< 1").unwrap()];
+    job.alarm_limits = vec![Limit::parse("cert_days_left", Severity::Critical, "< 1").unwrap()];
     let ending = Ending { place: Place::Server, subject: worst.clone(), at: 0 };
     report.measured.tls_facts.ends_first = Some(ending);
     let longest = longest(&description);
@@ -154,8 +154,8 @@ fn what_an_alarm_says_of_a_certificate_is_clean_and_without_secrets() {
     let mut report = Report::default();
     report.measured.tls_facts =
         TlsFacts { days_left: Some(3), ends_first: Some(ending), ..TlsFacts::default() };
-    let limits = vec![Limit::parse("cert_days_left", Severity::Warning, "< 7").unwrap()];
-    let point = Job { limits, ..job("a") }.point(&report, 7);
+    let alarm_limits = vec![Limit::parse("cert_days_left", Severity::Warning, "< 7").unwrap()];
+    let point = Job { alarm_limits, ..job("a") }.point(&report, 7);
     assert_eq!(point.field("alarm_state"), Some(&Value::Integer(1)));
     assert_eq!(point.text("alarm"), "cert_days_left 3 < 7 (ends first: the server's own certificate CN=***)");
 }

@@ -14,7 +14,7 @@ use super::{
     error::{Fault, NetError, Tried},
     run::Run,
     tcp::Tcp,
-    tls::Session,
+    tls::TlsStream,
 };
 use crate::{host::Host, outcome::Outcome};
 
@@ -61,7 +61,7 @@ pub struct Secured {
 /// One connection.
 pub struct Connection {
     pub(super) tcp: Tcp,
-    tls: Option<Box<Session>>,
+    tls: Option<Box<TlsStream>>,
     /// A handshake began and did not succeed: what is said now would be neither safe nor understood.
     spoilt: bool,
     /// Received before TLS and not yet handed out.
@@ -106,26 +106,26 @@ impl Connection {
         let rules = elsewhere.as_ref().unwrap_or(&run.tls);
         let (with, is_elsewhere) = (self.to.peer, elsewhere.is_some());
         let failed = |fault| NetError::new(Tried::Tls { with, elsewhere: is_elsewhere }, fault);
-        let mut session = Session::new(rules, &self.to.host).map_err(|fault| failed(fault.into()))?;
+        let mut stream = TlsStream::new(rules, &self.to.host).map_err(|fault| failed(fault.into()))?;
         self.spoilt = true;
-        let done = time::timeout_at(run.deadline.into(), session.handshake(&mut self.tcp)).await;
+        let done = time::timeout_at(run.deadline.into(), stream.handshake(&mut self.tcp)).await;
         let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(run.deadline))));
         let done = done.map_err(failed);
-        let facts = session.facts();
+        let facts = stream.facts();
         let refused = done.as_ref().is_err_and(|error| error.host_error().outcome() == Outcome::CertInvalid);
         run.note(self.to.first, |measured| {
             measured.tls_facts = facts.clone();
-            measured.tls = (done.is_ok() || refused).then(|| session.wait());
+            measured.tls = (done.is_ok() || refused).then(|| stream.wait());
         });
         let secured = Secured {
             version: facts.version.unwrap_or_default(),
             cipher: facts.cipher.unwrap_or_default(),
             started_at: run.clock.at(done?),
             secured_at: run.clock.at(self.tcp.last_arrival()),
-            wait: session.wait(),
+            wait: stream.wait(),
             verify_error: facts.verify_error,
         };
-        self.tls = Some(Box::new(session));
+        self.tls = Some(Box::new(stream));
         self.spoilt = false;
         Ok(secured)
     }

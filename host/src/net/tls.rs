@@ -43,8 +43,8 @@ const HEADER_BYTES: usize = 5;
 /// Bytes taken at once of what was decrypted.
 const CLEAR_BYTES: usize = 4096;
 
-/// A handshake and what it showed.
-pub(super) struct Session {
+/// An encrypted stream: its handshake, what that showed, and what was said behind it.
+pub(super) struct TlsStream {
     connection: ClientConnection,
     /// Decrypted, and not yet handed out.
     received: Vec<u8>,
@@ -58,7 +58,7 @@ pub(super) struct Session {
     trust: Arc<Trust>,
 }
 
-impl Session {
+impl TlsStream {
     /// Prepares everything that is not the server's to wait for.
     pub(super) fn new(tls: &Tls, host: &Host) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::line;
+use crate::{catalogue::FIRST_OWN_CODE, line};
 
 /// Parameters, fields, tags and error codes of a check, and choices, defaults and items of a default of a parameter, at most
 /// each: they are for people, and each is compared with all others.
@@ -13,38 +13,58 @@ pub(super) const VALUE_BYTES: usize = 4 << 10;
 /// What a component said about itself, or reported, makes no sense.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Contradiction {
-    /// A name is not of lower-case letters, digits and `_`, or too long.
+    /// A name is not as names of parameters, fields, tags and measurements are.
     Name(String),
-    /// The check's name is not of lower-case letters, digits and `-`, or too long.
+    /// The name of the check, or of an error code, is not as those are.
     CheckName(String),
-    /// A name stands twice, or is the host's.
-    Duplicate(String),
+    /// A name stands twice.
+    NameTwice(String),
+    /// A name is the host's.
+    NameOfHost(String),
     /// More of these than a person reads.
     Many(&'static str),
-    /// A default is not JSON, or would colour a terminal.
-    Default(String),
-    /// A default or a choice is longer than a value has to be.
-    Long(String),
+    /// A default is not JSON.
+    DefaultNotJson(String),
+    /// A default would colour a terminal, or look like another text.
+    DefaultHidden(String),
+    /// A default is longer than a value has to be.
+    DefaultLong(String),
+    /// A choice is longer than a value has to be.
+    ChoiceLong(String),
     /// A default is nothing that its parameter can be.
     Misfit(String),
     /// A secret has a default that is not empty: everybody knows it.
     Secret(String),
-    /// A default depends on a parameter, or on a value of it, that there is not.
-    Condition(String),
+    /// A default depends on a parameter that there is not.
+    ConditionOnNothing(String),
+    /// A default depends on a value that the other parameter cannot have.
+    ConditionNeverMet(String),
     /// Not exactly one parameter of kind `port`.
     Port,
     /// A tag shows a parameter that is not described.
-    Tag(String),
+    TagOfNothing(String),
+    /// A tag shows a secret.
+    TagOfSecret(String),
     /// A phase whose time is no number of milliseconds.
     Phase(String),
-    /// An error code below 1000, or one that stands twice.
-    Code(u32),
+    /// An error code below 1000: it is the host's.
+    CodeBelow(u32),
+    /// An error code stands twice.
+    CodeTwice(u32),
+    /// An error code that was not announced.
+    CodeUnannounced(u32),
     /// A field that was not announced.
-    Unannounced(String),
-    /// A field of another kind than announced, or a number that is none.
-    Kind(String),
-    /// The measurement belongs to another check.
-    Measurement(String),
+    FieldUnannounced(String),
+    /// A field was reported twice.
+    FieldTwice(String),
+    /// A field of another kind than announced.
+    FieldKind(String),
+    /// A number that is infinite or none.
+    FieldNotFinite(String),
+    /// The measurement is the host's.
+    MeasurementOfHost(String),
+    /// The measurement is the built-in check's.
+    MeasurementOfBuiltIn(String),
     /// The longest line would have this many bytes.
     Line(usize),
 }
@@ -53,41 +73,52 @@ impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => {
-                write!(f, "`{name}` is no name (lower-case letters, digits and _, at most 64)")
+                write!(
+                    f,
+                    "`{name}` is no name (lower-case letters, digits and _, a letter first, at most 64)"
+                )
             }
             Self::CheckName(name) => {
-                write!(f, "`{name}` is no name of a check (lower-case letters, digits and -, at most 64)")
+                write!(
+                    f,
+                    "`{name}` is no name of a check or code (lower-case letters, digits and -, at most 64)"
+                )
             }
-            Self::Duplicate(name) => write!(f, "`{name}` stands twice or belongs to the host"),
+            Self::NameTwice(name) => write!(f, "`{name}` stands twice"),
+            Self::NameOfHost(name) => write!(f, "`{name}` belongs to the host"),
             Self::Many(what) => write!(f, "more than {MOST} {what}"),
-            Self::Default(name) => {
-                write!(f, "the default of parameter `{name}` is not JSON, or has control characters")
+            Self::DefaultNotJson(name) => write!(f, "a default of parameter `{name}` is not JSON"),
+            Self::DefaultHidden(name) => write!(f, "a default of parameter `{name}` has hidden characters"),
+            Self::DefaultLong(name) => {
+                write!(f, "a default of parameter `{name}` has more than {VALUE_BYTES} bytes")
             }
-            Self::Long(name) => {
-                write!(f, "a default or choice of parameter `{name}` has more than {VALUE_BYTES} bytes")
+            Self::ChoiceLong(name) => {
+                write!(f, "a choice of parameter `{name}` has more than {VALUE_BYTES} bytes")
             }
             Self::Misfit(name) => write!(f, "a default of parameter `{name}` is no value that it can have"),
             Self::Secret(name) => {
                 write!(f, "parameter `{name}` is a secret: its default can only be the empty text")
             }
-            Self::Condition(name) => {
-                write!(
-                    f,
-                    "a default of parameter `{name}` depends on a parameter or value that does not exist"
-                )
+            Self::ConditionOnNothing(name) => {
+                write!(f, "a default of parameter `{name}` depends on a parameter that does not exist")
+            }
+            Self::ConditionNeverMet(name) => {
+                write!(f, "a default of parameter `{name}` depends on a value that the other cannot have")
             }
             Self::Port => f.write_str("there must be exactly one parameter of kind port"),
-            Self::Tag(name) => write!(f, "tag `{name}` shows a parameter that is a secret or does not exist"),
+            Self::TagOfNothing(name) => write!(f, "tag `{name}` shows a parameter that does not exist"),
+            Self::TagOfSecret(name) => write!(f, "tag `{name}` shows a parameter that is a secret"),
             Self::Phase(name) => write!(f, "field `{name}` is a phase, and no number of ms"),
-            Self::Code(code) => {
-                write!(f, "error code {code} is not announced, stands twice or is below 1000")
-            }
-            Self::Unannounced(name) => {
-                write!(f, "field `{name}` is reported but not announced, or reported twice")
-            }
-            Self::Kind(name) => write!(f, "field `{name}` is not of the announced kind"),
-            Self::Measurement(name) => {
-                write!(f, "measurement `{name}` belongs to another check or to the host")
+            Self::CodeBelow(code) => write!(f, "error code {code} is below {FIRST_OWN_CODE}"),
+            Self::CodeTwice(code) => write!(f, "error code {code} stands twice"),
+            Self::CodeUnannounced(code) => write!(f, "error code {code} is not announced"),
+            Self::FieldUnannounced(name) => write!(f, "field `{name}` is reported but not announced"),
+            Self::FieldTwice(name) => write!(f, "field `{name}` is reported twice"),
+            Self::FieldKind(name) => write!(f, "field `{name}` is not of the announced kind"),
+            Self::FieldNotFinite(name) => write!(f, "field `{name}` is no finite number"),
+            Self::MeasurementOfHost(name) => write!(f, "measurement `{name}` belongs to the host"),
+            Self::MeasurementOfBuiltIn(name) => {
+                write!(f, "measurement `{name}` belongs to the built-in check")
             }
             Self::Line(bytes) => {
                 write!(

@@ -21,15 +21,18 @@ use crate::{
 /// The longest name.
 const NAME_BYTES: usize = 64;
 
-fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
+fn name(text: &str, of_host: &[&str], taken: &mut Vec<String>) -> Result<String, Contradiction> {
     let legal = text.len() <= NAME_BYTES
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if !legal {
         return Err(Contradiction::Name(text::clean(text)));
     }
-    if taken.iter().any(|known| known == text) || text == "time" {
-        return Err(Contradiction::Duplicate(text.to_owned()));
+    if of_host.contains(&text) || text == "time" {
+        return Err(Contradiction::NameOfHost(text.to_owned()));
+    }
+    if taken.iter().any(|known| known == text) {
+        return Err(Contradiction::NameTwice(text.to_owned()));
     }
     taken.push(text.to_owned());
     Ok(text.to_owned())
@@ -60,21 +63,21 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     for parameter in from.parameters {
         parameters.push(self::parameter(&parameter, &mut names)?);
     }
-    let can_be = |default: &ConditionalDefault| {
-        let other = parameters.iter().find(|other| other.name == default.parameter);
-        other.is_some_and(|other| other.judge(&default.equals).is_ok())
-    };
-    if let Some(parameter) =
-        parameters.iter().find(|parameter| !parameter.conditional_defaults.iter().all(can_be))
-    {
-        return Err(Contradiction::Condition(parameter.name.clone()));
+    for parameter in &parameters {
+        for default in &parameter.conditional_defaults {
+            let name = || parameter.name.clone();
+            let other = parameters.iter().find(|other| other.name == default.parameter);
+            let other = other.ok_or_else(|| Contradiction::ConditionOnNothing(name()))?;
+            other.judge(&default.equals).map_err(|_| Contradiction::ConditionNeverMet(name()))?;
+        }
     }
     if parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Port).count() != 1 {
         return Err(Contradiction::Port);
     }
+    let of_host: Vec<&str> =
+        host_fields().map(|field| field.name).chain(HOST_TAGS.iter().map(|tag| tag.0)).collect();
     // A tag and a field must not share a name.
-    let mut names: Vec<String> = host_fields().map(|field| field.name.to_owned()).collect();
-    names.extend(HOST_TAGS.iter().map(|tag| tag.0.to_owned()));
+    let mut names = Vec::new();
     let mut fields = Vec::new();
     for field in from.fields {
         let kind = match field.kind {
@@ -83,7 +86,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             wit::FieldKind::Boolean => FieldKind::Boolean,
             wit::FieldKind::Text => FieldKind::Text,
         };
-        let name = name(&field.name, &mut names)?;
+        let name = name(&field.name, &of_host, &mut names)?;
         let is_number = matches!(kind, FieldKind::Integer | FieldKind::Float);
         if field.phase && !(is_number && field.unit == "ms") {
             return Err(Contradiction::Phase(name));
@@ -104,17 +107,22 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     }
     let mut tags = Vec::new();
     for tag in from.tags {
-        let name = name(&tag.name, &mut names)?;
+        let name = name(&tag.name, &of_host, &mut names)?;
         let shown = parameters.iter().find(|parameter| parameter.name == tag.parameter);
-        if shown.is_none_or(|parameter| parameter.kind == ParameterKind::Secret) {
-            return Err(Contradiction::Tag(name));
+        match shown.map(|parameter| parameter.kind) {
+            None => return Err(Contradiction::TagOfNothing(name)),
+            Some(ParameterKind::Secret) => return Err(Contradiction::TagOfSecret(name)),
+            Some(_) => {}
         }
         tags.push(Tag { name, parameter: tag.parameter, doc: text::clean(&tag.doc) });
     }
     let mut errors: Vec<OwnError> = Vec::new();
     for error in from.errors {
-        if error.code < FIRST_OWN_CODE || errors.iter().any(|known| known.code == error.code) {
-            return Err(Contradiction::Code(error.code));
+        if error.code < FIRST_OWN_CODE {
+            return Err(Contradiction::CodeBelow(error.code));
+        }
+        if errors.iter().any(|known| known.code == error.code) {
+            return Err(Contradiction::CodeTwice(error.code));
         }
         errors.push(OwnError {
             code: error.code,
@@ -122,9 +130,9 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             doc: text::clean(&error.doc),
         });
     }
-    let measurement = name(&from.measurement, &mut Vec::new())?;
+    let measurement = name(&from.measurement, &[], &mut Vec::new())?;
     if measurement == OWN_MEASUREMENT {
-        return Err(Contradiction::Measurement(measurement));
+        return Err(Contradiction::MeasurementOfHost(measurement));
     }
     let description = Description {
         name: check_name(&from.name)?,
@@ -141,25 +149,31 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
 }
 
 fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
-    let name = name(&from.name, names)?;
-    if from.choices.len() > MOST || from.conditional_defaults.len() > MOST {
-        return Err(Contradiction::Many("choices or defaults of one parameter"));
+    let name = name(&from.name, &[], names)?;
+    if from.choices.len() > MOST {
+        return Err(Contradiction::Many("choices of one parameter"));
+    }
+    if from.conditional_defaults.len() > MOST {
+        return Err(Contradiction::Many("defaults of one parameter"));
     }
     let long = |text: &str| text.len() > VALUE_BYTES;
     if from.choices.iter().any(|choice| long(choice)) {
-        return Err(Contradiction::Long(name));
+        return Err(Contradiction::ChoiceLong(name));
     }
     let json = |text: &str| {
         if long(text) {
-            return Err(Contradiction::Long(name.clone()));
+            return Err(Contradiction::DefaultLong(name.clone()));
         }
-        let value = serde_json::from_str::<Json>(text).ok();
-        if value.as_ref().and_then(Json::as_array).is_some_and(|list| list.len() > MOST) {
+        let value: Json =
+            serde_json::from_str(text).map_err(|_| Contradiction::DefaultNotJson(name.clone()))?;
+        if value.as_array().is_some_and(|list| list.len() > MOST) {
             return Err(Contradiction::Many("items in a default"));
         }
         // As it is shown: JSON escapes some of them and not others.
-        let value = value.filter(|value| !text::has_hidden(&value.to_string()));
-        value.ok_or_else(|| Contradiction::Default(name.clone()))
+        if text::has_hidden(&value.to_string()) {
+            return Err(Contradiction::DefaultHidden(name.clone()));
+        }
+        Ok(value)
     };
     let conditional_defaults = from
         .conditional_defaults
@@ -209,9 +223,10 @@ fn value(name: &str, kind: FieldKind, from: wit::Value) -> Result<Value, Contrad
     match (kind, from) {
         (FieldKind::Integer, wit::Value::Integer(value)) => Ok(Value::Integer(value)),
         (FieldKind::Float, wit::Value::Float(value)) if value.is_finite() => Ok(Value::Float(value)),
+        (FieldKind::Float, wit::Value::Float(_)) => Err(Contradiction::FieldNotFinite(name.to_owned())),
         (FieldKind::Boolean, wit::Value::Boolean(value)) => Ok(Value::Boolean(value)),
         (FieldKind::Text, wit::Value::Text(value)) => Ok(Value::Text(value)),
-        _ => Err(Contradiction::Kind(name.to_owned())),
+        _ => Err(Contradiction::FieldKind(name.to_owned())),
     }
 }
 
@@ -220,8 +235,10 @@ pub(crate) fn fields(from: Vec<wit::Field>, to: &Description) -> Result<Vec<(Str
     let mut fields: Vec<(String, Value)> = Vec::new();
     for field in from {
         let announced = to.fields.iter().find(|known| known.name == field.name);
-        let known = announced.filter(|_| !fields.iter().any(|(name, _)| *name == field.name));
-        let Some(known) = known else { return Err(Contradiction::Unannounced(field.name)) };
+        let Some(known) = announced else { return Err(Contradiction::FieldUnannounced(field.name)) };
+        if fields.iter().any(|(name, _)| *name == field.name) {
+            return Err(Contradiction::FieldTwice(field.name));
+        }
         fields.push((known.name.clone(), value(&known.name, known.kind, field.value)?));
     }
     Ok(fields)
@@ -233,7 +250,7 @@ pub(crate) fn own_failure(
     by: &Description,
 ) -> Result<(Outcome, ErrorCode), Contradiction> {
     if !by.errors.iter().any(|error| error.code == from.code) {
-        return Err(Contradiction::Code(from.code));
+        return Err(Contradiction::CodeUnannounced(from.code));
     }
     let outcome = match from.kind {
         wit::FailureKind::Timeout => Outcome::Timeout,
@@ -313,7 +330,7 @@ mod tests {
     #[test]
     fn a_default_is_short_also_one_that_depends() {
         let text = |bytes| format!("\"{}\"", "x".repeat(bytes - 2));
-        let long = Err(Contradiction::Long("a".into()));
+        let long = Err(Contradiction::DefaultLong("a".into()));
         let of = |one| described(one).map(drop);
         assert_eq!(of(parameter("a", wit::ParameterKind::Text, &text(VALUE_BYTES))), Ok(()));
         assert_eq!(of(parameter("a", wit::ParameterKind::Text, &text(VALUE_BYTES + 1))), long);
@@ -326,10 +343,10 @@ mod tests {
         assert_eq!(of(when("26".into(), text(9))), Ok(()));
         assert_eq!(of(when("26".into(), text(VALUE_BYTES + 1))), long);
         assert_eq!(of(when(text(VALUE_BYTES + 1), text(9))), long);
-        assert_eq!(of(when(text(9), text(9))), Err(Contradiction::Condition("a".into())));
+        assert_eq!(of(when(text(9), text(9))), Err(Contradiction::ConditionNeverMet("a".into())));
         let mut chosen = parameter("a", wit::ParameterKind::Text, "\"\"");
         chosen.choices = vec![text(VALUE_BYTES + 1)];
-        assert_eq!(of(chosen), long);
+        assert_eq!(of(chosen), Err(Contradiction::ChoiceLong("a".into())));
         let many = format!("[{}\"\"]", "\"\",".repeat(MOST));
         assert_eq!(
             of(parameter("a", wit::ParameterKind::TextList, &many)),

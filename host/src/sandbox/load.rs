@@ -116,7 +116,7 @@ pub(super) async fn program(
     let described = describe(engine, crowd, name, &pre, limits.log_lines).await?;
     // No other check writes the built-in one's lines.
     if is_file && described.measurement == SMTP {
-        return Err(LoadError::Description(Contradiction::Measurement(described.measurement)));
+        return Err(LoadError::Description(Contradiction::MeasurementOfBuiltIn(described.measurement)));
     }
     Ok(Program { pre, description: Arc::new(described), imports, sha256, limits })
 }

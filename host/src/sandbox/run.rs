@@ -34,25 +34,25 @@ use crate::{
 
 /// What one run of a program is given.
 pub struct Run<'a> {
-    /// Whose run it is, for the log.
+    /// Begins each of its lines in the log: `job NAME: check NAME`.
     pub label: String,
-    /// The host to check, as the check sees it.
+    /// What is to be checked, told to the check as it was written.
     pub host: &'a Host,
-    /// Its port.
+    /// TCP port there; none: unknown, the check is told 0.
     pub port: Option<u16>,
-    /// What may be reached.
+    /// What may be reached, `host` and `port` included.
     pub grant: Grant,
-    /// How its TLS is trusted.
+    /// Trust in the server's TLS; the check can neither see nor change it.
     pub tls: Arc<Tls>,
-    /// From now on.
+    /// From the call on; for its report the check has half a second more.
     pub timeout: Duration,
-    /// By name.
+    /// All that were given or have a default, by name; secrets, too.
     pub parameters: &'a Map<String, serde_json::Value>,
-    /// What must show in no output.
+    /// The secrets among them, masked in the log and the report.
     pub secrets: &'a Secrets,
     /// The round's start in Unix seconds.
     pub time: u64,
-    /// Unique in the world.
+    /// Letters and digits that no other run anywhere has.
     pub run_id: &'a str,
 }
 

@@ -75,7 +75,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn check(&self) -> Result<(), Excess> {
+    fn judge(&self) -> Result<(), Excess> {
         for (count, most, excess) in [
             (self.functions, FUNCTIONS, Excess::Functions),
             (self.types, TYPES, Excess::Types),
@@ -91,7 +91,7 @@ impl Counts {
 }
 
 /// Looks through it once. What is no component at all is left to the compiler, which says why.
-pub(super) fn check(wasm: &[u8]) -> Result<(), Excess> {
+pub(super) fn judge(wasm: &[u8]) -> Result<(), Excess> {
     let mut counts = Counts::default();
     let mut parts: Vec<Part> = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -124,7 +124,7 @@ pub(super) fn check(wasm: &[u8]) -> Result<(), Excess> {
                 None => return Ok(()),
             },
         }
-        counts.check()?;
+        counts.judge()?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ impl fmt::Display for NoSecret {
 impl std::error::Error for NoSecret {}
 
 /// Says why these cannot be kept out of texts; an empty one is none.
-pub fn check<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<(), NoSecret> {
+pub fn judge<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<(), NoSecret> {
     let mut together = 0;
     for text in texts {
         let text = text.as_ref();

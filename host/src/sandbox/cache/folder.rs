@@ -63,7 +63,8 @@ enum Place {
     Above,
 }
 
-fn check(path: &Path, file: &File, place: Place) -> Result<(), CacheError> {
+/// Refuses what others own or can write.
+fn refuse_others(path: &Path, file: &File, place: Place) -> Result<(), CacheError> {
     let found = file.metadata().map_err(at(path))?;
     let above = place == Place::Above;
     if found.uid() != geteuid().as_raw() && !(above && found.uid() == ROOT) {
@@ -111,11 +112,11 @@ impl Folder {
         let mut path = PathBuf::from("/");
         let mut folder = File::open(&path).map_err(at(&path))?;
         for part in resolved.components().skip(1) {
-            check(&path, &folder, Place::Above)?;
+            refuse_others(&path, &folder, Place::Above)?;
             path.push(part);
             folder = enter(&folder, part.as_os_str()).map_err(at(&path))?;
         }
-        check(&path, &folder, Place::Own)?;
+        refuse_others(&path, &folder, Place::Own)?;
         let descriptor = openat(&folder, ".", OFlag::O_RDONLY | FOLDER, Mode::empty()).map_err(at(&path))?;
         Ok(Self { path, descriptor })
     }
@@ -130,7 +131,7 @@ impl Folder {
         let path = self.path(name);
         let file = openat(&self.descriptor, name, OFlag::O_RDONLY | FILE, Mode::empty());
         let file = File::from(file.map_err(at(&path))?);
-        check(&path, &file, Place::Own)?;
+        refuse_others(&path, &file, Place::Own)?;
         if !file.metadata().map_err(at(&path))?.is_file() {
             return Err(at(&path)(io::Error::other("not a regular file")));
         }

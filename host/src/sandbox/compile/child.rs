@@ -160,7 +160,7 @@ fn answer() -> Result<(), NoCode> {
         let _ended: io::Result<usize> = io::stdin().read(&mut [0]);
         process::exit(i32::from(FAILED));
     });
-    structure::check(&wasm).map_err(NoCode::Excess)?;
+    structure::judge(&wasm).map_err(NoCode::Excess)?;
     let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION"))).map_err(NoCode::Unusable)?;
     let code = engine.precompile_component(&wasm).map_err(NoCode::Unusable)?;
     Ok(io::stdout().write_all(&code)?)
