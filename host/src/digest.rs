@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 
 /// Digits of a digest.
 pub const DIGITS: usize = 64;
@@ -10,11 +10,35 @@ pub const DIGITS: usize = 64;
 /// The digest.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in digest(&SHA256, bytes).as_ref() {
-        let _infallible = write!(text, "{byte:02x}");
+    let mut digest = Sha256::default();
+    digest.update(bytes);
+    digest.end()
+}
+
+/// The digest of what comes piece by piece.
+pub struct Sha256(Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
     }
-    text
+}
+
+impl Sha256 {
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all of them.
+    #[must_use]
+    pub fn end(self) -> String {
+        let mut text = String::new();
+        for byte in self.0.finish().as_ref() {
+            let _infallible = write!(text, "{byte:02x}");
+        }
+        text
+    }
 }
 
 /// Whether a text has the form of one.

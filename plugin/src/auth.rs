@@ -15,7 +15,7 @@ use crate::{
     parameters::{Auth, Parameters},
     reply::Reply,
     report::{Cause, Value},
-    session::Session,
+    session::{Session, behind},
     step::{AUTH, CHALLENGE},
     stop::Stop,
 };
@@ -76,7 +76,7 @@ fn choose<'a>(session: &Session<'a>) -> Result<Box<dyn Mechanism + 'a>, Stop> {
     let offered: Vec<&str> = session
         .extensions
         .iter()
-        .filter_map(|line| line.strip_prefix("AUTH ").or_else(|| line.strip_prefix("AUTH=")))
+        .filter_map(|line| behind(line, "AUTH ").or_else(|| behind(line, "AUTH=")))
         .flat_map(str::split_whitespace)
         .collect();
     let any = parameters.auth == Auth::Auto;
@@ -85,7 +85,8 @@ fn choose<'a>(session: &Session<'a>) -> Result<Box<dyn Mechanism + 'a>, Stop> {
         .filter(|mechanism| any || mechanism.asked_for_by() == parameters.auth)
         .collect();
     let names: Vec<&str> = wanted.iter().map(|mechanism| mechanism.name()).collect();
-    let Some(strongest) = names.iter().find(|name| offered.contains(name)) else {
+    let is_offered = |name: &str| offered.iter().any(|offered| offered.eq_ignore_ascii_case(name));
+    let Some(strongest) = names.iter().find(|name| is_offered(name)) else {
         let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(" ") };
         let text = format!("AUTH: wanted is {}, the server offers {offered}", names.join(" or "));
         return Err(Stop::own(&AUTH, ErrorCode::AuthNotOffered, text));
@@ -93,7 +94,7 @@ fn choose<'a>(session: &Session<'a>) -> Result<Box<dyn Mechanism + 'a>, Stop> {
     let may_show = session.secured || parameters.allow_plaintext_auth;
     let allowed = wanted
         .into_iter()
-        .find(|mechanism| offered.contains(&mechanism.name()) && (may_show || !mechanism.shows_password()));
+        .find(|mechanism| is_offered(mechanism.name()) && (may_show || !mechanism.shows_password()));
     allowed.ok_or_else(|| {
         let text = format!(
             "AUTH {strongest}: without TLS the password would be readable (allow_plaintext_auth permits it)"

@@ -16,9 +16,9 @@ pub(crate) fn ehlo(session: &mut Session<'_>) -> Result<(), Stop> {
     session.extensions.clear();
     match hello(session, &EHLO, "EHLO") {
         Ok(reply) => {
-            // The first line is the server's name.
-            let keywords = reply.lines.iter().skip(1).map(|line| line.trim().to_ascii_uppercase());
-            session.extensions = keywords.collect();
+            // The first line is the server's name. The others as they were said: texts show them, and secrets are looked for
+            // as they are.
+            session.extensions = reply.lines.iter().skip(1).map(|line| line.trim().to_owned()).collect();
             Ok(())
         }
         Err(refused) if refused.is_for_good() => helo(session, refused),

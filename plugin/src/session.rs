@@ -38,6 +38,12 @@ pub(crate) struct Session<'a> {
     pub(crate) last: Option<Reply>,
 }
 
+/// What stands behind a keyword, in whatever case that is (RFC 5321 section 2.4).
+pub(crate) fn behind<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
+    let (begin, rest) = line.split_at_checked(keyword.len())?;
+    begin.eq_ignore_ascii_case(keyword).then_some(rest)
+}
+
 impl<'a> Session<'a> {
     pub(crate) fn new(transport: &'a mut dyn Transport, job: &'a Job<'a>) -> Self {
         Self {
@@ -66,7 +72,7 @@ impl<'a> Session<'a> {
     /// The arguments of an extension that the server offers.
     pub(crate) fn extension(&self, keyword: &str) -> Option<&str> {
         self.extensions.iter().find_map(|line| {
-            let rest = line.strip_prefix(keyword)?;
+            let rest = behind(line, keyword)?;
             (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
         })
     }

@@ -26,7 +26,7 @@ use super::{
     source::{Pinned, Source},
 };
 use crate::{
-    digest,
+    digest::Sha256,
     output::{self, Level},
     regular,
 };
@@ -39,9 +39,11 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 /// other half of the processor.
 static READING: Semaphore = Semaphore::const_new(2);
 /// From then on a file keeps no other waiting: its disk is slow, or a network's that is gone.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Files beside those that may be so: what is there of them is in memory.
-static SLOW: Semaphore = Semaphore::const_new(8);
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Files beside those that may be so: each has a thread, and what is to be compiled of them is in memory.
+static SLOW: Semaphore = Semaphore::const_new(16);
+/// A file is digested in pieces of so many bytes.
+const PIECE_BYTES: usize = 64 << 10;
 /// How a core module begins; a component has another version and layer (Component Model, "Binary").
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -114,20 +116,6 @@ impl Compiler {
     }
 }
 
-/// What a file holds: of a larger file than the sandbox takes, enough to see that.
-struct File {
-    wasm: Vec<u8>,
-    sha256: String,
-}
-
-/// Reads a file: what is digested is what runs.
-fn read(path: &Path) -> io::Result<File> {
-    let mut wasm = Vec::new();
-    regular::open(path)?.take(limits::COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm)?;
-    let sha256 = digest::sha256(&wasm);
-    Ok(File { wasm, sha256 })
-}
-
 /// Loads a component's file.
 pub(super) async fn file(
     engine: &Engine,
@@ -135,8 +123,8 @@ pub(super) async fn file(
     compiler: &Arc<Compiler>,
 ) -> Result<Loaded, LoadError> {
     let (path, pinned) = (source.path.clone(), source.pinned.clone());
-    // The bytes are not kept: others wait for their turn as well.
-    let read = move || look(&path, pinned.as_ref()).map(|file| file.sha256);
+    // The bytes are not kept: others wait for their turn as well, and some files never end.
+    let read = move || look(&path, pinned.as_ref(), |_piece| ());
     let sha256 = on_a_thread(&source.path, read).await??;
     let loaded = |component, sha256| Loaded { component, sha256: Some(sha256) };
     if let Some(component) = kept(engine, source, compiler, &sha256).await? {
@@ -145,19 +133,32 @@ pub(super) async fn file(
     anew(engine, source, compiler).await.map(|(component, sha256)| loaded(component, sha256))
 }
 
-/// Reads a file and refuses what need not be compiled.
-fn look(path: &Path, pinned: Option<&Pinned>) -> Result<File, LoadError> {
-    let read = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
-    if read.wasm.len() > limits::COMPONENT_BYTES {
-        return Err(LoadError::Size);
+/// Reads a file and refuses what need not be compiled; gives its digest. `take` gets the pieces: what is digested is what runs.
+fn look(path: &Path, pinned: Option<&Pinned>, mut take: impl FnMut(&[u8])) -> Result<String, LoadError> {
+    let unreadable = |error| LoadError::Unreadable(path.to_owned(), error);
+    let mut file = regular::open(path).map_err(unreadable)?;
+    let (mut digest, mut bytes, mut begins) = (Sha256::default(), 0, Vec::<u8>::new());
+    let mut buffer = vec![0; PIECE_BYTES];
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count.map_err(unreadable)?,
+        };
+        let piece = buffer.get(..count).unwrap_or_default();
+        bytes += count;
+        if bytes > limits::COMPONENT_BYTES {
+            return Err(LoadError::Size);
+        }
+        begins.extend(piece.iter().take(CORE_MODULE.len().saturating_sub(begins.len())));
+        digest.update(piece);
+        take(piece);
     }
-    if pinned.is_some_and(|pinned| !pinned.sha256.eq_ignore_ascii_case(&read.sha256)) {
-        return Err(LoadError::Digest(read.sha256));
+    let sha256 = digest.end();
+    if pinned.is_some_and(|pinned| !pinned.sha256.eq_ignore_ascii_case(&sha256)) {
+        return Err(LoadError::Digest(sha256));
     }
-    if read.wasm.starts_with(CORE_MODULE) {
-        return Err(LoadError::CoreModule);
-    }
-    Ok(read)
+    if begins == CORE_MODULE { Err(LoadError::CoreModule) } else { Ok(sha256) }
 }
 
 /// The code of a component that was compiled before.
@@ -215,7 +216,11 @@ async fn anew(
 ) -> Result<(Component, String), LoadError> {
     let mut turn = child::turn().await;
     let (from, pinned) = (source.path.clone(), source.pinned.clone());
-    let mut reading = pin!(on_a_thread(&source.path, move || look(&from, pinned.as_ref())));
+    let mut reading = pin!(on_a_thread(&source.path, move || {
+        let mut wasm = Vec::new();
+        let sha256 = look(&from, pinned.as_ref(), |piece| wasm.extend_from_slice(piece))?;
+        Ok::<_, LoadError>((wasm, sha256))
+    }));
     let read = if let Ok(read) = time::timeout(PATIENCE, &mut reading).await {
         read
     } else {
@@ -225,7 +230,7 @@ async fn anew(
         turn = child::turn().await;
         read
     };
-    let read = read??;
+    let (wasm, sha256) = read??;
     let path = source.path.display().to_string();
     let again = move |error: &CacheError| {
         output::log(Level::Warning, &format!("{error}: {path} is compiled at every start"));
@@ -234,9 +239,8 @@ async fn anew(
         again(error);
     }
     // It takes so long that whoever waits wants to know for what.
-    let text = format!("compiling {} ({} KiB), once", source.path.display(), read.wasm.len() >> 10);
+    let text = format!("compiling {} ({} KiB), once", source.path.display(), wasm.len() >> 10);
     output::log(Level::Information, &text);
-    let File { wasm, sha256 } = read;
     let code = child::compile(&compiler.program, &wasm).await?;
     let (engine, compiler) = (engine.clone(), Arc::clone(compiler));
     on_a_thread(&source.path, move || {

@@ -126,6 +126,11 @@ fn where_nothing_usable_is_offered_the_text_says_what_was_wanted_and_what_is() {
         offering(Auth::CramMd5, "250-mx1\r\n250 AUTH PLAIN LOGIN\r\n"),
         "AUTH: wanted is CRAM-MD5, the server offers PLAIN LOGIN"
     );
+    // As the server said it: a secret in it is then found.
+    assert_eq!(
+        offering(Auth::CramMd5, "250-mx1\r\n250 auth plain hunter2-Secret\r\n"),
+        "AUTH: wanted is CRAM-MD5, the server offers plain hunter2-Secret"
+    );
     assert_eq!(
         offering(Auth::Auto, "250 mx1\r\n"),
         "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers nothing"
