@@ -5,9 +5,10 @@
 
 mod components;
 mod dear;
-mod harms;
+mod loading;
 mod names;
 mod process;
+mod running;
 mod servers;
 mod soak;
 mod yard;

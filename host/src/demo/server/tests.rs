@@ -1,12 +1,17 @@
 //! The server, talked to by a plain client.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::*;
+use super::{
+    session::{base64, hex, hmac_md5},
+    *,
+};
 
 struct Client<S>(BufStream<S>);
 
