@@ -1,6 +1,6 @@
 //! Sonde's host: runs sandboxed checks for a monitoring agent and prints InfluxDB line protocol.
 //!
-//! config → job → schedule → sandbox ⇄ net → report → alarm → line → output
+//! config → job → schedule → sandbox ⇄ net → report → alarm → point → line → output
 
 pub mod alarm;
 pub mod catalogue;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{free_port, hostile, points, skip, stderr, stdout};
+use support::{hostile, points, refusing, skip, stderr, stdout};
 
 use crate::{
     process::ALONE,
@@ -106,7 +106,7 @@ fn a_name_with_many_addresses_costs_no_more_than_its_share_of_connections() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     // Nobody listens on any of them.
-    let (port, good) = (free_port(), mail_server().port());
+    let ((_held, port), good) = (refusing(), mail_server().port());
     let (mut hosts, mut grants) = (String::new(), String::new());
     for number in 0..ADDRESSES {
         let [high, low] = number.to_be_bytes();

@@ -3,16 +3,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Socket, Type};
-
-use support::{free_port, greeter, points, run, sonde, stderr, stdout};
+use support::{greeter, points, refusing, run, sonde, stderr, stdout};
 
 #[test]
 fn the_demonstration_succeeds_and_shows_every_mode() {
@@ -39,7 +37,8 @@ fn the_demonstration_succeeds_and_shows_every_mode() {
 
 #[test]
 fn a_failed_check_exits_with_0_unless_told_to_fail() {
-    let port = free_port().to_string();
+    let (_held, port) = refusing();
+    let port = port.to_string();
     let check = |more: &[&str]| sonde(&[&["check", "127.0.0.1", "--port", &port], more].concat());
     let output = check(&[]);
     assert_eq!(output.status.code(), Some(0));
@@ -52,7 +51,8 @@ fn a_failed_check_exits_with_0_unless_told_to_fail() {
 
 #[test]
 fn limits_given_on_the_command_line_are_judged() {
-    let port = free_port().to_string();
+    let (_held, port) = refusing();
+    let port = port.to_string();
     let output = sonde(&[
         "check",
         "127.0.0.1",
@@ -70,7 +70,8 @@ fn limits_given_on_the_command_line_are_judged() {
 
 #[test]
 fn json_is_json() {
-    let port = free_port().to_string();
+    let (_held, port) = refusing();
+    let port = port.to_string();
     let output = sonde(&["check", "127.0.0.1", "--port", &port, "--output", "json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["fields"]["error_code"], 403);
@@ -200,8 +201,8 @@ fn sigterm_ends_a_round_with_what_is_done_and_a_status_of_0() {
             "[[job]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\ntimeout = \"60s\"\nparameters.port = {port}\n"
         )
     };
-    fs::write(&path, job("silent", silent.local_addr().unwrap().port()) + &job("closed", free_port()))
-        .unwrap();
+    let (_held, closed) = refusing();
+    fs::write(&path, job("silent", silent.local_addr().unwrap().port()) + &job("closed", closed)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
     command.arg("run").arg("--config").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -261,14 +262,6 @@ fn every_line_comes_also_where_nobody_reads_the_log() {
     let mut said = String::new();
     log.read_to_string(&mut said).unwrap();
     assert!(said.ends_with('\n') && said.lines().all(|line| line.starts_with("W! job many: ")), "{said}");
-}
-
-/// A port of all addresses that refuses connections, and that nobody else is given meanwhile: thousands go there.
-fn refusing() -> (Socket, u16) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([0, 0, 0, 0], 0)).into()).unwrap();
-    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
-    (socket, port)
 }
 
 #[test]

@@ -20,7 +20,7 @@ use nix::{
     unistd::{Pid, Uid, mkfifo, pipe},
 };
 
-use support::{free_port, hostile, points, skip, sonde, stderr, stdout};
+use support::{hostile, points, refusing, skip, sonde, stderr, stdout};
 
 /// `sonde` with these arguments, after these commands of a shell.
 fn after(shell: &str, arguments: &str, folder: &Path) -> Command {
@@ -55,7 +55,8 @@ fn a_configuration_may_come_through_a_pipe_and_sigterm_ends_the_wait_for_it() {
     assert_eq!((output.status.signal(), stderr(&output)), (Some(15), String::new()));
 
     let reading = command.spawn().unwrap();
-    fs::write(&pipe, job("a", "127.0.0.1", free_port())).unwrap();
+    let (_held, port) = refusing();
+    fs::write(&pipe, job("a", "127.0.0.1", port)).unwrap();
     let output = reading.wait_with_output().unwrap();
     assert_eq!(points(&stdout(&output)).len(), 1, "{output:?}");
 
@@ -69,7 +70,8 @@ fn every_line_comes_through_a_pipe_that_does_not_wait() {
     let path = folder.path().join("sonde.toml");
     // More than a pipe holds.
     let hosts: Vec<_> = (0..600).map(|host| format!("127.0.{}.{}", host / 250, 1 + host % 250)).collect();
-    let config = format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {}\n", free_port());
+    let (_held, port) = refusing();
+    let config = format!("[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {port}\n");
     fs::write(&path, config).unwrap();
     let (reader, writer) = pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
@@ -148,7 +150,8 @@ fn an_empty_variable_or_pipe_is_no_secret() {
     let said =
         "E! sonde.toml: job `a`: parameters.password: the environment variable SONDE_TEST_EMPTY is empty\n";
     assert_eq!((output.status.code(), &*stderr(&output)), (Some(2), said));
-    let check = format!("check 127.0.0.1 --port {} --username u --password-file /dev/stdin", free_port());
+    let (_held, port) = refusing();
+    let check = format!("check 127.0.0.1 --port {port} --username u --password-file /dev/stdin");
     let mut command = after(":", &check, folder.path());
     let output = command.output().unwrap();
     let said = "E! --password-file /dev/stdin: no secret in it\n";

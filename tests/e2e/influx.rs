@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use support::{Server, free_port, points, program, run_text, start};
+use support::{Server, free_port, points, program, refusing, run_text, start};
 
 /// An InfluxDB with an empty database `sonde`.
 ///
@@ -96,7 +96,7 @@ fn lines_written_to_influxdb_come_back_equal() {
     let folder = tempfile::tempdir().unwrap();
 
     // A name and a text that need every escape.
-    let closed = free_port();
+    let (_held, closed) = refusing();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let answers = listener.local_addr().unwrap().port();
     let answering = thread::spawn(move || answer(&listener));

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
-use support::{free_port, hostile, points, sonde, stderr, stdout};
+use support::{hostile, points, refusing, sonde, stderr, stdout};
 
 #[test]
 fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
@@ -28,10 +28,11 @@ fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
     let port = listener.local_addr().unwrap().port();
     // The port that is granted stands there, also where the check has a default.
     assert!(stdout(&pinned).contains("\n[job.parameters]\nport = 1\n"), "{pinned:?}");
+    let (_held, closed) = refusing();
     let text = stdout(&pinned)
         .replace("host.example.org", "127.0.0.1")
         .replace("port = 1\n", &format!("port = {port}\n"))
-        + &format!("[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = {}\n", free_port());
+        + &format!("[[job]]\nname = \"mx\"\nhost = \"127.0.0.1\"\nparameters.port = {closed}\n");
     fs::write(&config, text).unwrap();
     let output = sonde(&["run", "--config", config.to_str().unwrap()]);
     let mut points = points(&stdout(&output));

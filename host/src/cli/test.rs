@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config,
     conformance::{self, Subject},
+    host::Host,
     sandbox::Limits,
 };
 
@@ -49,6 +50,6 @@ pub(super) async fn test(arguments: Arguments) -> Result<ExitCode, Refusal> {
 fn server(text: &str) -> Result<(String, u16), Refusal> {
     let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parts.ok_or("--against: expected HOST:PORT")?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok((host.to_owned(), port))
+    let host = Host::bracketed(host).map_err(|expected| format!("--against: HOST: expected {expected}"))?;
+    Ok((host.written().to_owned(), port))
 }

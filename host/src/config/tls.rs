@@ -130,17 +130,14 @@ fn trust(key: &Key) -> Result<Trust, At> {
 mod tests {
     use std::fs;
 
-    use super::*;
+    use support::certificates::{Authority, FAR};
 
-    fn certificate() -> String {
-        let key = rcgen::KeyPair::generate().unwrap();
-        rcgen::CertificateParams::new(vec!["mx1".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
-    }
+    use super::*;
 
     #[test]
     fn jobs_that_name_the_same_files_share_what_is_in_them() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), certificate()).unwrap();
+        fs::write(folder.path().join("ca.pem"), Authority::default().pem()).unwrap();
         let mut trusts = Trusts::default();
         let mut tls = |text: &str| trusts.tls(toml::from_str(text).unwrap(), folder.path());
         let one = tls("ca_file = \"ca.pem\"").ok().unwrap();
@@ -152,10 +149,11 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_by_its_key() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), certificate()).unwrap();
-        fs::write(folder.path().join("cut.pem"), certificate() + certificate().get(..80).unwrap()).unwrap();
-        fs::write(folder.path().join("key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem())
+        let authority = Authority::default();
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        fs::write(folder.path().join("cut.pem"), authority.pem() + authority.pem().get(..80).unwrap())
             .unwrap();
+        fs::write(folder.path().join("key.pem"), authority.issue("mx1", FAR).key).unwrap();
         fs::write(folder.path().join("nothing"), "nothing").unwrap();
         for (text, expected) in [
             ("ca_file = \"nothing\"", "tls.ca_file: nothing: no certificate in it"),

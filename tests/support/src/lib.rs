@@ -23,6 +23,6 @@ pub use self::{
     component::{authors, component, hostile, root},
     job::Job,
     point::{FieldText, Point, points},
-    server::{Server, free_port, greeter, listening, spawn, start},
+    server::{Server, free_port, greeter, listening, refusing, spawn, start},
     skip::{program, say_skipped, skip},
 };
