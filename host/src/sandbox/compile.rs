@@ -7,7 +7,6 @@ pub(crate) mod child;
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
-    pin::pin,
     sync::Arc,
     thread,
     time::Duration,
@@ -216,7 +215,7 @@ async fn anew(
 ) -> Result<(Component, String), LoadError> {
     let mut turn = child::turn().await;
     let (from, pinned) = (source.path.clone(), source.pinned.clone());
-    let mut reading = pin!(on_a_thread(&source.path, move || {
+    let mut reading = std::pin::pin!(on_a_thread(&source.path, move || {
         let mut wasm = Vec::new();
         let sha256 = look(&from, pinned.as_ref(), |piece| wasm.extend_from_slice(piece))?;
         Ok::<_, LoadError>((wasm, sha256))
