@@ -1,7 +1,10 @@
 //! A picture of one run for a terminal: a point in, at most 80 columns of text out. Pure.
 
+mod columns;
+
 use std::fmt::Write as _;
 
+use self::columns::{cut, wrap};
 use crate::{description::Description, point::Point, report::Outcome, text, value::Value};
 
 /// Columns of the whole picture.
@@ -107,7 +110,7 @@ pub fn render(point: &Point, check: &Description, ends_first: Option<&str>, colo
         ("alarm", Some(YELLOW), joined(point, &["alarm"])),
         ("error", Some(RED), if success { String::new() } else { joined(point, &["error_code", "error"]) }),
     ] {
-        for (number, line) in wrap(&text).iter().enumerate() {
+        for (number, line) in wrap(&text, TEXT, LINES).iter().enumerate() {
             let label = if number == 0 { label } else { "" };
             let line = code.map_or_else(|| line.clone(), |code| painted(code, line));
             let _infallible = writeln!(picture, "  {label:<LABEL$} {line}");
@@ -160,67 +163,9 @@ fn column(time: f64, total: f64) -> usize {
     (time / total * BARS as f64).round().clamp(0.0, BARS as f64) as usize
 }
 
-/// Columns that a terminal gives a character, rather too many than too few.
-fn columns(c: char) -> usize {
-    match c {
-        '\u{1100}'..='\u{115f}'
-        | '\u{231a}'..='\u{23ff}'
-        | '\u{25a0}'..='\u{27ff}'
-        | '\u{2b00}'..='\u{2bff}'
-        | '\u{2e80}'..='\u{a4cf}'
-        | '\u{a960}'..='\u{a97f}'
-        | '\u{ac00}'..='\u{d7ff}'
-        | '\u{f900}'..='\u{faff}'
-        | '\u{fe10}'..='\u{fe6f}'
-        | '\u{ff00}'..='\u{ffe6}'
-        | '\u{16fe0}'..='\u{1b2ff}'
-        | '\u{1f000}'..='\u{3fffd}' => 2,
-        _ => 1,
-    }
-}
-
-fn width(text: &str) -> usize {
-    text.chars().map(columns).sum()
-}
-
-/// The longest beginning within so many columns, and the rest.
-fn split(text: &str, limit: usize) -> (&str, &str) {
-    let mut used = 0;
-    let end = text.char_indices().find(|(_, c)| {
-        used += columns(*c);
-        used > limit
-    });
-    end.and_then(|(at, _)| text.split_at_checked(at)).unwrap_or((text, ""))
-}
-
-fn cut(text: &str, limit: usize) -> String {
-    if width(text) <= limit {
-        return text.to_owned();
-    }
-    format!("{}…", split(text, limit - 1).0)
-}
-
-/// Lines broken between words where there are any.
-fn wrap(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        if lines.len() + 1 == LINES {
-            lines.push(cut(rest, TEXT));
-            break;
-        }
-        let (fits, more) = split(rest, TEXT);
-        let space = if more.is_empty() || more.starts_with(' ') { None } else { fits.rfind(' ') };
-        let (line, more) = space.and_then(|at| rest.split_at_checked(at)).unwrap_or((fits, more));
-        lines.push(line.trim_end().to_owned());
-        rest = more.trim_start();
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{columns::width, *};
     use crate::{description::Field, value::FieldKind};
 
     fn point(server: &str, fields: &[(String, Value)], outcome: Outcome) -> Point {
