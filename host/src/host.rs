@@ -1,7 +1,7 @@
 //! A host as people name it: text in; an address, or a name in the one form in which names are compared, out. Pure. Refuses what
 //! is neither, such as a URL, and what a resolver would take for an address that nobody sees in it.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
 use crate::text;
 
@@ -9,6 +9,7 @@ use crate::text;
 #[derive(Clone, Debug)]
 pub struct Host {
     written: String,
+    ascii: String,
     named: Named,
 }
 
@@ -17,7 +18,7 @@ pub struct Host {
 pub enum Named {
     /// As it was written: also one of IPv4 in the form of IPv6.
     Address(IpAddr),
-    /// Lower case, without a dot at its end.
+    /// In the letters of DNS, lower case, without a dot at its end.
     Name(String),
 }
 
@@ -28,6 +29,8 @@ pub enum NoHost {
     Port,
     /// It ends in a number, as an address does, and is none.
     Number,
+    /// It has letters beyond ASCII that DNS has no form of.
+    Letters,
     /// Anything else.
     Other,
 }
@@ -39,6 +42,7 @@ impl fmt::Display for NoHost {
             Self::Number => {
                 "a host name or address: what ends in a number is no name, and this is no address"
             }
+            Self::Letters => "a host name whose letters DNS has a form of (UTS 46)",
         })
     }
 }
@@ -50,12 +54,27 @@ impl FromStr for Host {
 
     /// IPv6 without brackets.
     fn from_str(text: &str) -> Result<Self, NoHost> {
-        let named = match text.parse() {
-            Ok(address) => Named::Address(address),
-            Err(_) => Named::Name(name(text)?),
+        let (ascii, named) = if let Ok(address) = text.parse() {
+            (text.into(), Named::Address(address))
+        } else {
+            let ascii = ascii(text)?;
+            let name = name(&ascii)?;
+            (ascii, Named::Name(name))
         };
-        Ok(Self { written: text.to_owned(), named })
+        Ok(Self { written: text.to_owned(), ascii: ascii.into_owned(), named })
     }
+}
+
+/// In the letters of DNS (UTS 46); a dot at the end stays.
+fn ascii(text: &str) -> Result<Cow<'_, str>, NoHost> {
+    if text.is_ascii() {
+        return Ok(text.into());
+    }
+    // Hidden characters vanish when it is converted, and stay in what is shown.
+    if text::clean(text) != text {
+        return Err(NoHost::Other);
+    }
+    idna::domain_to_ascii(text).map(Cow::Owned).map_err(|_| NoHost::Letters)
 }
 
 fn name(text: &str) -> Result<String, NoHost> {
@@ -100,10 +119,16 @@ impl Host {
         &self.named
     }
 
-    /// As it was named: for people, and for the resolver, to which a dot at the end says something.
+    /// As it was named, for people.
     #[must_use]
     pub fn written(&self) -> &str {
         &self.written
+    }
+
+    /// For the resolver, to which a dot at the end says something, and for TLS.
+    #[must_use]
+    pub fn ascii(&self) -> &str {
+        &self.ascii
     }
 }
 
@@ -128,6 +153,30 @@ mod tests {
     }
 
     #[test]
+    fn letters_beyond_ascii_are_converted_for_dns_and_shown_as_they_were_written() {
+        for (text, ascii) in [
+            ("Bücher.example", "xn--bcher-kva.example"),
+            ("bücher.example.", "xn--bcher-kva.example."),
+            ("почта.рф", "xn--80a1acny.xn--p1ai"),
+            ("mx1。example", "mx1.example"),
+            ("straße.example", "xn--strae-oqa.example"),
+        ] {
+            let host: Host = text.parse().unwrap();
+            assert_eq!((host.ascii(), host.written()), (ascii, text));
+            assert_eq!(*host.named(), Named::Name(ascii.trim_end_matches('.').to_owned()));
+        }
+        for text in ["a\u{5d0}b.example", "\u{301}a.example", "\u{e000}.example"] {
+            assert_eq!(text.parse::<Host>().err(), Some(NoHost::Letters), "{text}");
+        }
+        for text in ["mü\u{ad}1", "mü\u{202e}1", "mü 1", "mü/1", "münchen.example:25/", "ü@example"] {
+            assert_eq!(text.parse::<Host>().err(), Some(NoHost::Other), "{text}");
+        }
+        assert_eq!("bücher.example:25".parse::<Host>().err(), Some(NoHost::Port));
+        // An address in other digits.
+        assert_eq!("１２７.０.０.１".parse::<Host>().err(), Some(NoHost::Number));
+    }
+
+    #[test]
     fn what_is_neither_name_nor_address_is_refused() {
         let long = "a".repeat(text::TEXT_BYTES + 1);
         for text in [
@@ -142,7 +191,6 @@ mod tests {
             "user@mx1",
             "https://mx1",
             "mx1/",
-            "mü1",
             "*.mx1",
             "mx1:",
             "::1::",

@@ -51,5 +51,5 @@ fn server(text: &str) -> Result<(String, u16), Refusal> {
     let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parts.ok_or("--against: expected HOST:PORT")?;
     let host = Host::bracketed(host).map_err(|expected| format!("--against: HOST: expected {expected}"))?;
-    Ok((host.written().to_owned(), port))
+    Ok((host.ascii().to_owned(), port))
 }

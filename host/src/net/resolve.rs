@@ -25,7 +25,7 @@ pub(super) async fn resolve(host: &Host, port: u16, run: &Run) -> Resolved {
         return Resolved { took: None, found: Ok(vec![SocketAddr::new(*ip, port)]) };
     }
     let asked = Instant::now();
-    let name = host.to_string();
+    let name = host.ascii().to_owned();
     // On a thread of its own, which also takes the times: whoever waits for it may wait for its turn as well.
     let looking_up = task::spawn_blocking(move || {
         let started = Instant::now();

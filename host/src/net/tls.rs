@@ -63,7 +63,7 @@ impl TlsStream {
     pub(super) fn new(tls: &Tls, host: &Host) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {
             Some(name) => name.clone(),
-            None => trust::name_of(host.written()).map_err(TlsFault::Name)?,
+            None => trust::name_of(host.ascii()).map_err(TlsFault::Name)?,
         };
         let seen = Arc::default();
         let connection = client::config(&tls.trust, &seen)

@@ -229,6 +229,19 @@ async fn the_least_version_is_kept() {
     assert_eq!(refused.err().unwrap().host_error(), HostError::TlsVersion);
 }
 
+#[tokio::test]
+async fn a_name_beyond_ascii_is_verified_as_certificates_have_it() {
+    let authority = Authority::default();
+    for (name, expected) in
+        [("bücher.example", None), ("büche.example", Some(HostError::CertificateNameMismatch))]
+    {
+        let server = authority.issue("xn--bcher-kva.example", FAR).server();
+        let rules = TlsRules { server_name: Some(name.to_owned()), ..trusting(&authority) };
+        let (secured, _) = handshake(server, &rules).await;
+        assert_eq!(secured.err().map(|error| error.host_error()), expected, "{name}");
+    }
+}
+
 #[test]
 fn a_client_certificate_needs_its_own_key() {
     let authority = Authority::default();

@@ -18,7 +18,10 @@ use super::{
     provider::provider,
     roots::Roots,
 };
-use crate::tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify};
+use crate::{
+    host::Host,
+    tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify},
+};
 
 /// Whom to trust and who to be, without the name of the server: jobs that agree in it share one.
 #[derive(Default)]
@@ -74,9 +77,10 @@ impl Tls {
     }
 }
 
-/// A name that can be verified.
+/// A name that can be verified; also one with letters beyond ASCII, as certificates have it.
 pub(super) fn name_of(name: &str) -> Result<ServerName<'static>, NoTls> {
-    ServerName::try_from(name.to_owned()).map_err(|_| NoTls::ServerName(name.to_owned()))
+    let ascii = name.parse::<Host>().map_or_else(|_no_host| name.to_owned(), |host| host.ascii().to_owned());
+    ServerName::try_from(ascii).map_err(|_| NoTls::ServerName(name.to_owned()))
 }
 
 impl Trust {
