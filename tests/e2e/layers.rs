@@ -203,8 +203,10 @@ fn what_is_dangerous_stays_behind_its_door() {
         ("tokio::net", sockets),
         ("socket2", sockets),
         ("println!", &[]),
-        ("io::stdout()", output),
-        ("io::stderr()", output),
+        ("io::stdout().lock", output),
+        ("io::stdout().write", output),
+        ("io::stderr().lock", output),
+        ("io::stderr().write", output),
     ] {
         for (module, source) in &files {
             let path = module.join("/") + "/";

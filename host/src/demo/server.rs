@@ -7,7 +7,7 @@ use std::{
     error::Error,
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -22,32 +22,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use self::session::{Flow, Mode, Session};
+use self::session::{Flow, Mails, Mode, Session};
+pub use self::session::{Mail, PASSWORD, RECIPIENT, USERNAME};
 
-/// Who may log in.
-pub const USERNAME: &str = "probe";
-/// By this.
-pub const PASSWORD: &str = "open-sesame";
-/// Who gets mail.
-pub const RECIPIENT: &str = "postmaster@example.org";
-/// Who does not.
+/// Who gets none.
 pub const REFUSED: &str = "nobody@example.org";
 
 /// A certificate that is not to be mistaken for one in use.
 const VALID: Duration = Duration::from_hours(30 * 24);
-
-/// A mail as received.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mail {
-    /// Envelope sender.
-    pub from: String,
-    /// Envelope recipients.
-    pub to: Vec<String>,
-    /// Header and body, lines ended by CR LF, without the transport's dots.
-    pub text: String,
-}
-
-type Mails = Arc<Mutex<Vec<Mail>>>;
 
 /// The server; it takes no more connections once dropped.
 pub struct Server {

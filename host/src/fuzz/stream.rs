@@ -35,7 +35,7 @@ const TURNS: usize = 16;
 const PIECES: usize = 64;
 /// More than enough for what takes milliseconds, and some seconds with a sanitizer: behind it something hangs, however busy the
 /// machine is.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// What all runs have in common.
 struct World {

@@ -1,7 +1,11 @@
 //! One SMTP session of the demonstration's server, with its logins (AUTH PLAIN, LOGIN and CRAM-MD5): a stream in; replies on
 //! it and mails out.
 
-use std::{fmt::Write as _, io, sync::PoisonError};
+use std::{
+    fmt::Write as _,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,7 +13,24 @@ use md5::Md5;
 use rustls::crypto::aws_lc_rs;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 
-use super::{Mail, Mails, PASSWORD, RECIPIENT, USERNAME};
+/// Who may log in.
+pub const USERNAME: &str = "probe";
+/// By this.
+pub const PASSWORD: &str = "open-sesame";
+/// Who gets mail.
+pub const RECIPIENT: &str = "postmaster@example.org";
+/// A mail as received.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mail {
+    /// Envelope sender.
+    pub from: String,
+    /// Envelope recipients.
+    pub to: Vec<String>,
+    /// Header and body, lines ended by CR LF, without the transport's dots.
+    pub text: String,
+}
+
+pub(super) type Mails = Arc<Mutex<Vec<Mail>>>;
 
 /// What the server calls itself.
 const NAME: &str = "demo.sonde.invalid";
