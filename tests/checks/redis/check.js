@@ -3,7 +3,7 @@
 import { Connection } from 'sonde:check/network@0.1.0';
 
 const [NOT_REDIS, AUTH_REFUSED, REFUSED, LOADING] = [1000, 1001, 1002, 1003];
-const [READ_BYTES, REPLY_BYTES] = [65536, 1 << 17];
+const [READ_BYTES, REPLY_BYTES, CR, LF] = [65536, 1 << 17, 13, 10];
 
 class Judgement extends Error {
   constructor(kind, code, text) {
@@ -16,26 +16,24 @@ const notRedis = (text) => new Judgement('protocol-error', NOT_REDIS, text);
 
 class Session {
   #connection;
-  #unread = '';
-
-  constructor(connection) {
-    this.#connection = connection;
-  }
+  #buffer = new Uint8Array(REPLY_BYTES + 2 * READ_BYTES);
+  #unread = this.#buffer.subarray(0, 0);
+  constructor(connection) { this.#connection = connection; }
 
   #more(what) {
     const { bytes, receivedAt } = this.#connection.read(READ_BYTES);
     if (bytes.length === 0) throw notRedis(`${what}: the server closes inside its reply`);
     if (this.#unread.length > REPLY_BYTES) throw notRedis(`${what}: a reply of over ${REPLY_BYTES} bytes`);
-    // A character a byte: lengths count bytes.
-    for (let start = 0; start < bytes.length; start += 4096) {
-      this.#unread += String.fromCharCode(...bytes.subarray(start, start + 4096));
-    }
+    const { length } = this.#unread;
+    this.#buffer.set(this.#unread); // to the front
+    this.#buffer.set(bytes, length);
+    this.#unread = this.#buffer.subarray(0, length + bytes.length);
     this.at = receivedAt;
   }
 
-  #take(end, skip) {
-    const text = this.#unread.slice(0, end);
-    this.#unread = this.#unread.slice(end + skip);
+  #take(end) {
+    const text = new TextDecoder().decode(this.#unread.subarray(0, end));
+    this.#unread = this.#unread.subarray(end + 2);
     return text;
   }
 
@@ -45,8 +43,10 @@ class Session {
     const encoder = new TextEncoder();
     const parts = words.map((word) => `$${encoder.encode(word).length}\r\n${word}\r\n`);
     const sentAt = this.#connection.write(encoder.encode(`*${words.length}\r\n${parts.join('')}`));
-    while (!this.#unread.includes('\r\n')) this.#more(what);
-    const line = this.#take(this.#unread.indexOf('\r\n'), 2);
+    let end;
+    while ((end = this.#unread.indexOf(LF)) < 0) this.#more(what);
+    if (this.#unread[end - 1] !== CR) throw notRedis(`${what}: a line that ends without CR`);
+    const line = this.#take(end - 1);
     const [type, text] = [line.slice(0, 1), line.slice(1)];
     const elapsedMs = () => Number(this.at - sentAt) / 1e6; // once the reply is whole
     if (type === '+') return { text, elapsedMs: elapsedMs() };
@@ -59,7 +59,7 @@ class Session {
     const length = Number(text);
     if (type !== '$' || !/^\d{1,9}$/.test(text)) throw notRedis(`${what}: ${type}${text}`.slice(0, 200));
     while (this.#unread.length < length + 2) this.#more(what);
-    return { text: this.#take(length, 2), elapsedMs: elapsedMs() };
+    return { text: this.#take(length), elapsedMs: elapsedMs() };
   }
 }
 
