@@ -5,6 +5,7 @@
 pub(crate) mod child;
 
 use std::{
+    convert::Infallible,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -39,6 +40,8 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 static READING: Semaphore = Semaphore::const_new(2);
 /// From then on a file keeps no other waiting: its disk is slow, or a network's that is gone.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// From then on whoever waits for it wants to know for what; a slow machine digests the largest component in less.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Files beside those that may be so: each has a thread, and what is to be compiled of them is in memory.
 static SLOW: Semaphore = Semaphore::const_new(16);
 /// A file is digested in pieces of so many bytes.
@@ -181,18 +184,18 @@ async fn on_a_thread<T: Send + 'static>(
     let one_of_few = READING.acquire().await;
     let (done, mut result) = oneshot::channel();
     thread::Builder::new().spawn(move || drop(done.send(work()))).map_err(LoadError::Thread)?;
-    let done = if let Ok(done) = time::timeout(PATIENCE, &mut result).await {
-        done
-    } else {
-        let text = format!("{}: not read within {PATIENCE:?}: a slow file system?", component.display());
+    let aside = async {
+        time::sleep(PATIENCE).await;
+        let _one_of_the_slow = SLOW.acquire().await;
+        drop(one_of_few);
+        time::sleep(SILENCE).await;
+        let text = format!("{}: still reading it, or its code in the cache", component.display());
         output::log(Level::Warning, &text);
-        tokio::select! {
-            done = &mut result => done,
-            _one_of_the_slow = SLOW.acquire() => {
-                drop(one_of_few);
-                result.await
-            }
-        }
+        std::future::pending::<Infallible>().await
+    };
+    let done = tokio::select! {
+        done = &mut result => done,
+        never = aside => match never {},
     };
     done.map_err(|_panicked| LoadError::Panic)
 }

@@ -22,7 +22,8 @@ pub(super) const PARTS: u64 = 200;
 /// Bytes that one instance of the component makes beside memories and tables: globals, elements, resources, and a kibibyte for
 /// each module or component in it that is instantiated. Checks in Python and JavaScript make less than a tenth.
 pub(super) const INSTANCE_BYTES: u64 = 2 << 20;
-/// Bytes that are copied into its memories when it is instantiated, before anybody could stop it.
+/// Bytes that its memories begin with. Where they are not mapped they are copied when it is instantiated, before anybody could
+/// stop it.
 pub(super) const DATA_BYTES: u64 = 48 << 20;
 
 /// What there is too much of.
