@@ -61,9 +61,10 @@ impl fmt::Display for Misshapen {
         match &self.fault {
             Fault::Syntax(expected) => f.write_str(expected),
             Fault::Value { expected, found: Some(found @ "a table") }
-                if expected == "a list" && self.keys.len() == 1 =>
+                if expected == "a list"
+                    && matches!(self.keys.last().map(String::as_str), Some("job" | "check")) =>
             {
-                write!(f, "expected {expected}, not {found}: write [[{}]]", self.keys.join("."))
+                write!(f, "expected {expected}, not {found}: write two brackets, as in [[job]]")
             }
             Fault::Value { expected, found: None } => write!(f, "expected {expected}"),
             Fault::Value { expected, found: Some(found) } => write!(f, "expected {expected}, not {found}"),

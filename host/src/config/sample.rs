@@ -63,7 +63,7 @@ const TAIL: &str = r#"
 [job.alarm]
 # A number means "more than"; or "> x", ">= x", "< x", "<= x", "== x", "!= x".
 connect_time_ms = { warning = 200, critical = 1000 }
-# Where `connection` is starttls or tls: a limit on what is not measured is broken.
+# Where `connection` is starttls or tls: what is not measured makes the alarm unknown.
 # cert_days_left = { warning = "< 30", critical = "< 7" }
 # Of a certificate that lasts only days.
 # cert_life_left_percent = { warning = "< 33", critical = "< 15" }

@@ -370,8 +370,9 @@ fn a_key_in_the_wrong_table_is_told_where_such_keys_stand() {
     assert_eq!(refused("[[job]]\nname = \"a\"\nhost = \"h\"\nport = 25"), job);
     assert_eq!(
         refused("[job]\nname = \"a\""),
-        "sonde.toml: line 1: job: expected a list, not a table: write [[job]]"
+        "sonde.toml: line 1: job: expected a list, not a table: write two brackets, as in [[job]]"
     );
+    assert_eq!(refused("[include]\na = 1"), "sonde.toml: line 1: include: expected a list, not a table");
     assert_eq!(
         refused("[[job]]\nname = \"a\"\nhost = \"h\"\nalarm.total_time_ms = 5"),
         "sonde.toml: line 4: job.alarm.total_time_ms: expected a table such as { warning = 200, critical = 1000 }, not a \
