@@ -56,13 +56,9 @@ impl Records {
             0..4 => {
                 let content: Vec<u8> =
                     (0..draw.number() % (CONTENT_BYTES + 1)).map(|at| at.to_be_bytes()[1]).collect();
-                self.data.extend(&content);
                 self.record(DATA, &content, 0)
             }
-            4 => {
-                self.data.extend(b"padded");
-                self.record(DATA, b"padded", (draw.number() % CONTENT_BYTES).saturating_sub(7).into())
-            }
+            4 => self.record(DATA, b"padded", (draw.number() % CONTENT_BYTES).saturating_sub(7).into()),
             5 | 6 => (0..draw.byte()).flat_map(|_| self.record(DATA, &[], 0)).collect(),
             7 => {
                 self.closed = true;
@@ -85,7 +81,6 @@ impl Records {
             // Too large by its padding, where there is any.
             14 => {
                 let content = vec![b'x'; CONTENT_BYTES.into()];
-                self.data.extend(&content);
                 self.record(DATA, &content, 1 + usize::from(draw.number()))
             }
             _ => draw.some().to_vec(),
@@ -94,6 +89,10 @@ impl Records {
 
     /// Encrypts: content, and so many zeros behind it where the version has such padding.
     fn record(&mut self, kind: u8, content: &[u8], padding: usize) -> Vec<u8> {
+        // Also where the kind was drawn.
+        if kind == DATA {
+            self.data.extend(content);
+        }
         let nonce = cipher::Nonce::new(&self.iv, self.sequence).0;
         let (mut sealed, is_13) = (content.to_vec(), self.version == ProtocolVersion::TLSv1_3);
         let (outer, shown): (_, &[u8]) = if is_13 { (DATA, &[]) } else { (kind, &nonce[4..]) };
