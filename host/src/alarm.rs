@@ -1,8 +1,13 @@
-//! Limits on measured values: a job's limits and a line's fields in, the state and what broke out. Pure.
+//! Limits on measured values: a job's limits and a line's fields in, the state and what broke out. Each line is judged by its
+//! own limits. Pure.
 
 use std::fmt;
 
-use crate::{measured::TlsFacts, value::Value};
+use crate::{
+    measured::{Ending, Measured},
+    report,
+    value::Value,
+};
 
 /// How bad a broken limit is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +38,8 @@ pub enum Comparison {
 /// One limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limit {
+    /// The kind of parts on whose lines it watches; none: on the job's own.
+    pub part: Option<String>,
     /// The field it watches.
     pub field: String,
     /// How bad it is.
@@ -120,7 +127,7 @@ impl Limit {
         let (comparison, number) = found.unwrap_or((Comparison::More, trimmed));
         match number.trim().parse::<f64>() {
             Ok(bound) if bound.is_finite() => {
-                Ok(Self { field: field.to_owned(), severity, comparison, bound })
+                Ok(Self { part: None, field: field.to_owned(), severity, comparison, bound })
             }
             _ => Err(NoLimit),
         }
@@ -143,41 +150,78 @@ impl Limit {
     }
 }
 
-/// Judges a line's fields; a broken limit on a certificate's end says which certificate it is.
+/// Judges the fields of a job's own line; a broken limit on a certificate's end says which certificate it is. A kind of which
+/// no part is among `parts` was not measured.
 #[must_use]
-pub fn judge(limits: &[Limit], fields: &[(String, Value)], facts: &TlsFacts) -> Alarm {
-    let mut alarm = Alarm::default();
-    let mut said: Vec<String> = Vec::new();
+pub fn judge(
+    limits: &[Limit],
+    fields: &[(String, Value)],
+    measured: &Measured,
+    parts: &[report::Part],
+) -> Alarm {
+    let mut verdict = Verdict::default();
     for limit in limits {
-        let value =
-            fields.iter().find(|(name, _)| *name == limit.field).and_then(|(_, value)| value.as_number());
-        let (state, text) = match value {
-            None => (State::Unknown, format!("{} not measured", limit.field)),
+        match &limit.part {
+            None => verdict.look(limit, fields, measured.ending(&limit.field)),
+            Some(kind) if parts.iter().any(|part| part.kind == *kind) => {}
+            Some(kind) => verdict.add(State::Unknown, format!("part {kind}: none reported")),
+        }
+    }
+    verdict.alarm()
+}
+
+/// Judges the fields of a part's line.
+#[must_use]
+pub fn judge_part(limits: &[Limit], kind: &str, fields: &[(String, Value)]) -> Alarm {
+    let mut verdict = Verdict::default();
+    for limit in limits.iter().filter(|limit| limit.part.as_deref() == Some(kind)) {
+        verdict.look(limit, fields, None);
+    }
+    verdict.alarm()
+}
+
+/// What the limits said so far.
+#[derive(Default)]
+struct Verdict {
+    state: State,
+    said: Vec<String>,
+}
+
+impl Verdict {
+    fn look(&mut self, limit: &Limit, fields: &[(String, Value)], ending: Option<&Ending>) {
+        let Limit { field, bound, severity, .. } = limit;
+        match fields.iter().find(|(name, _)| name == field).and_then(|(_, value)| value.as_number()) {
+            None => self.add(State::Unknown, format!("{field} not measured")),
             Some(value) if limit.broken_by(value) => {
-                let state = match limit.severity {
+                let state = match severity {
                     Severity::Warning => State::Warning,
                     Severity::Critical => State::Critical,
                 };
-                let whose = facts.ending(&limit.field).map_or_else(String::new, |it| format!(" ({it})"));
-                (state, format!("{} {value} {} {}{whose}", limit.field, limit.sign(), limit.bound))
+                let whose = ending.map_or_else(String::new, |it| format!(" ({it})"));
+                self.add(state, format!("{field} {value} {} {bound}{whose}", limit.sign()));
             }
-            Some(_) => continue,
-        };
-        if state.rank() > alarm.state.rank() {
-            alarm.state = state;
-        }
-        if !said.contains(&text) {
-            said.push(text);
+            Some(_) => {}
         }
     }
-    alarm.text = said.join(", ");
-    alarm
+
+    fn add(&mut self, state: State, text: String) {
+        if state.rank() > self.state.rank() {
+            self.state = state;
+        }
+        if !self.said.contains(&text) {
+            self.said.push(text);
+        }
+    }
+
+    fn alarm(self) -> Alarm {
+        Alarm { state: self.state, text: self.said.join(", ") }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measured::{Ending, Place};
+    use crate::measured::{Contact, Place, TlsFacts};
 
     fn limit(severity: Severity, text: &str) -> Limit {
         Limit::parse("x", severity, text).unwrap()
@@ -185,7 +229,7 @@ mod tests {
 
     fn state(limits: &[Limit], value: Option<f64>) -> State {
         let fields: Vec<_> = value.map(|value| ("x".to_owned(), Value::Float(value))).into_iter().collect();
-        judge(limits, &fields, &TlsFacts::default()).state
+        judge(limits, &fields, &Measured::default(), &[]).state
     }
 
     #[test]
@@ -216,20 +260,47 @@ mod tests {
         assert_eq!(state(&[limit(Severity::Warning, "1")], None), State::Unknown);
         let other = Limit { field: "y".into(), ..limit(Severity::Critical, "1") };
         let fields = [("y".to_owned(), Value::Integer(2))];
-        let alarm = judge(&[limit(Severity::Warning, "1"), other], &fields, &TlsFacts::default());
+        let alarm = judge(&[limit(Severity::Warning, "1"), other], &fields, &Measured::default(), &[]);
         assert_eq!(alarm, Alarm { state: State::Critical, text: "x not measured, y 2 > 1".into() });
     }
 
     #[test]
     fn the_certificate_that_ends_first_is_named() {
-        let ending = Ending { place: Place::Intermediate, subject: "CN=R3".into(), at: 0 };
-        let facts = TlsFacts { ends_first: Some(ending), ..TlsFacts::default() };
-        let limit = Limit::parse("cert_days_left", Severity::Critical, "< 30").unwrap();
-        let fields = [("cert_days_left".to_owned(), Value::Integer(5))];
+        let contact = |place, subject: &str| {
+            let ending = Ending { place, subject: subject.into(), at: 0 };
+            let tls_facts = TlsFacts { ends_first: Some(ending), ..TlsFacts::default() };
+            Contact { tls_facts, ..Contact::default() }
+        };
+        let measured = Measured {
+            contact: contact(Place::Intermediate, "CN=R3"),
+            further: vec![("imap".to_owned(), contact(Place::Root, "CN=CA"))],
+            ..Measured::default()
+        };
+        for (field, whose) in [
+            ("cert_days_left", "the intermediate certificate CN=R3"),
+            ("imap_cert_days_left", "the root certificate CN=CA"),
+        ] {
+            let limit = Limit::parse(field, Severity::Critical, "< 30").unwrap();
+            let fields = [(field.to_owned(), Value::Integer(5))];
+            let text = judge(&[limit], &fields, &measured, &[]).text;
+            assert_eq!(text, format!("{field} 5 < 30 (ends first: {whose})"));
+        }
+    }
+
+    #[test]
+    fn a_limit_on_parts_is_judged_on_their_lines_and_unknown_where_there_is_none() {
+        let on = |part: &str| Limit { part: Some(part.to_owned()), ..limit(Severity::Warning, "1") };
+        let (limits, fields) = ([on("box"), on("hop")], [("x".to_owned(), Value::Integer(2))]);
         assert_eq!(
-            judge(&[limit], &fields, &facts).text,
-            "cert_days_left 5 < 30 (ends first: the intermediate certificate CN=R3)"
+            judge_part(&limits, "box", &fields),
+            Alarm { state: State::Warning, text: "x 2 > 1".into() }
         );
+        assert_eq!(judge_part(&limits, "hop", &[]).text, "x not measured");
+        assert_eq!(judge_part(&limits, "other", &[]), Alarm::default());
+        let part =
+            report::Part { kind: "box".into(), tags: Vec::new(), fields: fields.to_vec(), failure: None };
+        let alarm = judge(&limits, &fields, &Measured::default(), &[part]);
+        assert_eq!(alarm, Alarm { state: State::Unknown, text: "part hop: none reported".into() });
     }
 
     #[test]

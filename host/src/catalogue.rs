@@ -84,7 +84,11 @@ host_errors! {
     ResolverFailed = 302 "resolver-failed" DnsError;
     /// The name server was silent.
     ResolverTimeout = 303 "resolver-timeout" Timeout;
-    /// The job does not grant this endpoint or this address.
+    /// The name server refused to answer.
+    ResolverRefused = 304 "resolver-refused" DnsError;
+    /// The name server's answer is not signed as its zone must be.
+    DnssecBogus = 305 "dnssec-bogus" DnsError;
+    /// The job does not grant this endpoint or this address; or a secret of another endpoint was to be sent there.
     Denied = 401 "denied" ConnectionFailed;
     /// No answer to the connection attempt.
     ConnectTimeout = 402 "connect-timeout" Timeout;
@@ -112,6 +116,10 @@ host_errors! {
     CertificateRevoked = 505 "certificate-revoked" CertInvalid;
     /// The certificate is unusable for another reason.
     CertificateInvalid = 506 "certificate-invalid" CertInvalid;
+    /// The certificate is none that the name's TLSA records allow.
+    CertificateTlsaMismatch = 507 "certificate-tlsa-mismatch" CertInvalid;
+    /// The certificate is not the one that the job pins.
+    CertificatePinMismatch = 508 "certificate-pin-mismatch" CertInvalid;
     /// The server refused the handshake with an alert.
     TlsAlert = 511 "tls-alert" TlsError;
     /// What came in answer to the handshake is not TLS.

@@ -1,9 +1,11 @@
 //! A configuration file, or the command line's parts, in; a plan, and jobs, out. Refuses the whole for any error, naming
 //! file, job and key, before anything runs. What of a job only its check can judge is left to its [`Planned::job`].
 
+mod alarm;
 mod check;
 mod decode;
 mod duration;
+mod endpoints;
 mod error;
 mod file;
 mod include;
@@ -11,6 +13,7 @@ mod job;
 mod nearest;
 mod parameters;
 pub mod sample;
+mod table;
 mod tls;
 
 use std::{

@@ -3,6 +3,7 @@
 
 mod case;
 mod cases;
+mod endpoints;
 mod peer;
 mod table;
 
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, future::ready};
 use tokio::net::TcpStream;
 
 use self::{
-    case::{Case, HOST, Must, READY},
+    case::{Case, HOST, Must, READY, SOME_PORT, planned},
     cases::{Conversation, misbehaving, odd_values, wrong_values},
     peer::{Peer, Peers},
 };
@@ -31,6 +32,10 @@ const AT_ONCE: usize = 16;
 /// Runs every case.
 pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError> {
     let mut peers = Peers::default();
+    let parameters = endpoints::with_ports(subject, &mut peers)?;
+    let subject = &Subject { parameters: &parameters, against: subject.against.clone(), ..*subject };
+    // What is given must make a job, or nothing is tested.
+    drop(planned(subject, "", SOME_PORT, &[]).validated(subject.sandbox).await?);
     let conversation = if let Some((host, port)) = subject.against.clone() {
         let reached = TcpStream::connect((host.as_str(), port)).await;
         reached.map_err(|error| ConformanceError::Server(host.clone(), port, error))?;
@@ -46,7 +51,11 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
     verdicts.extend(wrong_values(subject));
     let mut cases = misbehaving(subject, &mut peers)?;
     cases.extend(conversation.disturbed(subject, &mut peers, undisturbed)?);
-    cases.extend(odd_values(subject, &mut peers)?);
+    let own = conversation.start(&mut peers)?;
+    cases.extend(endpoints::misbehaving(subject, &mut peers, own)?);
+    let (odd, refused) = odd_values(subject, &mut peers).await?;
+    verdicts.extend(refused);
+    cases.extend(odd);
     verdicts.extend(round(subject, cases).await);
     Ok(verdicts)
 }

@@ -1,13 +1,17 @@
 //! What a check takes and reports, as text for people and as the reference's tables. Pure: a description in, text out.
 
+mod cell;
+mod parts;
+
 use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use self::cell::cell;
 use crate::{
     catalogue::HostError,
     check::Check,
-    description::{ConditionalDefault, Description, HOST_TAGS, Parameter, host_fields},
+    description::{ConditionalDefault, Description, FurtherEndpoint, Parameter},
     measured::HostField,
     report::Outcome,
     sandbox::IMPORTS,
@@ -15,17 +19,26 @@ use crate::{
     value::FieldKind,
 };
 
-fn default(parameter: &Parameter) -> String {
+/// A value of the parameter of this name, as a configuration has it.
+fn written(check: &Description, name: &str, value: &Json) -> Json {
+    let parameter = check.parameters.iter().find(|parameter| parameter.name == name);
+    parameter.map_or_else(|| value.clone(), |parameter| parameter.kind.written(value))
+}
+
+fn default(check: &Description, parameter: &Parameter) -> String {
     if parameter.required {
         return "required".to_owned();
     }
-    let mut text = parameter.default.as_ref().map_or_else(String::new, |value| format!("`{value}`"));
+    let own = |value: &Json| parameter.kind.written(value);
+    let mut text = parameter.default.as_ref().map_or_else(String::new, |value| format!("`{}`", own(value)));
     for conditional in &parameter.conditional_defaults {
         let separator = if text.is_empty() { "" } else { "; " };
         let _infallible = write!(
             text,
             "{separator}`{}` when {} = `{}`",
-            conditional.default, conditional.parameter, conditional.equals
+            own(&conditional.default),
+            conditional.parameter,
+            written(check, &conditional.parameter, &conditional.equals)
         );
     }
     text
@@ -81,23 +94,28 @@ pub fn component_json(check: &Check) -> Json {
 #[must_use]
 pub fn json(check: &Description) -> Json {
     let parameter = |parameter: &Parameter| {
-        let conditional = |default: &ConditionalDefault| json!({ "parameter": default.parameter, "equals": default.equals, "default": default.default });
+        let own = |value: &Json| parameter.kind.written(value);
+        let conditional = |default: &ConditionalDefault| json!({ "parameter": default.parameter, "equals": written(check, &default.parameter, &default.equals), "default": own(&default.default) });
         json!({
             "name": parameter.name,
             "kind": parameter.kind.name(),
             "required": parameter.required,
-            "default": parameter.default,
+            "default": parameter.default.as_ref().map(own),
             "conditional_defaults": parameter.conditional_defaults.iter().map(conditional).collect::<Vec<_>>(),
             "choices": parameter.choices,
+            "endpoint": parameter.endpoint,
             "doc": parameter.doc,
         })
     };
     let field = |name: &str, kind: FieldKind, unit: &str, doc: &str| json!({ "name": name, "kind": kind.name(), "unit": unit, "doc": doc });
     let tag = |name: &str, doc: &str| json!({ "name": name, "doc": doc });
     let error = |code: u32, name: &str, doc: &str| json!({ "code": code, "name": name, "doc": doc });
-    let host_fields = host_fields().map(|own| field(own.name, own.kind, own.unit, own.doc));
+    let host_fields = check.host_fields().map(|own| field(own.name, own.kind, own.unit, own.doc));
+    let of_endpoints = check.endpoint_fields();
+    let of_endpoints = of_endpoints.map(|(name, own, of)| field(&name, own.kind, own.unit, &beside(own, of)));
+    let endpoint = |own: &FurtherEndpoint| json!({ "name": own.name, "required": own.required, "default": own.default, "doc": own.doc });
     let own_fields = check.fields.iter().map(|own| field(&own.name, own.kind, &own.unit, &own.doc));
-    let tags = HOST_TAGS.iter().map(|(name, doc)| tag(name, doc));
+    let tags = check.host_tags().map(|(name, doc)| tag(&name, &doc));
     let errors = HostError::ALL.iter().map(|host| error(host.code().0, host.name(), host.doc()));
     json!({
         "name": check.name,
@@ -105,26 +123,20 @@ pub fn json(check: &Description) -> Json {
         "doc": check.doc,
         "measurement": check.measurement,
         "parameters": check.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "endpoints": check.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         "tags": tags.chain(check.tags.iter().map(|own| tag(&own.name, &own.doc))).collect::<Vec<_>>(),
-        "fields": host_fields.chain(own_fields).collect::<Vec<_>>(),
+        "fields": host_fields.chain(of_endpoints).chain(own_fields).collect::<Vec<_>>(),
+        "parts": parts::json(check),
         "errors": errors.chain(check.errors.iter().map(|own| error(own.code, &own.name, &own.doc))).collect::<Vec<_>>(),
     })
 }
 
-/// An author's words, which must not end a table's cell; a bar that they escape themselves is escaped.
-fn cell(text: &str) -> String {
-    let (mut cell, mut escaped) = (String::new(), false);
-    for c in text.chars() {
-        if c == '|' && !escaped {
-            cell.push('\\');
-        }
-        escaped = c == '\\' && !escaped;
-        cell.push(c);
-    }
-    cell
+/// What a field of the host's is that is about a further endpoint.
+fn beside(own: &HostField, endpoint: &str) -> String {
+    format!("As `{}`, of endpoint `{endpoint}`.", own.name)
 }
 
-/// Everything about a check, as Markdown: parameters, tags, fields, error codes and results.
+/// Everything about a check, as Markdown: parameters, tags, fields, parts, error codes and results.
 #[must_use]
 pub fn markdown(check: &Description) -> String {
     let mut text = format!("Check `{}` {}: {}\n", check.name, check.version, check.doc);
@@ -134,28 +146,45 @@ pub fn markdown(check: &Description) -> String {
     };
     row("\n| parameter | kind | default | meaning |\n|---|---|---|---|".to_owned());
     for parameter in &check.parameters {
-        let choices = if parameter.choices.is_empty() {
+        let mut kind = if parameter.choices.is_empty() {
             parameter.kind.name().to_owned()
         } else {
             cell(&parameter.choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", "))
         };
+        if let Some(endpoint) = &parameter.endpoint {
+            let _infallible = write!(kind, ", of endpoint `{endpoint}`");
+        }
         row(format!(
-            "| `{}` | {choices} | {} | {} |",
+            "| `{}` | {kind} | {} | {} |",
             parameter.name,
-            cell(&default(parameter)),
+            cell(&default(check, parameter)),
             cell(&parameter.doc)
         ));
     }
+    if !check.endpoints.is_empty() {
+        row("\n| endpoint | host | meaning |\n|---|---|---|".to_owned());
+    }
+    for endpoint in &check.endpoints {
+        let host = match &endpoint.default {
+            _ if endpoint.required => "required".to_owned(),
+            Some(default) => format!("`{default}`"),
+            None => String::new(),
+        };
+        row(format!("| `{}` | {host} | {} |", endpoint.name, cell(&endpoint.doc)));
+    }
     row(format!("\nMeasurement `{}`.\n\n| tag | meaning |\n|---|---|", check.measurement));
-    for (name, doc) in HOST_TAGS {
+    for (name, doc) in check.host_tags() {
         row(format!("| `{name}` | {doc} |"));
     }
     for tag in &check.tags {
         row(format!("| `{}` | {} |", tag.name, cell(&tag.doc)));
     }
     row("\n| field | kind | unit | meaning |\n|---|---|---|---|".to_owned());
-    for HostField { name, kind, unit, doc } in host_fields() {
+    for HostField { name, kind, unit, doc } in check.host_fields() {
         row(format!("| `{name}` | {} | {unit} | {doc} |", kind.name()));
+    }
+    for (name, own, endpoint) in check.endpoint_fields() {
+        row(format!("| `{name}` | {} | {} | {} |", own.kind.name(), own.unit, beside(own, endpoint)));
     }
     for field in &check.fields {
         row(format!(
@@ -165,6 +194,9 @@ pub fn markdown(check: &Description) -> String {
             cell(&field.unit),
             cell(&field.doc)
         ));
+    }
+    for line in parts::markdown(check).lines() {
+        row(line.to_owned());
     }
     row("\n| `result` | `result_code` |\n|---|---|".to_owned());
     for outcome in Outcome::ALL {
@@ -178,18 +210,4 @@ pub fn markdown(check: &Description) -> String {
         row(format!("| {} | {} | {} |", error.code, error.name, cell(&error.doc)));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_authors_words_do_not_end_a_cell() {
-        for (words, expected) in
-            [("a | b", r"a \| b"), (r"a \| b", r"a \| b"), (r"a \\| b", r"a \\\| b"), (r"\", r"\")]
-        {
-            assert_eq!(cell(words), expected);
-        }
-    }
 }

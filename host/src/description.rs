@@ -1,47 +1,19 @@
 //! What a check tells about itself, in the host's own terms; mirrors `description` in `wit/check.wit`.
 
+mod kind;
+mod part;
+
 use serde_json::{Value as Json, json};
 
+pub use self::{
+    kind::{LONGEST_MS, ParameterKind, TABLE_LEVELS},
+    part::{Part, PartTag, TAG_BYTES, is_within, part_measurement},
+};
 use crate::{
     digest,
-    measured::{HostField, Measured, TlsFacts},
+    measured::{Contact, HostField, Measured, of_endpoint},
     value::{FieldKind, Value},
 };
-
-/// What a parameter's value may be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ParameterKind {
-    /// Text.
-    Text,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// A list of texts, or one text.
-    TextList,
-    /// A text that appears in no output.
-    Secret,
-    /// The granted port.
-    Port,
-}
-
-impl ParameterKind {
-    /// As tables show it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::TextList => "list of texts",
-            Self::Secret => "secret",
-            Self::Port => "port",
-        }
-    }
-}
 
 /// A default that applies when another parameter has a given value.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,10 +39,12 @@ pub struct Parameter {
     pub default: Option<Json>,
     /// Looked at in order before `default`; at most 256.
     pub conditional_defaults: Vec<ConditionalDefault>,
-    /// Texts allowed, at most 256 of at most 4 KiB each; empty: any.
+    /// Texts allowed, of a text or a list of texts: at most 256 of at most 4 KiB each; empty: any.
     pub choices: Vec<String>,
-    /// CR, LF and NUL are refused.
+    /// CR, LF and NUL are refused, in all its texts and keys.
     pub single_line: bool,
+    /// The further endpoint that it is about, by its name; none: the job's own host.
+    pub endpoint: Option<String>,
     /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
 }
@@ -87,24 +61,11 @@ pub enum Misfit {
 impl Parameter {
     /// Refuses what its value can never be.
     pub fn judge(&self, value: &Json) -> Result<(), Misfit> {
-        let texts: Vec<&str> = match value {
-            Json::String(text) => vec![text],
-            Json::Array(list) => list.iter().filter_map(Json::as_str).collect(),
-            _ => Vec::new(),
-        };
-        let fits = match self.kind {
-            ParameterKind::Text | ParameterKind::Secret => value.is_string(),
-            ParameterKind::TextList => {
-                value.is_string() || value.as_array().is_some_and(|list| list.len() == texts.len())
-            }
-            ParameterKind::Integer => value.is_i64(),
-            ParameterKind::Number => value.is_number(),
-            ParameterKind::Boolean => value.is_boolean(),
-            ParameterKind::Port => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
-        };
-        let chosen = self.choices.is_empty()
-            || texts.iter().all(|text| self.choices.iter().any(|choice| choice == text));
-        if !fits || !chosen {
+        if !self.kind.has(value) {
+            return Err(Misfit::Value);
+        }
+        let texts = kind::texts(value);
+        if !self.choices.is_empty() && !texts.iter().all(|text| self.choices.iter().any(|own| own == text)) {
             return Err(Misfit::Value);
         }
         if self.single_line && texts.iter().any(|text| text.contains(['\r', '\n', '\0'])) {
@@ -131,6 +92,19 @@ pub struct Field {
     pub phase: bool,
 }
 
+impl Field {
+    /// All of it, for a digest.
+    fn json(&self) -> Json {
+        let when_unreported = self.when_unreported.as_ref().map(|value| match value {
+            Value::Integer(value) => json!(value),
+            Value::Float(value) => json!(value),
+            Value::Boolean(value) => json!(value),
+            Value::Text(value) => json!(value),
+        });
+        json!([self.name, self.kind.name(), self.unit, self.doc, when_unreported, self.phase])
+    }
+}
+
 /// One tag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tag {
@@ -141,6 +115,30 @@ pub struct Tag {
     pub parameter: String,
     /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,
+}
+
+/// A further endpoint of the check's jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FurtherEndpoint {
+    /// By which a job names it: lower-case letters, digits and `_`, a letter first, at most 64 bytes.
+    pub name: String,
+    /// The job must name its host.
+    pub required: bool,
+    /// Its host where the job names none: one, when [`OWN_HOST`] in it is filled in.
+    pub default: Option<String>,
+    /// One sentence for the operator: clean, at most 256 bytes.
+    pub doc: String,
+}
+
+/// What stands for the job's own host in an endpoint's default.
+pub const OWN_HOST: &str = "{host}";
+
+impl FurtherEndpoint {
+    /// Its default in a job with this host.
+    #[must_use]
+    pub fn default_beside(&self, host: &str) -> Option<String> {
+        self.default.as_ref().map(|default| default.replace(OWN_HOST, host))
+    }
 }
 
 /// One of the check's own error codes.
@@ -172,6 +170,10 @@ pub struct Description {
     pub fields: Vec<Field>,
     /// Those of its lines beside the host's, at most 256.
     pub tags: Vec<Tag>,
+    /// What its jobs may reach beside their own host, at most 4.
+    pub endpoints: Vec<FurtherEndpoint>,
+    /// Kinds of parts that a report may have, at most 8.
+    pub parts: Vec<Part>,
     /// Its own, at most 256.
     pub errors: Vec<OwnError>,
 }
@@ -184,12 +186,6 @@ impl Description {
     /// members here, which have no order of their own.
     #[must_use]
     pub fn sha256(&self) -> String {
-        let value = |value: &Value| match value {
-            Value::Integer(value) => json!(value),
-            Value::Float(value) => json!(value),
-            Value::Boolean(value) => json!(value),
-            Value::Text(value) => json!(value),
-        };
         let conditional =
             |default: &ConditionalDefault| json!([default.parameter, default.equals, default.default]);
         let parameter = |own: &Parameter| {
@@ -202,27 +198,21 @@ impl Description {
                 conditional,
                 own.choices,
                 own.single_line,
+                own.endpoint,
                 own.doc
             ])
         };
-        let field = |own: &Field| {
-            json!([
-                own.name,
-                own.kind.name(),
-                own.unit,
-                own.doc,
-                own.when_unreported.as_ref().map(value),
-                own.phase
-            ])
-        };
+        let endpoint = |own: &FurtherEndpoint| json!([own.name, own.required, own.default, own.doc]);
         let all = json!([
             self.name,
             self.version,
             self.measurement,
             self.doc,
             self.parameters.iter().map(parameter).collect::<Vec<_>>(),
-            self.fields.iter().map(field).collect::<Vec<_>>(),
+            self.fields.iter().map(Field::json).collect::<Vec<_>>(),
             self.tags.iter().map(|own| json!([own.name, own.parameter, own.doc])).collect::<Vec<_>>(),
+            self.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+            self.parts.iter().map(Part::json).collect::<Vec<_>>(),
             self.errors.iter().map(|own| json!([own.code, own.name, own.doc])).collect::<Vec<_>>(),
         ]);
         digest::sha256(all.to_string().as_bytes())
@@ -233,6 +223,33 @@ impl Description {
     pub fn unreported(&self) -> Vec<(String, Value)> {
         let known = |field: &Field| Some((field.name.clone(), field.when_unreported.clone()?));
         self.fields.iter().filter_map(known).collect()
+    }
+
+    /// The parameter of kind `port` of a further endpoint, or of the job's own host.
+    #[must_use]
+    pub fn port_of(&self, endpoint: Option<&str>) -> Option<&Parameter> {
+        let is_port = |known: &&Parameter| known.kind == ParameterKind::Port;
+        self.parameters.iter().filter(is_port).find(|known| known.endpoint.as_deref() == endpoint)
+    }
+
+    /// The fields that the host adds to its lines for further endpoints: name, what of the host's it is, the endpoint.
+    pub fn endpoint_fields(&self) -> impl Iterator<Item = (String, &'static HostField, &str)> {
+        self.endpoints.iter().flat_map(|endpoint| {
+            let name = &*endpoint.name;
+            Contact::all_fields().map(move |field| (of_endpoint(name, field.name), field, name))
+        })
+    }
+
+    /// The tags that the host adds to its lines: name, meaning.
+    pub fn host_tags(&self) -> impl Iterator<Item = (String, String)> {
+        let has = |name: &str| name != PORT_TAG || self.port_of(None).is_some();
+        let own = HOST_TAGS.iter().filter(move |(name, _)| has(name));
+        let own = own.map(|(name, doc)| ((*name).to_owned(), (*doc).to_owned()));
+        let further = self.endpoints.iter().map(|endpoint| {
+            let doc = format!("Host of endpoint `{}` as configured, IPv6 without brackets.", endpoint.name);
+            (of_endpoint(&endpoint.name, SERVER_TAG), doc)
+        });
+        own.chain(further)
     }
 
     /// Of a check that could not be loaded.
@@ -246,17 +263,33 @@ impl Description {
             parameters: Vec::new(),
             fields: Vec::new(),
             tags: Vec::new(),
+            endpoints: Vec::new(),
+            parts: Vec::new(),
             errors: Vec::new(),
         }
+    }
+
+    /// The fields that the host adds to its jobs' own lines.
+    pub fn host_fields(&self) -> impl Iterator<Item = &'static HostField> + use<> {
+        host_fields().chain((!self.parts.is_empty()).then_some(PARTS_DROPPED))
     }
 }
 
 /// The fields that the host adds to every check's line: of its outcome, and what was measured.
 pub fn host_fields() -> impl Iterator<Item = &'static HostField> {
-    OUTCOME_FIELDS.iter().chain(Measured::FIELDS).chain(TlsFacts::FIELDS)
+    OUTCOME_FIELDS.iter().chain(Contact::all_fields()).chain(Measured::FIELDS)
 }
 
-const OUTCOME_FIELDS: &[HostField] = &[
+/// Also on the lines of jobs whose check has parts, and no other's name.
+pub const PARTS_DROPPED: &HostField = &HostField {
+    name: "parts_dropped",
+    kind: FieldKind::Integer,
+    unit: "",
+    doc: "Parts that have no line: more than `limits.lines` allows, or with the same tags as another.",
+};
+
+/// The fields that the host adds to the lines of jobs and of parts: of the outcome.
+pub const OUTCOME_FIELDS: &[HostField] = &[
     HostField { name: "result_code", kind: FieldKind::Integer, unit: "", doc: "Number of tag `result`." },
     HostField {
         name: "error_code",
@@ -279,10 +312,34 @@ const OUTCOME_FIELDS: &[HostField] = &[
     HostField { name: "error", kind: FieldKind::Text, unit: "", doc: "What went wrong, for people." },
 ];
 
-/// The tags that the host adds to every check's line: name, meaning.
+/// The tag that each further endpoint has as well.
+pub const SERVER_TAG: &str = "server";
+/// The tag that the lines of a check without a port for its host do not have.
+const PORT_TAG: &str = "port";
+
+/// The tags that the host adds to every line: name, meaning.
 pub const HOST_TAGS: &[(&str, &str)] = &[
     ("job", "Name of the job."),
-    ("server", "Host as configured, IPv6 without brackets."),
-    ("port", "TCP port."),
+    (SERVER_TAG, "Host as configured, IPv6 without brackets."),
+    (PORT_TAG, "TCP port."),
     ("result", "How the run ended."),
+];
+
+/// What no field or tag of a check begins with, and what the host may come to call so. It can add a fact without a new version
+/// of the interface then: no component that was built before uses the name. `wit/README.md` lists them.
+pub const RESERVED: &[(&str, &str)] = &[
+    ("alarm_", "what limits say"),
+    ("cert_", "certificates"),
+    ("connect_", "making connections"),
+    ("dane_", "what a name's zone says of certificates"),
+    ("dns_", "name resolution, and how it is signed"),
+    ("error_", "what went wrong"),
+    ("ip_", "addresses"),
+    ("own_", "what the host itself takes"),
+    ("parts_", "how many parts there were"),
+    ("result_", "how the run ended"),
+    ("sonde_", "the host, and whatever has no word of its own here"),
+    ("tls_", "TLS"),
+    ("total_", "the whole run"),
+    ("verify_", "verification of certificates"),
 ];

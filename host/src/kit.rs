@@ -1,5 +1,5 @@
-//! What the author of a check starts from: a name and a language in, a folder with the interface and a small working check
-//! out. Refuses a name that is none, and to write over anything.
+//! What the author of a check starts from: a name and a language in, a folder with the interface, a small working check and
+//! what it is made of out. Refuses a name that is none, and to write over anything.
 
 use std::{
     fmt, fs,
@@ -39,6 +39,8 @@ impl Language {
                 &[
                     ("Cargo.toml", include_str!("../kit/rust/Cargo.toml")),
                     ("src/lib.rs", include_str!("../kit/rust/src/lib.rs")),
+                    ("src/sonde.rs", include_str!("../kit/rust/src/sonde.rs")),
+                    (".rustfmt.toml", include_str!("../../.rustfmt.toml")),
                     (".gitignore", "/target\n*.wasm\n"),
                 ],
                 include_str!("../kit/rust/build.md"),
@@ -46,6 +48,7 @@ impl Language {
             Self::Python => (
                 &[
                     ("check.py", include_str!("../kit/python/check.py")),
+                    ("sonde.py", include_str!("../kit/python/sonde.py")),
                     (".gitignore", "/venv\n__pycache__\n*.wasm\n"),
                 ],
                 include_str!("../kit/python/build.md"),
@@ -53,6 +56,7 @@ impl Language {
             Self::JavaScript => (
                 &[
                     ("check.js", include_str!("../kit/javascript/check.js")),
+                    ("sonde.js", include_str!("../kit/javascript/sonde.js")),
                     ("package.json", include_str!("../kit/javascript/package.json")),
                     (".gitignore", "/node_modules\n*.wasm\n"),
                 ],
@@ -144,6 +148,10 @@ mod tests {
             project(folder.path(), &name, language).unwrap();
             let readme = fs::read_to_string(folder.path().join(&name).join("README.md")).unwrap();
             assert!(readme.contains(&format!("sonde test {name}.wasm")), "{readme}");
+            // What fills in names leaves alone what a check is made of.
+            for (file, text) in language.files().0.iter().filter(|(file, _)| file.contains("sonde.")) {
+                assert_eq!(fs::read_to_string(folder.path().join(&name).join(file)).unwrap(), *text);
+            }
             assert!(!readme.contains("NAME") && !readme.contains("<!--"), "{readme}");
             assert!(matches!(project(folder.path(), &name, language), Err(KitError::Io(..))));
         }

@@ -31,6 +31,7 @@ pub mod report;
 pub mod sandbox;
 pub mod schedule;
 pub mod secret;
+pub mod span;
 pub mod text;
 pub mod tls_rules;
 pub mod value;

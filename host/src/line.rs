@@ -6,41 +6,81 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    description::{Description, HOST_TAGS, host_fields},
-    point::Point,
+    description::{Description, OUTCOME_FIELDS, Part, TAG_BYTES, part_measurement},
+    point::{Point, Points},
     text,
     value::{FieldKind, Value},
 };
 
 /// The longest line that a check may announce: readers of lines, such as agents, mostly give up at 64 KiB.
 pub const LINE_BYTES: usize = 64 << 10;
-/// A text or a tag's value as it is written, where all of it must be escaped.
-const WRITTEN_BYTES: usize = 2 * text::TEXT_BYTES;
 /// The longest numbers, `-9223372036854775808i` and `-2.2250738585072014e-308`.
 const NUMBER_BYTES: usize = 24;
 
-/// Bytes that a check's lines have at most, whatever is reported.
+/// Bytes that a check's lines have at most, those of its parts included, whatever is reported.
 #[must_use]
 pub fn longest(check: &Description) -> usize {
-    let own_tags = check.tags.iter().map(|tag| tag.name.as_str());
-    let tags =
-        HOST_TAGS.iter().map(|tag| tag.0).chain(own_tags).map(|name| ",=".len() + name.len() + WRITTEN_BYTES);
-    let own_fields = check.fields.iter().map(|field| (field.name.as_str(), field.kind));
-    let fields = host_fields().map(|field| (field.name, field.kind)).chain(own_fields).map(|(name, kind)| {
+    let own = check.fields.iter().map(|field| (field.name.len(), field.kind));
+    let of_endpoints = check.endpoint_fields().map(|(name, field, _)| (name.len(), field.kind));
+    let of_host = check.host_fields().map(|field| (field.name.len(), field.kind)).chain(of_endpoints);
+    let job = bytes(&check.measurement, tags_of_job(check), of_host.chain(own));
+    check.parts.iter().map(|part| longest_of(part, check)).fold(job, usize::max)
+}
+
+/// The same of its parts of one kind.
+fn longest_of(part: &Part, check: &Description) -> usize {
+    let own = part.tags.iter().map(|tag| (tag.name.len(), TAG_BYTES));
+    let tags = tags_of_job(check).chain(own);
+    let own = part.fields.iter().map(|field| (field.name.len(), field.kind));
+    let fields = OUTCOME_FIELDS.iter().map(|field| (field.name.len(), field.kind)).chain(own);
+    bytes(&part_measurement(&check.measurement, &part.name), tags, fields)
+}
+
+/// The tags of every line of a job: bytes of their names, and of their values.
+fn tags_of_job(check: &Description) -> impl Iterator<Item = (usize, usize)> {
+    let own = check.tags.iter().map(|tag| tag.name.len());
+    check.host_tags().map(|(name, _)| name.len()).chain(own).map(|name| (name, text::TEXT_BYTES))
+}
+
+/// Bytes that a line has at most with tags of so long names and values, and fields of so long names and these kinds.
+fn bytes(
+    measurement: &str,
+    tags: impl Iterator<Item = (usize, usize)>,
+    fields: impl Iterator<Item = (usize, FieldKind)>,
+) -> usize {
+    let tags = tags.map(|(name, value)| ",=".len() + name + written(value));
+    let fields = fields.map(|(name, kind)| {
         let value = match kind {
             FieldKind::Integer | FieldKind::Float | FieldKind::Boolean => NUMBER_BYTES,
-            FieldKind::Text => "\"\"".len() + WRITTEN_BYTES,
+            FieldKind::Text => "\"\"".len() + written(text::TEXT_BYTES),
         };
-        ",=".len() + name.len() + value
+        ",=".len() + name + value
     });
-    check.measurement.len() + tags.sum::<usize>() + fields.sum::<usize>() + " ".len() + NUMBER_BYTES
+    measurement.len() + tags.sum::<usize>() + fields.sum::<usize>() + " ".len() + NUMBER_BYTES
+}
+
+/// Bytes of a text as it is written, where all of it must be escaped.
+const fn written(bytes: usize) -> usize {
+    2 * bytes
 }
 
 /// What tells a job's lines from those of other jobs, as line protocol carries it: two jobs with the same could overwrite
 /// each other's.
 #[must_use]
 pub fn series(job: &str, host: &str) -> [String; 2] {
-    [job, host].map(|value| name(value, true))
+    [job, host].map(written_tag)
+}
+
+/// A tag's value as line protocol carries it; an empty one is left out.
+#[must_use]
+pub fn written_tag(value: &str) -> String {
+    name(value, true)
+}
+
+/// The lines of a run, each with its end: the job's own first.
+#[must_use]
+pub fn lines(points: &Points) -> String {
+    points.all().map(|point| line(point) + "\n").collect()
 }
 
 /// The line, without its end. An empty tag and a float that is no number are left out: they are an error to every reader.
@@ -48,7 +88,7 @@ pub fn series(job: &str, host: &str) -> [String; 2] {
 pub fn line(point: &Point) -> String {
     let mut line = name(&point.measurement, false);
     for (key, value) in &point.tags {
-        let value = name(value, true);
+        let value = written_tag(value);
         if !value.is_empty() {
             line.push(',');
             line.push_str(&name(key, true));
@@ -101,7 +141,13 @@ fn name(text: &str, equals: bool) -> String {
     name
 }
 
-/// The same as JSON.
+/// The same as [`lines`], as JSON: an object a line.
+#[must_use]
+pub fn json_lines(points: &Points) -> String {
+    points.all().map(|point| json(point) + "\n").collect()
+}
+
+/// The same as [`line`], as JSON.
 #[must_use]
 pub fn json(point: &Point) -> String {
     let value = |value: &Value| match value {

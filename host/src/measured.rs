@@ -86,18 +86,30 @@ macro_rules! facts {
 }
 
 facts! {
-    /// What the host measured: of the run's first connection, but `total` and `own` of the whole run.
+    /// What the host measured of a run.
     Measured {
+        /// The whole run.
+        total: Duration = "total_time_ms" "ms";
+        /// What of it was ours: the whole less all waits for name servers and peers.
+        own: Duration = "own_time_ms" "ms";
+        beside {
+            /// Of the first connection to the job's own endpoint.
+            contact: Contact;
+            /// Of the first connection to each of its further endpoints, by name.
+            further: Vec<(String, Contact)>;
+        }
+    }
+}
+
+facts! {
+    /// What the host measured of a connection.
+    Contact {
         /// Name resolution; absent for an IP address.
         dns: Duration = "dns_time_ms" "ms";
         /// From the first SYN to the established TCP connection.
         connect: Duration = "connect_time_ms" "ms";
         /// What the TLS handshake waited for the server; when refused by us, up to our alert.
         tls: Duration = "tls_time_ms" "ms";
-        /// The whole run.
-        total: Duration = "total_time_ms" "ms";
-        /// What of it was ours: the whole less all waits for name servers and peers.
-        own: Duration = "own_time_ms" "ms";
         /// The address connected to, or last tried.
         ip: IpAddr = "ip" "";
         beside {
@@ -137,15 +149,46 @@ facts! {
     }
 }
 
-impl Measured {
-    /// The fields of what was measured, by name.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> {
+/// What a field or tag of the host's is called that is about a further endpoint.
+#[must_use]
+pub fn of_endpoint(endpoint: &str, name: &str) -> String {
+    format!("{endpoint}_{name}")
+}
+
+impl Contact {
+    /// Its fields and those of its TLS, measured or not.
+    pub fn all_fields() -> impl Iterator<Item = &'static HostField> {
+        Self::FIELDS.iter().chain(TlsFacts::FIELDS)
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> {
         self.own_fields().chain(self.tls_facts.own_fields())
     }
 }
 
-impl TlsFacts {
+impl Measured {
+    /// The fields of what was measured, by name.
+    pub fn fields(&self) -> impl Iterator<Item = (String, Value)> {
+        let own =
+            self.contact.fields().chain(self.own_fields()).map(|(name, value)| (name.to_owned(), value));
+        let further = self.further.iter().flat_map(|(endpoint, contact)| {
+            contact.fields().map(move |(name, value)| (of_endpoint(endpoint, name), value))
+        });
+        own.chain(further)
+    }
+
     /// The certificate that a field of the line is about.
+    #[must_use]
+    pub fn ending(&self, field: &str) -> Option<&Ending> {
+        let further = self.further.iter().find_map(|(endpoint, contact)| {
+            contact.tls_facts.ending(field.strip_prefix(&**endpoint)?.strip_prefix('_')?)
+        });
+        self.contact.tls_facts.ending(field).or(further)
+    }
+}
+
+impl TlsFacts {
+    /// The certificate that a field is about.
     #[must_use]
     pub fn ending(&self, field: &str) -> Option<&Ending> {
         match field {
@@ -187,5 +230,37 @@ impl fmt::Display for Ending {
         };
         let separator = if self.subject.is_empty() { "" } else { " " };
         write!(f, "ends first: {place}{separator}{}", self.subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_of_one_endpoint_however_endpoints_are_called() {
+        // Or one called `a` and one called `a_tls` could write the same.
+        let names: Vec<&str> = Contact::all_fields().map(|field| field.name).chain(["server"]).collect();
+        for name in &names {
+            assert!(!names.iter().any(|other| other.ends_with(&format!("_{name}"))), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_measured_of_an_endpoint_has_its_name() {
+        let days = |days_left| Contact {
+            tls_facts: TlsFacts { days_left: Some(days_left), ..TlsFacts::default() },
+            ..Contact::default()
+        };
+        let ending = Ending { place: Place::Server, subject: String::new(), at: 7 };
+        let mut imap = days(5);
+        imap.tls_facts.ends_first = Some(ending.clone());
+        let measured =
+            Measured { contact: days(9), further: vec![("imap".to_owned(), imap)], ..Measured::default() };
+        let fields: Vec<_> = measured.fields().collect();
+        let expected = [("cert_days_left", 9), ("imap_cert_days_left", 5)];
+        assert_eq!(fields, expected.map(|(name, days)| (name.to_owned(), Value::Integer(days))));
+        assert_eq!(measured.ending("imap_cert_days_left"), Some(&ending));
+        assert_eq!((measured.ending("cert_days_left"), measured.ending("imap_ip")), (None, None));
     }
 }

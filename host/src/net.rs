@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod outbound;
 mod quota;
+mod reach;
 mod resolve;
 mod round_trip;
 mod run;
@@ -19,6 +20,7 @@ pub use self::{
     error::NetError,
     outbound::Outbound,
     quota::Quota,
+    reach::{NamedEndpoint, Reach},
     tls::{NoTls, Tls, Trust},
 };
 

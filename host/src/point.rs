@@ -1,4 +1,5 @@
-//! A point: one line's value, from whatever it was made to whatever prints it. Its texts are clean, short and without secrets.
+//! A point: one line's value, from whatever it was made to whatever prints it; and those of a run. Texts are clean, short and
+//! without secrets.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,22 @@ pub struct Point {
     pub fields: Vec<(String, Value)>,
     /// Nanoseconds since the Unix epoch.
     pub time_ns: i64,
+}
+
+/// What the lines of a run say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Points {
+    /// Its job's own.
+    pub job: Point,
+    /// One for each of its parts, in their order.
+    pub parts: Vec<Point>,
+}
+
+impl Points {
+    /// All, in the order of the lines.
+    pub fn all(&self) -> impl Iterator<Item = &Point> {
+        std::iter::once(&self.job).chain(&self.parts)
+    }
 }
 
 impl Point {

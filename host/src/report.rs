@@ -33,12 +33,29 @@ impl Failure {
 pub struct Report {
     /// What the check reported, or what its description says for a run that could not report.
     pub fields: Vec<(String, Value)>,
+    /// Those that have a line, in the check's order: of a kind no two whose tags line protocol writes alike.
+    pub parts: Vec<Part>,
+    /// How many others there were.
+    pub parts_dropped: u32,
     /// None: success.
     pub failure: Option<Failure>,
     /// What the host measured.
     pub measured: Measured,
     /// What the run used up.
     pub used: Used,
+}
+
+/// One part of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Its kind's name, by the check's description.
+    pub kind: String,
+    /// By name, in the description's order: clean, without secrets, none empty.
+    pub tags: Vec<(String, String)>,
+    /// What the check reported; texts clean and without secrets.
+    pub fields: Vec<(String, Value)>,
+    /// None: it is as it should be.
+    pub failure: Option<Failure>,
 }
 
 /// What a run of a check used up.
@@ -54,6 +71,12 @@ impl Report {
     /// How the run ended.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        self.failure.as_ref().map_or(Outcome::Success, |failure| failure.outcome)
+        outcome(self.failure.as_ref())
     }
+}
+
+/// What a failure, or none, comes to.
+#[must_use]
+pub fn outcome(failure: Option<&Failure>) -> Outcome {
+    failure.map_or(Outcome::Success, |failure| failure.outcome)
 }

@@ -4,16 +4,21 @@
 pub(crate) mod bindings;
 pub mod cache;
 mod calls;
+mod cause;
 pub(crate) mod compile;
 pub(crate) mod contradiction;
 pub(crate) mod convert;
 mod cpu;
 pub(crate) mod engine;
 mod error;
+pub(crate) mod fields;
 mod imports;
+mod kinds;
 pub(crate) mod limits;
 mod load;
 mod log;
+mod names;
+pub(crate) mod parts;
 mod program;
 mod run;
 mod source;
@@ -21,6 +26,7 @@ mod state;
 mod store;
 #[cfg(feature = "compiler")]
 mod structure;
+mod timeless;
 mod wasi;
 
 use std::sync::Arc;
@@ -33,8 +39,9 @@ pub use self::{
     error::LoadError,
     limits::Limits,
     program::{Program, SMTP},
-    run::Run,
+    run::{Input, Run},
     source::{Pinned, Source},
+    timeless::{Refusal, Unfit},
 };
 use self::{cpu::Crowd, load::Origin};
 use crate::report::Report;
@@ -71,6 +78,11 @@ impl Sandbox {
             load::is_pinned(program.description(), pinned)?;
         }
         Ok(program)
+    }
+
+    /// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
+    pub async fn validate(&self, program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
+        timeless::validate(&self.engine, &self.crowd, program, input).await
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.

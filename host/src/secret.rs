@@ -5,6 +5,7 @@
 //!
 //! This is against accidents. Who holds a secret and means harm writes it in a way that nobody looks for.
 
+pub mod apart;
 mod finder;
 mod forms;
 mod mask;

@@ -43,8 +43,15 @@ impl wit::Guest for Component {
                     doc: (*doc).into(),
                 })
                 .collect(),
+            endpoints: Vec::new(),
+            parts: Vec::new(),
             errors: ErrorCode::ALL.iter().map(|from| error(from.row())).collect(),
         }
+    }
+
+    fn validate(job: wit::Job) -> Option<wit::Refusal> {
+        let refused = Parameters::read(&job.parameters).err()?;
+        Some(wit::Refusal { parameter: refused.parameter().into(), text: refused.to_string() })
     }
 
     fn run(job: wit::Job) -> wit::Report {
@@ -61,7 +68,7 @@ impl wit::Guest for Component {
                 };
                 dialogue::run(&mut Host(None), &job)
             }
-            Err(invalid) => dialogue::invalid(invalid.to_string()),
+            Err(invalid) => dialogue::invalid(format!("{}: {invalid}", invalid.parameter())),
         };
         convert(report)
     }
@@ -87,6 +94,7 @@ fn parameter(from: &describe::Parameter) -> wit::Parameter {
         conditional_defaults: from.conditional_defaults.iter().map(conditional).collect(),
         choices: from.choices.iter().map(|choice| (*choice).into()).collect(),
         single_line: from.single_line,
+        endpoint: None,
         doc: from.doc.into(),
     }
 }
@@ -123,6 +131,7 @@ fn convert(report: Report) -> wit::Report {
             .into_iter()
             .map(|(field, from)| wit::Field { name: field.row().name.into(), value: value(from) })
             .collect(),
+        parts: Vec::new(),
         failure: report.failure.map(|failure| wit::Failure {
             cause: match failure.cause {
                 Cause::Network(kind) => wit::Cause::Network(kind),

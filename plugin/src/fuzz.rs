@@ -25,7 +25,7 @@ use crate::{
 const ENDS: [Option<ErrorKind>; 5] = [
     None,
     Some(ErrorKind::ConnectionReset),
-    Some(ErrorKind::Timeout),
+    Some(ErrorKind::ReadTimeout),
     Some(ErrorKind::TlsFailed),
     Some(ErrorKind::LimitExceeded),
 ];
@@ -74,7 +74,7 @@ impl Transport for Server<'_> {
         if self.pending.is_empty() {
             let looks = wait_ms == Some(0) && !self.turns.is_empty();
             return match self.end {
-                _ if looks => Err(fault(ErrorKind::Timeout)),
+                _ if looks => Err(fault(ErrorKind::ReadTimeout)),
                 None => Ok((Vec::new(), 0)),
                 Some(kind) => Err(fault(kind)),
             };

@@ -67,7 +67,7 @@ fn ambiguous(stop: Stop) -> Stop {
     if !stop.is_loss() {
         return stop;
     }
-    let silent = stop.cause == Cause::Network(ErrorKind::Timeout);
+    let silent = stop.cause == Cause::Network(ErrorKind::ReadTimeout);
     let kind = if silent { Kind::Timeout } else { Kind::ReadFailed };
     Stop {
         cause: Cause::Own(kind, ErrorCode::DeliveryAmbiguous),

@@ -14,7 +14,11 @@ pub(crate) fn connect(session: &mut Session<'_>) -> Result<(), Stop> {
     session.ready_at = connected.map_err(|fault| {
         let of_the_name = matches!(
             fault.kind,
-            ErrorKind::NameNotFound | ErrorKind::ResolverFailed | ErrorKind::ResolverTimeout
+            ErrorKind::NameNotFound
+                | ErrorKind::ResolverFailed
+                | ErrorKind::ResolverTimeout
+                | ErrorKind::ResolverRefused
+                | ErrorKind::DnssecBogus
         );
         Stop::fault(if of_the_name { &NAME } else { &CONNECT }, "", fault)
     })?;
@@ -30,7 +34,7 @@ pub(crate) fn greeting(session: &mut Session<'_>) -> Result<(), Stop> {
 
 /// A server that has not said a word waits for TLS, or is too busy, or makes its clients wait on purpose.
 fn explain_silence(session: &Session<'_>, stop: Stop) -> Stop {
-    let silent = stop.cause == Cause::Network(ErrorKind::Timeout) && session.reader.said().is_empty();
+    let silent = stop.cause == Cause::Network(ErrorKind::ReadTimeout) && session.reader.said().is_empty();
     if !silent || session.secured {
         return stop;
     }

@@ -96,18 +96,41 @@ pub enum Invalid {
     NotAsDescribed { column: usize },
     LineBreak(&'static str),
     EhloName,
+    NoUsername,
+    NoPassword,
     NoSender,
     Address(&'static str),
+}
+
+impl Invalid {
+    /// The parameter that is wrong, by its name.
+    #[must_use]
+    pub fn parameter(&self) -> &'static str {
+        match self {
+            // Which one, JSON does not say; the host gives none such.
+            Self::NotAsDescribed { .. } => "connection",
+            Self::LineBreak(name) | Self::Address(name) => name,
+            Self::EhloName => "ehlo_name",
+            Self::NoUsername => "username",
+            Self::NoPassword => "password",
+            Self::NoSender => "from",
+        }
+    }
 }
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAsDescribed { column } => write!(f, "parameters, column {column}: not as described"),
-            Self::LineBreak(name) => write!(f, "{name}: a line break or NUL"),
-            Self::EhloName => write!(f, "ehlo_name: a host name or address literal, in ASCII"),
-            Self::NoSender => write!(f, "from: needed to send a mail"),
-            Self::Address(name) => write!(f, "{name}: not a bare mail address in ASCII (user@xn--…)"),
+            Self::NotAsDescribed { column } => write!(f, "not as described, at column {column}"),
+            Self::LineBreak(_) => f.write_str("a line break or NUL is not allowed"),
+            Self::EhloName => {
+                f.write_str("expected a host name or an address literal such as [192.0.2.1], in ASCII")
+            }
+            Self::NoUsername => f.write_str("needed to log in (`password` is not empty)"),
+            Self::NoPassword => f.write_str("needed to log in (`username` is not empty)"),
+            Self::NoSender => f.write_str("needed to send a mail (`to` is not empty)"),
+            Self::Address("from") => f.write_str("expected a mail address such as a@example.org, in ASCII"),
+            Self::Address(_) => f.write_str("expected mail addresses such as a@example.org, in ASCII"),
         }
     }
 }
@@ -122,8 +145,13 @@ impl Parameters {
     }
 
     fn judge(&self) -> Result<(), Invalid> {
-        if self.ehlo_name.is_empty() || !is_graphic(&self.ehlo_name) {
+        if !is_domain(&self.ehlo_name) {
             return Err(Invalid::EhloName);
+        }
+        match (self.username.is_empty(), self.password.is_empty()) {
+            (true, false) => return Err(Invalid::NoUsername),
+            (false, true) => return Err(Invalid::NoPassword),
+            _ => {}
         }
         if self.to.is_empty() {
             return Ok(());
@@ -134,7 +162,9 @@ impl Parameters {
         if !is_address(&self.from) {
             return Err(Invalid::Address("from"));
         }
-        if !self.to.iter().all(|to| is_address(to)) {
+        // The only mailbox without a domain (RFC 5321 section 4.5.1).
+        let is_recipient = |to: &String| is_address(to) || to.eq_ignore_ascii_case("postmaster");
+        if !self.to.iter().all(is_recipient) {
             return Err(Invalid::Address("to"));
         }
         Ok(())
@@ -161,13 +191,29 @@ fn refuse_line_breaks(given: &Map<String, Value>) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn is_graphic(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
-}
+/// The longest domain, and with it the longest address literal (RFC 5321 section 4.5.3.1.2).
+const DOMAIN_BYTES: usize = 255;
+/// The longest mailbox: a path without its angle brackets (RFC 5321 section 4.5.3.1.3).
+const ADDRESS_BYTES: usize = 254;
 
 /// Without SMTPUTF8 (RFC 6531) addresses are ASCII; a domain has an A-label.
 fn is_address(text: &str) -> bool {
-    !text.is_empty() && is_graphic(text) && !text.contains(['<', '>'])
+    let legal = |c: u8| c.is_ascii_graphic() && !matches!(c, b'<' | b'>');
+    text.len() <= ADDRESS_BYTES
+        && text.bytes().all(legal)
+        && text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && is_domain(domain))
+}
+
+/// A domain, `_` included since names of machines have it, or an address literal (RFC 5321 sections 4.1.2 and 4.1.3).
+fn is_domain(text: &str) -> bool {
+    if text.len() > DOMAIN_BYTES {
+        return false;
+    }
+    if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return !literal.is_empty() && literal.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'[');
+    }
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.split('.').all(|label| !label.is_empty() && label.bytes().all(legal))
 }
 
 #[cfg(test)]
@@ -203,6 +249,41 @@ mod tests {
         let read: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         let described: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
         assert_eq!(read, described, "{error}");
+    }
+
+    #[test]
+    fn what_makes_a_session_or_a_mail_impossible_is_refused_by_its_parameter() {
+        let mail = [("from", "a@b.example"), ("to", "c@d.example")];
+        for (given, expected) in [
+            (&[("ehlo_name", "a b")][..], Err("ehlo_name")),
+            (&[("ehlo_name", "")], Err("ehlo_name")),
+            (&[("ehlo_name", "a.")], Err("ehlo_name")),
+            (&[("ehlo_name", "müller.example")], Err("ehlo_name")),
+            (&[("ehlo_name", "[IPv6:2001:db8::1]")], Ok(())),
+            (&[("ehlo_name", "MX_1.example.org")], Ok(())),
+            (&[("username", "u")], Err("password")),
+            (&[("password", "p")], Err("username")),
+            (&[("username", "u"), ("password", "p")], Ok(())),
+            (&[mail[1]], Err("from")),
+            (&[mail[0]], Ok(())),
+            (&mail, Ok(())),
+            (&[("from", "<>"), mail[1]], Err("from")),
+            (&[("from", "x"), mail[1]], Err("from")),
+            (&[("from", "@b.example"), mail[1]], Err("from")),
+            (&[("from", "a@b..example"), mail[1]], Err("from")),
+            (&[("from", "a@[192.0.2.1]"), mail[1]], Ok(())),
+            (&[mail[0], ("to", "x")], Err("to")),
+            (&[mail[0], ("to", "a@b.example c@d.example")], Err("to")),
+            (&[mail[0], ("to", "<c@d.example>")], Err("to")),
+            (&[mail[0], ("to", "ü@d.example")], Err("to")),
+            (&[mail[0], ("to", "c@dü.example")], Err("to")),
+            (&[mail[0], ("to", "Postmaster")], Ok(())),
+        ] {
+            let mut parameters = defaults();
+            parameters.extend(given.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
+            let judged = read(&parameters).map(drop).map_err(|invalid| invalid.parameter());
+            assert_eq!(judged, expected, "{given:?}");
+        }
     }
 
     #[test]

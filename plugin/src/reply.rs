@@ -134,7 +134,9 @@ impl Reader {
     /// Looks for a reply that nobody asked for, and waits for nothing. None: nothing has come.
     pub fn unasked(&mut self, transport: &mut dyn Transport) -> Option<Result<Reply, NoReply>> {
         match self.reply(transport, Some(Within::NOW)) {
-            Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::Timeout && self.said.is_empty() => None,
+            Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::ReadTimeout && self.said.is_empty() => {
+                None
+            }
             found => Some(found),
         }
     }

@@ -18,7 +18,14 @@ impl ErrorKind {
     pub fn is_tls(self) -> bool {
         matches!(
             self,
-            Self::TlsAlert | Self::TlsNotTls | Self::TlsClosed | Self::TlsUnsupported | Self::TlsFailed
+            Self::TlsAlert
+                | Self::TlsClientCertificate
+                | Self::TlsNotTls
+                | Self::TlsClosed
+                | Self::TlsVersion
+                | Self::TlsNoCipher
+                | Self::TlsUnsupported
+                | Self::TlsFailed
         )
     }
 }

@@ -28,6 +28,8 @@ const DESCRIPTION: u32 = 1024;
 const PARAMETER: u32 = 1200;
 const TEXTS: u32 = 1300;
 const REPORT: u32 = 1400;
+/// Zeros: no refusal.
+const ACCEPTED: u32 = 1600;
 
 /// A check in WAT that announces nothing but its port.
 pub(crate) fn wat(measurement: &str, wat: Wat<'_>) -> Vec<u8> {
@@ -38,11 +40,13 @@ pub(crate) fn wat(measurement: &str, wat: Wat<'_>) -> Vec<u8> {
     let (port, number, measurement) = (pair(TEXTS, 4), pair(TEXTS + 4, 2), pair(TEXTS + 6, name_bytes));
     let none = pair(0, 0);
     // It is called `port` as well.
-    let description = [&port, &port, &measurement, &none, &pair(PARAMETER, 1), &none, &none, &none]
-        .map(Clone::clone)
-        .concat();
-    // Kind `port`, not required, a default; the others empty.
-    let parameter = [&port[..], &[6, 0, 0, 0], &[1, 0, 0, 0], &number, &none, &none, &[0; 4], &none].concat();
+    let parameters = pair(PARAMETER, 1);
+    let mut description = [&port[..], &port, &measurement, &none, &parameters].concat();
+    // No fields, tags, endpoints, parts, errors.
+    description.extend(none.repeat(5));
+    // Kind `port`, not required, a default; no conditional defaults, no choices; not of a single line, of no endpoint, no doc.
+    let mut parameter = [&port[..], &[9, 0, 0, 0], &[1, 0, 0, 0], &number, &none, &none].concat();
+    parameter.extend([&[0; 4][..], &[0; 4], &none, &none].concat());
     let data = |at: u32, bytes: &[u8]| {
         let mut text = format!("(data (i32.const {at}) \"");
         for byte in bytes {
@@ -65,7 +69,11 @@ pub(crate) fn wat(measurement: &str, wat: Wat<'_>) -> Vec<u8> {
             (global.set $top (i32.add (local.get $at) (local.get 3)))
             (local.get $at))
           (func (export "sonde:check/check@0.1.0#describe") (result i32) (i32.const {DESCRIPTION}))
-          (func (export "sonde:check/check@0.1.0#run") (param i32 i32 i32 i32 i32 i64 i32 i32) (result i32)
+          (func (export "sonde:check/check@0.1.0#validate")
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64 i64 i32 i32) (result i32)
+            (i32.const {ACCEPTED}))
+          (func (export "sonde:check/check@0.1.0#run")
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64 i64 i32 i32) (result i32)
             {run}
             (i32.const {REPORT}))
           (func (export "cabi_post_sonde:check/check@0.1.0#run") (param i32) {post_return})

@@ -5,10 +5,13 @@
 
 mod components;
 mod dear;
+mod endpoints;
 mod loading;
 mod names;
+mod parts;
 mod process;
 mod running;
 mod servers;
 mod soak;
+mod validating;
 mod yard;

@@ -71,15 +71,22 @@ fn small_checks() -> Vec<(&'static str, Wat<'static>)> {
         ("pointer", Wat { run: "", report: &[0xf0, 0xff, 0xff, 0xff, 1, 0, 0, 0], ..loop_ }),
         ("length", Wat { run: "", report: &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], ..loop_ }),
         // A failure that comes from neither the network nor a judgement; one whose text is not UTF-8.
-        ("case", Wat { run: "", report: &[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 77], ..loop_ }),
+        (
+            "case",
+            Wat {
+                run: "",
+                report: &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 77],
+                ..loop_
+            },
+        ),
         (
             "text",
             Wat {
                 parts: "(data (i32.const 1500) \"\\ff\\fe\")",
                 run: "",
                 report: &[
-                    0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xdc, 5, 0, 0, 2,
-                    0, 0, 0,
+                    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0,
+                    0, 0, 0xdc, 5, 0, 0, 2, 0, 0, 0,
                 ],
                 ..loop_
             },
@@ -127,7 +134,12 @@ const FAILURES: &[(&str, &str, HostError, &str)] = &[
 ];
 
 /// Runs it in a round of its own, and looks at what it cost the process.
-async fn alone_in_a_round(yard: &Yard, log: &mut Log, name: &str, check: &str) -> (Report, String) {
+pub(crate) async fn alone_in_a_round(
+    yard: &Yard,
+    log: &mut Log,
+    name: &str,
+    check: &str,
+) -> (Report, String) {
     forget_peak();
     let (before, began) = (resident_kib(), Instant::now());
     let mut came = yard.round(&[(name, check)], TIMEOUT).await;
@@ -181,7 +193,7 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
     for (harm, expected) in [
         ("elsewhere", "3"),
         // An hour, and then a read: its time is over.
-        ("wait", "ErrorKind::Timeout"),
+        ("wait", "ErrorKind::ConnectTimeout"),
         ("world", "[]"),
         ("connections", "992"),
         ("ten-thousand-connections", "9992"),

@@ -53,6 +53,8 @@ const HARMS: &[&str] = &[
     "silence",
     "write-without-end",
     "world",
+    "many-parts",
+    "part-unannounced",
 ];
 
 #[tokio::test]

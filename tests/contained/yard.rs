@@ -25,11 +25,13 @@ use sonde_host::{
         cache::{Cache, CacheError},
     },
     schedule::{self, RoundTime},
-    secret::Secrets,
+    secret::{Secrets, apart::Apart},
     tls_rules::{TlsRules, Verify},
 };
 
 use support::points;
+
+use crate::endpoints;
 
 /// Jobs that do no harm, beside each that does.
 pub(crate) const GOOD_JOBS: usize = 50;
@@ -160,27 +162,36 @@ impl Yard {
             _ => json!({ "harm": name, "port": port, "password": SECRET }),
         };
         let mut secrets = vec![SECRET.to_owned()];
-        if name == "texts" {
+        if name.ends_with("texts") {
             secrets.extend((0..250).map(|number| format!("{number:04}").repeat(256)));
         }
-        Job {
+        let job = Job {
             name: name.into(),
             check: self.checks[check].clone(),
             host: "127.0.0.1".parse().unwrap(),
             port: Some(port),
+            endpoints: Arc::default(),
             timeout,
             parameters: Arc::new(parameters.as_object().unwrap().clone()),
             tags: Vec::new(),
             grants: Vec::new(),
             deny: Deny::default(),
             secrets: Secrets::new(&secrets).unwrap(),
+            apart: Apart::default(),
             tls: Arc::clone(&self.tls),
             alarm_limits: Vec::new(),
+        };
+        match check {
+            "endpoints" => {
+                endpoints::with_another(job, self.servers.get("imap").copied().unwrap_or(self.silent))
+            }
+            "without-port" => Job { port: None, ..job },
+            _ => job,
         }
     }
 
-    /// Runs these – name and check – with the good jobs around them; every job reports once, on one line, and the good ones
-    /// succeed. Gives the reports and lines of the others.
+    /// Runs these – name and check – with the good jobs around them; every job reports once, on a line of its own and one for
+    /// each of its parts, and the good ones succeed. Gives the reports and lines of the others.
     pub(crate) async fn round(&self, hostile: &[(&str, &str)], timeout: Duration) -> Vec<(Report, String)> {
         let good = |_| self.job("good", SMTP, self.good_timeout);
         let mut jobs: Vec<Job> = (0..GOOD_JOBS / 2).map(good).collect();
@@ -191,9 +202,10 @@ impl Yard {
         let mut came: Vec<Option<(Report, String)>> = hostile.iter().map(|_| None).collect();
         let mut good = 0;
         while let Some((job, report)) = reports.recv().await {
-            let line = line::line(&job.point(&report, 7));
-            assert_eq!(points(&line).len(), 1, "{line}");
-            assert!(!line.contains(SECRET) && !line.contains(char::is_control), "{line:?}");
+            let line = line::lines(&job.points(&report, 7)).trim_end().to_owned();
+            assert_eq!(points(&line).len(), 1 + report.parts.len(), "{line}");
+            let is_wrong = |line: &str| line.contains(SECRET) || line.contains(char::is_control);
+            assert!(!line.lines().any(is_wrong), "{line:?}");
             if job.check.name == SMTP {
                 assert_eq!(
                     report.outcome(),

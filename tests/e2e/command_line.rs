@@ -103,7 +103,7 @@ fn usage_and_configuration_errors_exit_with_2_and_one_line() {
     refused(&["pin", "x.wasm", "--host", "a b"], "--host: expected a host name or address, without port");
     refused(&["check", "h", "--port", "25", "-p", "port=26"], "port: given twice, also by -p");
     refused(&["check", "h", "-p", "prot=1"], "parameters.prot: unknown key; did you mean `port`?");
-    refused(&["check", "h", "--limit", "x"], "limit: expected FIELD=WARNING[,CRITICAL]");
+    refused(&["check", "h", "--limit", "x"], "limit: expected [PART.]FIELD=WARNING[,CRITICAL]");
     refused(
         &["check", "h", "--timeout", "1"],
         "--timeout: a time such as \"10s\", \"500ms\" or \"2m\", at most 10m",
@@ -124,6 +124,43 @@ fn config_check_says_what_run_would_refuse() {
         path.display()
     );
     assert_eq!(stderr(&output), expected);
+}
+
+#[test]
+fn what_a_parameter_makes_impossible_is_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    for (parameters, expected) in [
+        (
+            "from = \"<>\"\nto = [\"a@b.example\"]",
+            "from: expected a mail address such as a@example.org, in ASCII",
+        ),
+        (
+            "from = \"a@b.example\"\nto = [\"x\"]",
+            "to: expected mail addresses such as a@example.org, in ASCII",
+        ),
+        ("to = [\"a@b.example\"]", "from: needed to send a mail (`to` is not empty)"),
+        (
+            "ehlo_name = \"a b\"",
+            "ehlo_name: expected a host name or an address literal such as [192.0.2.1], in ASCII",
+        ),
+        ("username = \"u\"", "password: needed to log in (`username` is not empty)"),
+    ] {
+        let job = format!("[[job]]\nname = \"a\"\nhost = \"127.0.0.1\"\n[job.parameters]\n{parameters}\n");
+        fs::write(&path, job).unwrap();
+        for command in [&["config", "check"][..], &["run", "--config"]] {
+            let output = sonde(&[command, &[path.to_str().unwrap()]].concat());
+            assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+            let said = format!("E! {}: job `a`: parameters.{expected}\n", path.display());
+            assert_eq!(stderr(&output), said);
+        }
+    }
+    for command in ["check", "test"] {
+        let subject = if command == "check" { "127.0.0.1" } else { "smtp" };
+        let output = sonde(&[command, subject, "-p", "ehlo_name=a b"]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+        assert!(stderr(&output).starts_with("E! parameters.ehlo_name: expected a host name"), "{output:?}");
+    }
 }
 
 #[test]
@@ -274,23 +311,24 @@ fn a_log_that_is_read_late_says_how_much_of_it_is_missing() {
     let (_held, port) = refusing();
     let config = format!(
         "[[job]]\nname = \"many\"\nhosts = {hosts:?}\nparameters.port = {}\n[[job]]\nname = \"silent\"\n\
-         host = \"127.0.0.1\"\ntimeout = \"5s\"\nparameters.port = {}\n",
+         host = \"127.0.0.1\"\ntimeout = \"10s\"\nparameters.port = {}\n",
         port,
         silent.local_addr().unwrap().port()
     );
     fs::write(&path, config).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
-    command.arg("run").arg("--config").arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.arg("run").arg("--config").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // All but the silent one are done.
-    thread::sleep(Duration::from_secs(3));
+    assert_eq!(lines.by_ref().take(2000).flatten().count(), 2000);
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(ended(&mut child).unwrap().code(), Some(0));
-    let lines: Vec<&str> = said.lines().collect();
-    let [.., missing, last] = lines[..] else { panic!("{said}") };
+    let log: Vec<&str> = said.lines().collect();
+    let [.., missing, last] = log[..] else { panic!("{said}") };
     assert!(last.starts_with("W! job silent: "), "{last}");
-    let many = lines.iter().filter(|line| line.starts_with("W! job many: ")).count();
+    let many = log.iter().filter(|line| line.starts_with("W! job many: ")).count();
     assert_eq!(missing, format!("W! {} log lines are missing: nobody read them", 2000 - many));
 }
 

@@ -8,7 +8,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{BufRead as _, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::OnceLock,
     time::Instant,
@@ -30,25 +30,33 @@ pub(crate) struct Examples {
 
 impl Examples {
     pub(crate) fn path(&self, name: &str) -> String {
-        self.folder.path().join(format!("{name}.wasm")).to_str().unwrap().to_owned()
+        self.folder.path().join(name).join(format!("{name}.wasm")).to_str().unwrap().to_owned()
     }
 }
 
-/// Builds all three, once; none where the tools are missing.
+/// Builds all three, once, each as a project of `sonde new` with another check in it; none where the tools are missing.
 pub(crate) fn examples() -> Option<&'static Examples> {
     static BUILT: OnceLock<Option<Examples>> = OnceLock::new();
     BUILT
         .get_or_init(|| {
             let tools = authors()?;
             let examples = Examples { folder: tempfile::tempdir().unwrap() };
-            let checks = root().join("tests/checks");
+            let project = |name: &str, language: &str, check: &str| {
+                let mut new = Command::new(env!("CARGO_BIN_EXE_sonde"));
+                succeed(new.current_dir(examples.folder.path()).args(["new", name, "--language", language]));
+                let project = examples.folder.path().join(name);
+                fs::copy(root().join("tests/checks").join(name).join(check), project.join(check)).unwrap();
+                project
+            };
             let mut python = Command::new(tools.join("venv/bin/componentize-py"));
-            python.current_dir(checks.join("imap")).env("PYTHONDONTWRITEBYTECODE", "1");
-            python.args(["--wit-path", "../../../wit", "--world", "checker"]);
-            succeed(python.args(["componentize", "check", "--output", &examples.path("imap")]));
+            python.current_dir(project("imap", "python", "check.py"));
+            python.args(["--wit-path", "wit", "--world", "checker", "componentize", "check"]);
+            succeed(python.args(["--output", "imap.wasm"]));
             let mut javascript = Command::new("npm");
-            with_path(javascript.current_dir(checks.join("redis")), &tools.join("node_modules/.bin"));
-            succeed(javascript.args(["run", "build", "--", "--out", &examples.path("redis")]));
+            javascript.current_dir(project("redis", "javascript", "check.js"));
+            with_path(&mut javascript, &tools.join("node_modules/.bin"));
+            succeed(javascript.args(["run", "build"]));
+            fs::create_dir(examples.folder.path().join("http")).unwrap();
             fs::write(examples.path("http"), component("sonde-http")).unwrap();
             Some(examples)
         })
@@ -88,7 +96,7 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
     };
     let config = [
         format!("cache_dir = {:?}\ninclude = [\"conf.d/*.toml\"]\n", folder.path().join("cache")),
-        imap("imap-tls", "tls", dovecot.tls, &login),
+        imap("imap-tls", "tls", dovecot.tls, &format!("{login}mailboxes = [\"INBOX\", \"Missing\"]\n")),
         imap("imap-starttls", "starttls", dovecot.plain, &login),
         imap("imap-clear", "plain", dovecot.plain, &login),
         imap("imap-wrong", "tls", dovecot.tls, "username = \"probe\"\npassword = \"wrong\"\n"),
@@ -120,7 +128,8 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
     let lines = stdout(&output);
     assert!(!lines.contains(PASSWORD) && !stderr(&output).contains(PASSWORD), "{lines}{}", stderr(&output));
     let printed = points(&lines);
-    assert_eq!(printed.len(), 11, "{lines}");
+    // Each job's, and those of two mailboxes behind their job's.
+    assert_eq!(printed.len(), 13, "{lines}");
     for (name, result, code) in [
         ("imap-tls", "success", 0),
         ("imap-starttls", "success", 0),
@@ -164,7 +173,7 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
     assert_eq!((of(&printed, "http").code("status"), of(&printed, "http").code("body_bytes")), (200, 11));
 
     database.write(&lines);
-    for (measurement, count) in [("imap", 4), ("redis", 3), ("http", 3), ("smtp", 1)] {
+    for (measurement, count) in [("imap", 4), ("imap_mailbox", 2), ("redis", 3), ("http", 3), ("smtp", 1)] {
         assert_eq!(database.read(measurement).1.len(), count, "{measurement}");
     }
     through_telegraf(path, &database);
@@ -190,9 +199,39 @@ fn through_telegraf(config: &str, database: &Database) {
     );
     fs::write(&agent, text).unwrap();
     succeed(Command::new(telegraf).arg("--config").arg(&agent).arg("--once"));
-    for (measurement, count) in [("imap", 8), ("redis", 6), ("http", 6), ("smtp", 2)] {
+    for (measurement, count) in [("imap", 8), ("imap_mailbox", 4), ("redis", 6), ("http", 6), ("smtp", 2)] {
         assert_eq!(database.read(measurement).1.len(), count, "{measurement} through Telegraf");
     }
+}
+
+/// What is asked of further mailboxes stands on lines of their own, also that one of them is not there.
+#[test]
+fn each_further_mailbox_is_a_line() {
+    let (Some(examples), Some(dovecot)) = (examples(), Dovecot::start()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let config = [
+        format!("cache_dir = '{}'\n{}", folder.path().join("cache").display(), pinned(examples, "imap")),
+        "\n[[job]]\nname = \"mail\"\ncheck = \"imap\"\nhost = \"127.0.0.1\"\n".to_owned(),
+        format!(
+            "[job.parameters]\nport = {}\nusername = \"probe\"\npassword = \"{PASSWORD}\"\n",
+            dovecot.plain
+        ),
+        "allow_plaintext_auth = true\nmailboxes = [\"INBOX\", \"Missing\", \"INBOX\"]\n".to_owned(),
+    ];
+    fs::write(&path, config.concat()).unwrap();
+    let compiled = sonde(&["compile", "--config", path.to_str().unwrap()]);
+    assert!(compiled.status.success(), "{}", stderr(&compiled));
+    let output = sonde(&["run", "--config", path.to_str().unwrap()]);
+    let lines = points(&stdout(&output));
+    assert_eq!((lines.len(), of(&lines, "mail").code("messages")), (3, 2), "{}", stderr(&output));
+    let part = |name: &str| {
+        let mut parts = lines.iter().filter(|point| point.measurement == "imap_mailbox");
+        parts.find(|point| point.tags["mailbox"] == name).unwrap_or_else(|| panic!("no {name} in {lines:?}"))
+    };
+    let (inbox, missing) = (part("INBOX"), part("Missing"));
+    assert_eq!((&*inbox.tags["result"], inbox.code("messages"), inbox.code("unseen")), ("success", 2, 2));
+    assert_eq!((&*missing.tags["result"], missing.code("error_code")), ("rejected", 1005));
 }
 
 /// As an agent does whose patience is shorter than the first compilation.
@@ -297,7 +336,7 @@ fn the_examples_report_whatever_a_server_of_their_kind_says() {
     for reply in ["$-1\r\n", "$999999999\r\n", "*1\r\n", "$\r\n", "\r\n", "-\r\n", "+\r\n"] {
         job("redis", "", vec![String::new(), "+PONG\r\n".into(), reply.into()]);
     }
-    let login = "username = \"u\"\npassword = \"word\"\nallow_plaintext_auth = true";
+    let login = "username = \"u\"\npassword = \"word\"\nallow_plaintext_auth = true\nmailboxes = [\"a\"]";
     for (exists, fetched) in [
         ("99999999999999999999999", "* 1 FETCH (INTERNALDATE \"32-Foo-2026 99:99:99 +9999\")"),
         ("\u{b2}", ""),
@@ -308,7 +347,7 @@ fn the_examples_report_whatever_a_server_of_their_kind_says() {
     ] {
         let ok = |number: u8, untagged: &str| format!("{untagged}\r\na{number} OK\r\n");
         let exists = format!("* {exists} EXISTS");
-        let untagged = ["* CAPABILITY", "* x", &exists, fetched];
+        let untagged = ["* CAPABILITY", "* x", &exists, fetched, "* STATUS a (MESSAGES \u{b2} UNSEEN"];
         let replies = untagged.into_iter().zip(1..).map(|(text, number)| ok(number, text));
         job("imap", login, std::iter::once("* OK\r\n".to_owned()).chain(replies).collect());
     }
@@ -323,19 +362,53 @@ fn the_examples_report_whatever_a_server_of_their_kind_says() {
     assert!(compiled.status.success(), "{}", stderr(&compiled));
     let output = sonde(&["run", "--config", path.to_str().unwrap()]);
     let points = points(&stdout(&output));
-    assert_eq!(points.len(), count, "{}", stderr(&output));
+    // Each job's; what they say of mailboxes beside them.
+    let jobs = points.iter().filter(|point| point.measurement != "imap_mailbox").count();
+    assert_eq!(jobs, count, "{}", stderr(&output));
     for point in points {
         assert_ne!(point.tags["result"], "check_error", "{point:?}\n{}", stderr(&output));
         assert_ne!(point.tags["result"], "timeout", "{point:?}");
     }
 }
 
+/// What the kind of a parameter does not say, the check does, before anything runs.
+#[test]
+fn the_examples_refuse_a_job_that_cannot_be_run() {
+    let Some(examples) = examples() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    for (name, given, said) in [
+        ("imap", "username = \"u\"", "password: expected beside `username`"),
+        ("redis", "username = \"u\"", "password: expected beside `username`"),
+        ("http", "path = \"index.html\"", "path: expected a path that begins with `/`"),
+    ] {
+        let head =
+            format!("cache_dir = '{}'\n{}", folder.path().join("cache").display(), pinned(examples, name));
+        let job = format!(
+            "\n[[job]]\nname = \"a\"\ncheck = \"{name}\"\nhost = \"127.0.0.1\"\nparameters.port = 1\nparameters."
+        );
+        fs::write(&path, head + &job + given).unwrap();
+        let output = sonde(&["config", "check", path.to_str().unwrap()]);
+        let expected = format!("E! {}: job `a`: parameters.{said}\n", path.display());
+        assert_eq!(output.status.code(), Some(2));
+        // Behind what is said of compiling it.
+        assert!(stderr(&output).ends_with(&expected), "{name}: {}", stderr(&output));
+    }
+}
+
 /// No longer than a person reads at once.
 #[test]
-fn each_example_has_less_than_150_lines() {
-    for file in ["imap/check.py", "redis/check.js", "http/src/lib.rs"] {
-        let text = fs::read_to_string(Path::new(&root().join("tests/checks")).join(file)).unwrap();
-        assert!(text.lines().count() < 150, "{file}: {}", text.lines().count());
+fn each_example_and_what_it_is_made_of_has_less_than_150_lines() {
+    for file in [
+        "tests/checks/imap/check.py",
+        "tests/checks/redis/check.js",
+        "tests/checks/http/src/lib.rs",
+        "host/kit/python/sonde.py",
+        "host/kit/javascript/sonde.js",
+        "host/kit/rust/src/sonde.rs",
+    ] {
+        let lines = fs::read_to_string(root().join(file)).unwrap().lines().count();
+        assert!(lines < 150, "{file}: {lines}");
     }
 }
 
@@ -348,7 +421,6 @@ fn the_tools_of_the_examples_are_pinned_to_one_version() {
     for (name, version) in [("componentize-js", "0.23.0"), ("preview2-shim", "0.25.0")] {
         let pinned = format!("\"@bytecodealliance/{name}\": \"{version}\"");
         assert!(package(kit.join("javascript/package.json")).contains(&pinned));
-        assert!(package(root().join("tests/checks/redis/package.json")).contains(&pinned));
         let named = format!("@bytecodealliance/{name}@{version}");
         assert!(package(root().join(".ci/run")).contains(&named));
         assert!(package(root().join("README.md")).contains(&named));

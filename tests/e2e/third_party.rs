@@ -204,7 +204,8 @@ fn one_component_may_be_two_checks_but_two_components_share_no_measurement() {
     for command in [&["run", "--config"][..], &["config", "check"]] {
         let output = sonde(&[command, &[folder.path().join("sonde.toml").to_str().unwrap()]].concat());
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
-        let said = "check `other`: measurement: check `small`, another component, writes this measurement\n";
+        let said = "check `other`: measurement: check `small`, another component, writes this measurement, or may do so of its \
+                    parts\n";
         assert!(stderr(&output).ends_with(said), "{}", stderr(&output));
     }
 }
@@ -269,4 +270,31 @@ fn a_job_that_its_check_cannot_run_says_so_on_its_line() {
         let output = sonde(&["config", "check", config.to_str().unwrap()]);
         assert_eq!((output.status.code(), stderr(&output)), (Some(2), format!("E! {text}\n")));
     }
+}
+
+#[test]
+fn what_a_check_refuses_reads_like_what_the_host_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("hostile.wasm"), folder.path().join("sonde.toml"));
+    fs::write(&file, hostile("honest")).unwrap();
+    let path = file.to_str().unwrap();
+    let refused = "parameters.harm: expected [31m \"good\" E! forged\n";
+    for arguments in [
+        &["pin", path, "-p", "harm=validate-refuses"][..],
+        &["check", "127.0.0.1", "--check", path, "-p", "harm=validate-refuses"],
+    ] {
+        let output = sonde(arguments);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+        assert!(stderr(&output).ends_with(&format!("E! {refused}")), "{output:?}");
+    }
+    let pinned = stdout(&sonde(&["pin", path, "--host", "127.0.0.1", "-p", "harm=none"]));
+    fs::write(&config, pinned.replace("\"none\"", "\"validate-refuses\"")).unwrap();
+    let said = format!("E! {}: job `hostile`: {refused}", config.display());
+    let output = sonde(&["config", "check", config.to_str().unwrap()]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(2), said.clone()));
+    // Where jobs run, the others do: it is on the line of its own.
+    let output = sonde(&["run", "--config", config.to_str().unwrap()]);
+    let points = points(&stdout(&output));
+    assert_eq!((points.len(), points[0].code("error_code"), stderr(&output)), (1, 215, said));
+    assert!(points[0].text("error").ends_with(refused.trim_end()), "{points:?}");
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use super::exit::Refusal;
 use crate::{
     check::Check,
-    sandbox::{Compiler, Limits, LoadError, SMTP, Sandbox, Source, cache},
+    sandbox::{Compiler, Limits, LoadError, SMTP, Sandbox, Source, cache, limits::LINES},
     text,
 };
 
@@ -37,8 +37,8 @@ pub(super) async fn check(sandbox: &Sandbox, named: &str) -> Result<Check, Refus
 pub(super) async fn component(sandbox: &Sandbox, path: &Path) -> Result<Check, Refusal> {
     let name = path.display().to_string();
     let compiler = Arc::new(Compiler::new(cache::usual_folder()));
-    let source =
-        Source { name: name.clone(), path: path.to_owned(), pinned: None, limits: Limits::default() };
+    let limits = Limits { lines: LINES, ..Limits::default() };
+    let source = Source { name: name.clone(), path: path.to_owned(), pinned: None, limits };
     Check::load(sandbox, &source, &compiler).await.map_err(|error| match error {
         // It says which.
         LoadError::Unreadable(..) => error.to_string(),
@@ -48,13 +48,23 @@ pub(super) async fn component(sandbox: &Sandbox, path: &Path) -> Result<Check, R
 
 /// Each key once.
 pub(super) fn parameters(pairs: &[String]) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut parameters = BTreeMap::new();
+    by_key(pairs, "-p", "KEY=VALUE")
+}
+
+/// Each endpoint once.
+pub(super) fn endpoints(pairs: &[String]) -> Result<BTreeMap<String, String>, Refusal> {
+    by_key(pairs, "--endpoint", "NAME=HOST")
+}
+
+fn by_key(pairs: &[String], flag: &str, expected: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut by_key = BTreeMap::new();
     for pair in pairs {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| format!("-p {}: expected KEY=VALUE", text::clean(pair)))?;
-        if parameters.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(format!("-p {}: given twice", text::clean(key)));
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("{flag} {}: expected {expected}", text::clean(pair)))?;
+        if by_key.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("{flag} {}: given twice", text::clean(key)));
         }
     }
-    Ok(parameters)
+    Ok(by_key)
 }

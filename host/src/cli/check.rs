@@ -1,4 +1,4 @@
-//! `sonde check`: a server and the parts of a job as arguments in; a picture or a line out.
+//! `sonde check`: a server and the parts of a job as arguments in; a picture or lines out.
 
 use std::{env, future::ready, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     check::Check,
-    config,
+    config::{self, AdHoc},
     job::Job,
     line,
-    point::Point,
+    point::Points,
     regular,
     report::Report,
     sandbox::{SMTP, Sandbox},
@@ -64,8 +64,12 @@ pub(super) struct Arguments {
     /// Any other parameter of the check, see `sonde describe`
     #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
-    /// Alarm limits on a field: a number (more than), or "< 30" and the like
-    #[arg(long = "limit", value_name = "FIELD=WARNING[,CRITICAL]")]
+    /// Host of a further endpoint of the check, see `sonde describe`; by itself its default applies: of a built-in check, and
+    /// otherwise if it is HOST or a name below
+    #[arg(long = "endpoint", value_name = "NAME=HOST")]
+    endpoints: Vec<String>,
+    /// Alarm limits on a field, of the job or of its parts: a number (more than), or "< 30" and the like
+    #[arg(long = "limit", value_name = "[PART.]FIELD=WARNING[,CRITICAL]")]
     alarm_limits: Vec<String>,
     /// Time for the whole check
     #[arg(long, value_name = "TIME", default_value = "10s")]
@@ -107,19 +111,20 @@ enum VersionArgument {
 
 pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox()?);
-    let job = job(&arguments, &arguments::check(&sandbox, &arguments.check).await?)?;
+    let check = arguments::check(&sandbox, &arguments.check).await?;
+    let job = job(&arguments, &check)?.validated(&sandbox).await.map_err(|error| error.to_string())?;
     let terminal = std::io::stdout().is_terminal();
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();
     let report = run_once(&sandbox, job.clone(), time).await?;
-    let point = job.point(&report, time.unix_ns);
+    let points = job.points(&report, time.unix_ns);
     let text = match output {
-        Output::Influx => format!("{}\n", line::line(&point)),
-        Output::Json => format!("{}\n", line::json(&point)),
-        Output::Waterfall => picture(&job, &report, &point, terminal),
+        Output::Influx => line::lines(&points),
+        Output::Json => line::json_lines(&points),
+        Output::Waterfall => picture(&job, &report, &points, terminal),
     };
     if output != Output::Waterfall {
-        log_failure(&point);
+        log_failure(&points.job);
     }
     print(&text)?;
     Ok(if arguments.fail && report.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -134,14 +139,14 @@ pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) 
         .ok_or_else(|| "the check ended without a report".to_owned())
 }
 
-pub(super) fn picture(job: &Job, report: &Report, point: &Point, terminal: bool) -> String {
+pub(super) fn picture(job: &Job, report: &Report, points: &Points, terminal: bool) -> String {
     let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let ends_first = report.measured.tls_facts.ends_first.as_ref();
+    let ends_first = report.measured.contact.tls_facts.ends_first.as_ref();
     let ends_first = ends_first.map(|ending| job.shown(&ending.to_string()));
-    waterfall::render(point, &job.check.description, ends_first.as_deref(), colour)
+    waterfall::render(points, &job.check.description, ends_first.as_deref(), colour)
 }
 
-fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
+fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal> {
     let mut parameters = parameters(&arguments.parameters)?;
     let mut set = |key: &str, value: Option<String>| match value
         .map(|value| parameters.insert(key.to_owned(), value))
@@ -182,10 +187,9 @@ fn job(arguments: &Arguments, check: &Check) -> Result<Job, Refusal> {
         crl_pem: None,
         client: None,
     };
+    let endpoints = arguments::endpoints(&arguments.endpoints)?;
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
     let alarm_limits = arguments.alarm_limits.clone();
     let host = &arguments.host;
-    let job =
-        config::AdHoc { timeout, parameters, tls, alarm_limits, ..config::AdHoc::new(host, check, host) };
-    job.job().map_err(|error| error.to_string())
+    Ok(AdHoc { timeout, parameters, endpoints, tls, alarm_limits, ..AdHoc::new(host, check, host) })
 }

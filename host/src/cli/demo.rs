@@ -30,14 +30,14 @@ pub(super) async fn demo() -> Result<ExitCode, Refusal> {
         parameters.insert("port".to_owned(), case.port.to_string());
         let tls = TlsRules { ca_pem: Some(server.ca_pem.clone().into_bytes()), ..TlsRules::default() };
         let job = config::AdHoc { parameters, tls, ..config::AdHoc::new("demo", &smtp, "127.0.0.1") };
-        let job = job.job().map_err(|error| error.to_string())?;
+        let job = job.validated(&sandbox).await.map_err(|error| error.to_string())?;
         let time = RoundTime::now();
         let report = run_once(&sandbox, job.clone(), time).await?;
-        let point = job.point(&report, time.unix_ns);
-        let picture = picture(&job, &report, &point, terminal);
-        print(&format!("\n{}\n{picture}{}\n", case.title, line::line(&point)))?;
+        let points = job.points(&report, time.unix_ns);
+        let picture = picture(&job, &report, &points, terminal);
+        print(&format!("\n{}\n{picture}{}", case.title, line::lines(&points)))?;
         let sequence = Value::Integer(case.expected_sequence);
-        if report.outcome() != case.expected || point.field("sequence_code") != Some(&sequence) {
+        if report.outcome() != case.expected || points.job.field("sequence_code") != Some(&sequence) {
             unexpected += 1;
             output::log(
                 Level::Error,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     task,
     time::{self, Instant},
 };
@@ -52,9 +52,10 @@ pub(super) async fn strictly(plan: &Plan) -> Result<Vec<Job>, Refusal> {
     }
     let mut jobs = Vec::new();
     for planned in &plan.jobs {
-        let check = checks.iter().find(|check| check.name == planned.check());
-        let job = check.map(|check| planned.job(check).map_err(|error| error.to_string()));
-        jobs.extend(job.transpose()?);
+        if let Some(check) = checks.iter().find(|check| check.name == planned.check()) {
+            let job = planned.validated(check, &sandbox).await;
+            jobs.push(job.map_err(|error| error.to_string())?);
+        }
     }
     Ok(jobs)
 }
@@ -102,7 +103,7 @@ pub(super) async fn leniently(
     let smtp = built_in(&sandbox).await?;
     // Its parameters are part of this program: what they do not allow is wrong in the file.
     for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
-        planned.job(&smtp).map_err(|error| error.to_string())?;
+        planned.validated(&smtp, &sandbox).await.map_err(|error| error.to_string())?;
     }
     let mut checks = vec![(SMTP.to_owned(), watch::channel(Some(smtp)).1)];
     for declared in plan.checks {
@@ -111,13 +112,16 @@ pub(super) async fn leniently(
         let (sandbox, compiler) = (Arc::clone(&sandbox), Arc::clone(&compiler));
         task::spawn(async move { sender.send_replace(Some(load(&sandbox, declared, &compiler).await)) });
     }
+    let turns: Vec<_> = checks.iter().map(|_| Arc::new(Mutex::new(()))).collect();
     let began = Instant::now();
     let jobs: Vec<_> = plan
         .jobs
         .into_iter()
         .filter_map(|planned| {
-            let (_, check) = checks.iter().find(|(name, _)| name == planned.check())?;
-            Some(coming(planned, check.clone(), began, Arc::clone(&beforehand)))
+            let at = checks.iter().position(|(name, _)| name == planned.check())?;
+            let (_, check) = checks.get(at)?;
+            let place = Place { sandbox: Arc::clone(&sandbox), turn: Arc::clone(turns.get(at)?) };
+            Some(coming(planned, check.clone(), began, place, Arc::clone(&beforehand)))
         })
         .collect();
     Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
@@ -138,6 +142,7 @@ async fn coming(
     planned: Planned,
     mut check: watch::Receiver<Option<Check>>,
     began: Instant,
+    place: Place,
     beforehand: Arc<str>,
 ) -> Job {
     let name = planned.check().to_owned();
@@ -145,7 +150,7 @@ async fn coming(
     let loaded = time::timeout_at(began + timeout, check.wait_for(Option::is_some)).await;
     let loaded = loaded.map(|loaded| loaded.ok().and_then(|loaded| loaded.clone()));
     match loaded {
-        Ok(Some(check)) => fit(planned, check).await,
+        Ok(Some(check)) => fit(planned, check, place).await,
         // Its task died.
         Ok(None) => {
             let text = format!("check `{name}`: the host failed over it; its log has the place");
@@ -159,14 +164,25 @@ async fn coming(
     }
 }
 
+/// Where a job is judged by its check: one after the other, or the instances of a check with many jobs would need the memory of
+/// all of them at once.
+struct Place {
+    sandbox: Arc<Sandbox>,
+    turn: Arc<Mutex<()>>,
+}
+
 /// The job; one that its check cannot run says so.
-async fn fit(planned: Planned, check: Check) -> Job {
+async fn fit(planned: Planned, check: Check, place: Place) -> Job {
     if check.program.is_err() {
         return planned.unfit(check);
     }
     let (own, of) = (planned.clone(), check.clone());
     // What a stranger's description makes of it must not end the round.
-    let built = task::spawn(async move { own.job(&of) }).await;
+    let built = task::spawn(async move {
+        let _turn = place.turn.lock().await;
+        own.validated(&of, &place.sandbox).await
+    });
+    let built = built.await;
     let refuse = |text: String| {
         output::log(Level::Error, &text);
         planned.unfit(check.unfit(HostError::CheckJob, text))

@@ -8,10 +8,13 @@ use std::{
 use clap::Args;
 
 use super::{
-    arguments::{component, parameters, sandbox},
+    arguments::{component, endpoints, parameters, sandbox},
     exit::{Refusal, print},
 };
-use crate::{config, host::Host};
+use crate::{
+    config::{self, AdHoc, ConfigError, Problem},
+    host::Host,
+};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -23,18 +26,30 @@ pub(super) struct Arguments {
     /// Parameter of the job, see `sonde describe`
     #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
+    /// Host of a further endpoint of the job; those that the check has by default are written as well
+    #[arg(long = "endpoint", value_name = "NAME=HOST")]
+    endpoints: Vec<String>,
 }
 
 pub(super) async fn pin(arguments: Arguments) -> Result<ExitCode, Refusal> {
-    let Arguments { file, host, parameters: given } = arguments;
-    let given = parameters(&given)?;
+    let Arguments { file, host, parameters: given, endpoints: named } = arguments;
+    let (given, named) = (parameters(&given)?, endpoints(&named)?);
     Host::bracketed(&host).map_err(|expected| format!("--host: expected {expected}"))?;
     // Wherever the configuration comes to stand.
     let name = path::absolute(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let name = name.to_str();
     let name =
         name.ok_or_else(|| format!("{}: a configuration can only name a file in UTF-8", file.display()))?;
-    let check = component(&sandbox()?, &file).await?;
-    let pinned = config::sample::pinned(&check, name, &host, &given);
+    let sandbox = sandbox()?;
+    let check = component(&sandbox, &file).await?;
+    let endpoints = config::sample::endpoints(&check.description, &host, &named);
+    let (parameters, named) = (given.clone(), endpoints.clone());
+    let job = AdHoc { parameters, endpoints: named, ..AdHoc::new(&check.name, &check, &host) };
+    match job.validated(&sandbox).await {
+        // What is missing is for the operator to fill in.
+        Ok(_) | Err(ConfigError { problem: Problem::Missing, .. }) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    let pinned = config::sample::pinned(&check, name, &host, &given, &endpoints);
     print(&pinned.map_err(|error| error.to_string())?)
 }

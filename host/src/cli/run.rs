@@ -1,4 +1,5 @@
-//! `sonde run`: a configuration in, one line for each of its jobs on standard output. SIGTERM ends it with what is done.
+//! `sonde run`: a configuration in, the lines of each of its jobs on standard output, those of
+//! a job in one piece. SIGTERM ends it with what is done.
 
 use std::{io, mem, path::Path, process::ExitCode, time::Duration};
 
@@ -49,13 +50,13 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
             },
             () = stop.wait() => return stopped(&stop.missing),
         };
-        let point = job.point(&report, round.unix_ns);
+        let points = job.points(&report, round.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if job.check.program.is_ok() {
-            log_failure(&point);
+            log_failure(&points.job);
         }
         // Not on one of the runtime's threads, which may all be waiting for a silent name server.
-        let mut writing = writer.write(format!("{}\n", line::line(&point)));
+        let mut writing = writer.write(line::lines(&points));
         let written = tokio::select! {
             biased;
             written = &mut writing => written,
@@ -79,5 +80,6 @@ pub(super) fn log_failure(point: &Point) {
         _ => Level::Warning,
     };
     let (job, server, port) = (point.tag("job"), point.tag("server"), point.tag("port"));
-    output::log(level, &format!("job {job}: {server}:{port}: {result}: {}", point.text("error")));
+    let at = if port.is_empty() { server.to_owned() } else { format!("{server}:{port}") };
+    output::log(level, &format!("job {job}: {at}: {result}: {}", point.text("error")));
 }

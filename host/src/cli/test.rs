@@ -6,7 +6,7 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Args;
 
 use super::{
-    arguments::{self, parameters, sandbox},
+    arguments::{self, endpoints, parameters, sandbox},
     exit::{Refusal, print},
 };
 use crate::{
@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// A real server: it is talked to as it is, and through a network that cuts, stalls and trickles
     #[arg(long, value_name = "HOST:PORT")]
     against: Option<String>,
+    /// A real server of a further endpoint of the check, at the port of its parameter; the others say yes to everything
+    #[arg(long = "endpoint", value_name = "NAME=HOST")]
+    endpoints: Vec<String>,
     /// Time for each run
     #[arg(long, value_name = "TIME", default_value = "2s")]
     timeout: String,
@@ -38,11 +41,12 @@ pub(super) async fn test(arguments: Arguments) -> Result<ExitCode, Refusal> {
         sandbox: &sandbox,
         check: &check,
         parameters: &parameters(&arguments.parameters)?,
+        endpoints: &endpoints(&arguments.endpoints)?,
         timeout: config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?,
         against: arguments.against.as_deref().map(server).transpose()?,
     };
     let verdicts = conformance::run(&subject).await.map_err(|error| error.to_string())?;
-    print(&conformance::table(&verdicts, &Limits::default()))?;
+    print(&conformance::table(&verdicts, &check.description, &Limits::default()))?;
     let missed = verdicts.iter().any(|verdict| verdict.miss.is_some());
     Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

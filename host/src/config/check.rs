@@ -1,6 +1,6 @@
 //! The checks that a configuration declares: tables in; names, files, digests, measurements and limits out. Refuses a name
-//! that is none or is taken, a digest that is none, another check's measurement, and limits that cannot be kept. What the
-//! files hold, the sandbox says.
+//! that is none or is taken, a digest that is none, a measurement whose lines are or could be another check's, and limits that
+//! cannot be kept. What the files hold, the sandbox says.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,12 @@ use super::{
     file,
 };
 use crate::{
-    description::OWN_MEASUREMENT,
+    description::{OWN_MEASUREMENT, is_within},
     digest,
-    sandbox::{Limits, Pinned, SMTP, Source, limits::CONNECTIONS},
+    sandbox::{
+        Limits, Pinned, SMTP, Source,
+        limits::{CONNECTIONS, MOST_LINES},
+    },
 };
 
 /// Lines that an operator may let a run write into the log: with more, nothing else is found there.
@@ -58,18 +61,21 @@ pub(super) fn declared(
         }
     }
     let sha256 = check.sha256.to_lowercase();
-    // One component may be declared more than once, with other limits.
-    let writes = |other: &&Declared| {
-        let pinned = other.source.pinned.as_ref();
-        pinned.is_some_and(|pinned| pinned.measurement == check.measurement) && other.sha256 != sha256
-    };
-    if check.measurement == OWN_MEASUREMENT {
+    let limits = limits(&check.limits)?;
+    if is_within(&check.measurement, OWN_MEASUREMENT) {
         return Err(At::key("measurement", Problem::OwnMeasurement));
     }
-    let taken = if check.measurement == SMTP {
+    // One component may be declared more than once, with other limits.
+    let is_other = |other: &&Declared| other.sha256 != sha256;
+    let writes = |other: &&Declared| {
+        other.source.pinned.as_ref().is_some_and(|pinned| {
+            share_lines((&check.measurement, limits.lines), (&pinned.measurement, other.source.limits.lines))
+        })
+    };
+    let taken = if is_within(&check.measurement, SMTP) {
         Some(SMTP.to_owned())
     } else {
-        others.iter().find(writes).map(|other| other.source.name.clone())
+        others.iter().filter(is_other).find(writes).map(|other| other.source.name.clone())
     };
     if let Some(other) = taken {
         return Err(At::key("measurement", Problem::Measurement(other)));
@@ -84,11 +90,18 @@ pub(super) fn declared(
             name: check.name,
             path: folder.join(&check.component),
             pinned: Some(pinned),
-            limits: limits(&check.limits)?,
+            limits,
         },
         sha256,
         declared_in: declared_in.to_owned(),
     })
+}
+
+/// Two checks, each by its measurement and the lines of a run, could write the same one: what their parts are called nobody
+/// knows before they are loaded, which may be one without the other.
+fn share_lines(one: (&str, u32), other: (&str, u32)) -> bool {
+    let writes = |(own, lines): (&str, u32), other: &str| own == other || lines > 1 && is_within(other, own);
+    writes(one, other.0) || writes(other, one.0)
 }
 
 fn limits(given: &file::Limits) -> Result<Limits, At> {
@@ -107,6 +120,10 @@ fn limits(given: &file::Limits) -> Result<Limits, At> {
     if log_lines > LOG_LINES {
         return Err(At::key("limits.log_lines", Problem::Expected(format!("at most {LOG_LINES}"))));
     }
+    let lines = given.lines.map_or(usual.lines, |lines| u32::from(lines.get()));
+    if lines > MOST_LINES {
+        return Err(At::key("limits.lines", Problem::Expected(format!("at most {MOST_LINES}"))));
+    }
     let mebibytes = |mib: std::num::NonZero<u16>| usize::from(mib.get()) << 20;
     Ok(Limits {
         memory_bytes: given.memory_mib.map_or(usual.memory_bytes, mebibytes),
@@ -115,5 +132,6 @@ fn limits(given: &file::Limits) -> Result<Limits, At> {
         connections,
         traffic_bytes: given.traffic_mib.map_or(usual.traffic_bytes, |mib| mebibytes(mib) as u64),
         log_lines,
+        lines,
     })
 }

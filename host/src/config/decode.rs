@@ -19,6 +19,13 @@ use toml::{
 
 use super::nearest::nearest;
 
+/// Tables and lists in each other, far more than any key needs. Bounds the stack of whoever walks through a file: its parser
+/// takes 80 of them in a value, and keys of 80 words at each.
+const LEVELS: usize = 32;
+
+/// What a parameter is expected to be as far as the shape of a file goes: anything but a date, and a number of 64 bits.
+const ANYTHING: &str = "a value of at most 64 bits";
+
 /// A file that is not TOML, or not of the shape that it must have.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Misshapen {
@@ -44,6 +51,10 @@ enum Fault {
     Unknown { key: String, meant: Option<&'static str>, of_job: bool },
     /// A key that must be there.
     Missing(&'static str),
+    /// A date in a parameter: no kind of them has one.
+    Date,
+    /// Further inside than anything is.
+    Deep,
     /// A key that stands twice.
     Twice(&'static str),
     /// Anything else: a type's own words may show the value.
@@ -79,6 +90,8 @@ impl fmt::Display for Misshapen {
             }
             Fault::Missing(key) => write!(f, "missing key `{key}`"),
             Fault::Twice(key) => write!(f, "key `{key}` stands twice"),
+            Fault::Date => f.write_str("no parameter takes a date: write it as a text, in quotes"),
+            Fault::Deep => write!(f, "more than {LEVELS} tables and lists in each other"),
             Fault::Other => f.write_str("cannot be used"),
         }
     }
@@ -98,7 +111,10 @@ impl Misshapen {
     }
 
     fn within(mut self, key: String) -> Self {
-        self.keys.insert(0, key);
+        // All of those keys would be too many.
+        if self.fault != Fault::Deep {
+            self.keys.insert(0, key);
+        }
         self
     }
 }
@@ -107,11 +123,16 @@ impl Misshapen {
 pub(super) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Misshapen> {
     let read = DeTable::parse(text).map_err(|error| {
         let at = error.span().map(|span| span.start);
-        Misshapen { at, ..Misshapen::of(Fault::Syntax(error.message().replace('\n', " "))) }
+        let fault = match error.message() {
+            // Where it goes no further in: of a key without the place.
+            "recursion limit" | "cannot recurse further; max recursion depth met" => Fault::Deep,
+            other => Fault::Syntax(other.replace('\n', " ")),
+        };
+        Misshapen { at, ..Misshapen::of(fault) }
     });
     let read = read.and_then(|table| {
         let place = table.span();
-        T::deserialize(Node(Spanned::new(place, DeValue::Table(table.into_inner()))))
+        T::deserialize(Node(Spanned::new(place, DeValue::Table(table.into_inner())), LEVELS))
     });
     read.map_err(|mut misshapen| {
         let before = misshapen.at.and_then(|at| text.get(..at)).unwrap_or_default();
@@ -130,6 +151,7 @@ fn plain(expected: &dyn Expected) -> String {
         "a boolean" => "true or false",
         "a nonzero u16" => "a whole number from 1 to 65535",
         "u32" => "a whole number from 0 to 4294967295",
+        "any valid TOML value" => ANYTHING,
         other => other,
     };
     plain.to_owned()
@@ -180,15 +202,22 @@ impl serde::de::Error for Misshapen {
     }
 }
 
-/// A value of the file, and its place in it.
-struct Node<'de>(Spanned<DeValue<'de>>);
+/// A value of the file, with its place in it, and how many levels there may be from it on.
+struct Node<'de>(Spanned<DeValue<'de>>, usize);
 
 impl<'de> Deserializer<'de> for Node<'de> {
     type Error = Misshapen;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misshapen> {
-        let place = self.0.span().start;
-        let read = match self.0.into_inner() {
+        let Self(value, levels) = self;
+        let place = value.span().start;
+        let levels = match value.get_ref() {
+            DeValue::Array(_) | DeValue::Table(_) => {
+                levels.checked_sub(1).ok_or_else(|| Misshapen::of(Fault::Deep).at(place))?
+            }
+            _ => levels,
+        };
+        let read = match value.into_inner() {
             DeValue::String(text) => visitor.visit_str(&text),
             DeValue::Boolean(value) => visitor.visit_bool(value),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -199,9 +228,19 @@ impl<'de> Deserializer<'de> for Node<'de> {
                 Ok(number) => visitor.visit_f64(number),
                 Err(_) => Err(Misshapen::invalid_value(Unexpected::Other("number"), &visitor)),
             },
-            DeValue::Datetime(_) => Err(Misshapen::invalid_type(Unexpected::Other("date"), &visitor)),
-            DeValue::Array(list) => visitor.visit_seq(SeqDeserializer::new(list.into_iter().map(Node))),
-            DeValue::Table(table) => visitor.visit_map(Entries { rest: table.into_iter(), value: None }),
+            DeValue::Datetime(_) => Err(match Misshapen::invalid_type(Unexpected::Other("date"), &visitor) {
+                Misshapen { fault: Fault::Value { expected, .. }, .. } if expected == ANYTHING => {
+                    Misshapen::of(Fault::Date)
+                }
+                other => other,
+            }),
+            DeValue::Array(list) => {
+                let list = list.into_iter().map(|inner| Node(inner, levels));
+                visitor.visit_seq(SeqDeserializer::new(list))
+            }
+            DeValue::Table(table) => {
+                visitor.visit_map(Entries { rest: table.into_iter(), value: None, levels })
+            }
         };
         read.map_err(|misshapen| misshapen.at(place))
     }
@@ -220,7 +259,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
         let place = self.0.span().start;
         match self.0.into_inner() {
             DeValue::String(text) => visitor.visit_enum(StrDeserializer::new(&text)),
-            value => Node(Spanned::new(place..place, value)).deserialize_any(visitor),
+            value => Node(Spanned::new(place..place, value), self.1).deserialize_any(visitor),
         }
         .map_err(|misshapen: Misshapen| misshapen.at(place))
     }
@@ -245,6 +284,8 @@ type Entry<'de> = (Spanned<DeString<'de>>, Spanned<DeValue<'de>>);
 struct Entries<'de, I> {
     rest: I,
     value: Option<Entry<'de>>,
+    /// Of each value.
+    levels: usize,
 }
 
 impl<'de, I: Iterator<Item = Entry<'de>>> MapAccess<'de> for Entries<'de, I> {
@@ -260,7 +301,7 @@ impl<'de, I: Iterator<Item = Entry<'de>>> MapAccess<'de> for Entries<'de, I> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misshapen> {
         let Some((key, value)) = self.value.take() else { return Err(Misshapen::of(Fault::Other)) };
-        let read = seed.deserialize(Node(value));
+        let read = seed.deserialize(Node(value, self.levels));
         read.map_err(|misshapen| misshapen.within(key.into_inner().into_owned()))
     }
 }

@@ -57,9 +57,9 @@ pub enum Problem {
         /// Their names.
         all: String,
     },
-    /// The lines are another check's, of another component.
+    /// The lines are, or could be, another check's or those of its parts, of another component.
     Measurement(String),
-    /// The lines are the host's own.
+    /// The lines are, or could be, the host's own.
     OwnMeasurement,
     /// A key of the whole configuration in an included file.
     Included,
@@ -71,12 +71,22 @@ pub enum Problem {
     Component(String),
     /// A key that nobody knows, and one that it may be meant to be.
     Unknown(Option<String>),
+    /// An endpoint that the check does not have, and one that it may be meant to be.
+    Endpoint(Option<String>),
+    /// What is given is for this endpoint, which the job does not have.
+    NoEndpoint(String),
+    /// The same host and port as another endpoint has.
+    SameEndpoint(String),
     /// A key that must be there.
     Missing,
     /// Two keys that exclude or need each other.
     Contradiction(&'static str),
     /// A value of the wrong kind; what is expected.
     Expected(String),
+    /// What the check refuses, in its words.
+    Refused(String),
+    /// The check does not judge the job, and why.
+    Unjudged(String),
     /// A line break or NUL where there must be none.
     LineBreak,
     /// A secret that cannot be kept out of texts.
@@ -85,6 +95,8 @@ pub enum Problem {
     Environment(String, &'static str),
     /// A field that the check does not announce, or that is no number.
     Field(Option<String>),
+    /// A kind of parts that the check does not announce.
+    Part(Option<String>),
     /// Not a limit.
     Limit(String),
     /// TLS rules that cannot work.
@@ -125,7 +137,10 @@ impl fmt::Display for ConfigError {
             Problem::CheckName => f.write_str("expected lower-case letters, digits and -"),
             Problem::DuplicateCheck => f.write_str("another check has this name"),
             Problem::Measurement(other) => {
-                write!(f, "check `{other}`, another component, writes this measurement")
+                write!(
+                    f,
+                    "check `{other}`, another component, writes this measurement, or may do so of its parts"
+                )
             }
             Problem::NoCheck { meant: None, all } => write!(f, "no check has this name; there is: {all}"),
             Problem::NoCheck { meant: known, .. } => {
@@ -139,6 +154,16 @@ impl fmt::Display for ConfigError {
                 f.write_str("unknown key")?;
                 meant(f, known)
             }
+            Problem::Endpoint(known) => {
+                f.write_str("the check has no such endpoint")?;
+                meant(f, known)
+            }
+            Problem::NoEndpoint(name) => {
+                write!(f, "it is for endpoint `{name}`, whose host, `endpoints.{name}.host`, is not given")
+            }
+            Problem::SameEndpoint(other) => {
+                write!(f, "the same host and port as {other}: whose a connection is could not be told")
+            }
             Problem::Missing => f.write_str("missing"),
             Problem::Contradiction(text) => f.write_str(text),
             Problem::Expected(expected) => write!(f, "expected {expected}"),
@@ -149,8 +174,14 @@ impl fmt::Display for ConfigError {
                 f.write_str("the check reports no such number")?;
                 meant(f, known)
             }
+            Problem::Part(known) => {
+                f.write_str("the check reports no such parts")?;
+                meant(f, known)
+            }
             Problem::Toml(error) => write!(f, "{error}"),
+            Problem::Unjudged(error) => write!(f, "its check does not judge it: {error}"),
             Problem::Pattern(error)
+            | Problem::Refused(error)
             | Problem::Limit(error)
             | Problem::Tls(error)
             | Problem::Component(error) => f.write_str(error),
@@ -176,6 +207,11 @@ impl At {
 
     pub(super) fn key(key: impl Into<String>, problem: Problem) -> Self {
         Self(Some(key.into()), problem)
+    }
+
+    /// In a table of the job's.
+    pub(super) fn below(self, table: &str) -> Self {
+        Self(self.0.map(|key| format!("{table}.{key}")), self.1)
     }
 
     pub(super) fn within(self, path: Option<&Path>, subject: Option<Subject>) -> ConfigError {

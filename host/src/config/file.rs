@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, num::NonZero, path::PathBuf};
 
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -42,6 +45,7 @@ pub(super) struct Limits {
     pub(super) connections: Option<u32>,
     pub(super) traffic_mib: Option<NonZero<u16>>,
     pub(super) log_lines: Option<u32>,
+    pub(super) lines: Option<NonZero<u16>>,
 }
 
 fn smtp() -> String {
@@ -64,7 +68,17 @@ pub(super) struct Job {
     #[serde(default)]
     pub(super) tls: Tls,
     #[serde(default)]
-    pub(super) alarm: BTreeMap<String, Levels>,
+    pub(super) endpoints: BTreeMap<String, Endpoint>,
+    #[serde(default)]
+    pub(super) alarm: BTreeMap<String, Alarm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as { host = \"imap.example.org\" }")]
+pub(super) struct Endpoint {
+    pub(super) host: Option<String>,
+    #[serde(default)]
+    pub(super) tls: Tls,
 }
 
 #[derive(Default, Deserialize)]
@@ -98,6 +112,94 @@ pub(super) enum Version {
     V13,
 }
 
+/// What stands in `[job.alarm]` below a name.
+pub(super) enum Alarm {
+    /// Limits on that field.
+    Field(Levels),
+    /// Tables of limits: on fields of that kind of parts.
+    Part(BTreeMap<String, Levels>),
+}
+
+impl<'de> Deserialize<'de> for Alarm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table;
+
+        impl<'de> Visitor<'de> for Table {
+            type Value = Alarm;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table such as { warning = 200, critical = 1000 }")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Alarm, A::Error> {
+                let (mut levels, mut fields) = (Levels { warning: None, critical: None }, BTreeMap::new());
+                while let Some(key) = map.next_key::<String>()? {
+                    let bound = match map.next_value()? {
+                        Entry::Levels(levels) => {
+                            fields.insert(key, levels);
+                            continue;
+                        }
+                        Entry::Bound(bound) => Some(bound),
+                    };
+                    match &*key {
+                        "warning" => levels.warning = bound,
+                        "critical" => levels.critical = bound,
+                        other => return Err(A::Error::unknown_field(other, &["warning", "critical"])),
+                    }
+                }
+                match (fields.is_empty(), &levels) {
+                    (true, _) => Ok(Alarm::Field(levels)),
+                    (false, Levels { warning: None, critical: None }) => Ok(Alarm::Part(fields)),
+                    (false, _) => Err(A::Error::invalid_value(
+                        Unexpected::Map,
+                        &"limits on a field, or tables of limits on fields of a part",
+                    )),
+                }
+            }
+        }
+
+        deserializer.deserialize_map(Table)
+    }
+}
+
+/// What stands below that.
+enum Entry {
+    Bound(Bound),
+    Levels(Levels),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Number.expecting(f)
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Entry, E> {
+                Number.visit_i64(number).map(Entry::Bound)
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Entry, E> {
+                Number.visit_f64(number).map(Entry::Bound)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Entry, E> {
+                Number.visit_str(text).map(Entry::Bound)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+                Levels::deserialize(MapAccessDeserializer::new(map)).map(Entry::Levels)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table such as { warning = 200, critical = 1000 }")]
 pub(super) struct Levels {
@@ -110,29 +212,30 @@ pub(super) struct Bound(pub(super) String);
 
 impl<'de> Deserialize<'de> for Bound {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
+        deserializer.deserialize_any(Number)
+    }
+}
 
-        impl Visitor<'_> for Any {
-            type Value = Bound;
+/// Takes one.
+struct Number;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or, for example, \"< 30\"")
-            }
+impl Visitor<'_> for Number {
+    type Value = Bound;
 
-            fn visit_i64<E>(self, number: i64) -> Result<Bound, E> {
-                Ok(Bound(number.to_string()))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or, for example, \"< 30\"")
+    }
 
-            fn visit_f64<E>(self, number: f64) -> Result<Bound, E> {
-                Ok(Bound(number.to_string()))
-            }
+    fn visit_i64<E>(self, number: i64) -> Result<Bound, E> {
+        Ok(Bound(number.to_string()))
+    }
 
-            fn visit_str<E>(self, text: &str) -> Result<Bound, E> {
-                Ok(Bound(text.to_owned()))
-            }
-        }
+    fn visit_f64<E>(self, number: f64) -> Result<Bound, E> {
+        Ok(Bound(number.to_string()))
+    }
 
-        deserializer.deserialize_any(Any)
+    fn visit_str<E>(self, text: &str) -> Result<Bound, E> {
+        Ok(Bound(text.to_owned()))
     }
 }
 

@@ -10,8 +10,10 @@ use std::{
 use serde_json::{Map, Value as Json};
 
 use super::{
+    alarm,
     check::Declared,
     duration::duration,
+    endpoints::{self, Defaults, Endpoints},
     error::{At, ConfigError, Problem, Subject, entry},
     file,
     include::folder,
@@ -20,18 +22,17 @@ use super::{
     tls::Trusts,
 };
 use crate::{
-    alarm::{Limit, Severity},
+    alarm::Limit,
     check::Check,
-    description::{Description, ParameterKind, host_fields},
+    description::{Parameter, ParameterKind},
     grant::{Deny, Endpoint, NoEndpoint},
     host::{Host, NoHost},
     job::Job,
     net::Tls,
-    sandbox::SMTP,
-    secret::{self, Secrets},
+    sandbox::{Refusal, SMTP, Sandbox, Unfit},
+    secret::{self, Secrets, apart::Apart},
     text,
     tls_rules::TlsRules,
-    value::FieldKind,
 };
 
 /// A run's time, where the file does not say.
@@ -62,6 +63,7 @@ struct Parts {
     deny: Deny,
     timeout: Duration,
     tls: Arc<Tls>,
+    endpoints: Endpoints,
     alarm_limits: Vec<Limit>,
 }
 
@@ -91,10 +93,20 @@ impl Planned {
     }
 
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
-    /// cannot take.
+    /// cannot take, and what the check itself refuses.
+    pub async fn validated(&self, check: &Check, sandbox: &Sandbox) -> Result<Job, ConfigError> {
+        let job = self.job(check)?;
+        job.validate(sandbox).await.map_err(|unfit| self.of.refused(refused(unfit)))?;
+        Ok(job)
+    }
+
+    /// The same, as far as can be told without asking the check.
     pub fn job(&self, check: &Check) -> Result<Job, ConfigError> {
         let job = self.of.job.get_or_init(|| self.of.build(check, &self.host)).clone()?;
-        Ok(Job { host: self.host.clone(), ..job })
+        // A default may be about the host.
+        let endpoints = self.of.parts.endpoints.complete(&check.description, &self.host, &job.parameters);
+        let endpoints = endpoints.map_err(|at| self.of.refused(at))?;
+        Ok(Job { host: self.host.clone(), endpoints, ..job })
     }
 
     /// The job, with a check that cannot run it and says so.
@@ -107,12 +119,14 @@ impl Planned {
             check,
             host: self.host.clone(),
             port: port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
+            endpoints: Arc::default(),
             grants: Vec::new(),
             deny: parts.deny,
             timeout: parts.timeout,
             parameters: Arc::default(),
             tags: Vec::new(),
             secrets: Secrets::default(),
+            apart: Apart::default(),
             tls: parts.tls,
             alarm_limits: parts.alarm_limits,
         }
@@ -123,14 +137,17 @@ impl Table {
     fn build(&self, check: &Check, host: &Host) -> Result<Job, ConfigError> {
         let build = || {
             for limit in &self.parts.alarm_limits {
-                known_number(&check.description, &limit.field)?;
+                alarm::known_number(&check.description, limit)?;
             }
             let folder = folder(&self.declared_in);
             let given = parameters::from_toml(self.given.clone(), &check.description, folder)?;
             job(self.parts.clone(), host.clone(), given, check)
         };
-        build()
-            .map_err(|at: At| at.within(Some(&self.declared_in), Some(Subject::Job(self.parts.name.clone()))))
+        build().map_err(|at: At| self.refused(at))
+    }
+
+    fn refused(&self, at: At) -> ConfigError {
+        at.within(Some(&self.declared_in), Some(Subject::Job(self.parts.name.clone())))
     }
 }
 
@@ -184,27 +201,14 @@ pub(super) fn planned(
         })
         .collect::<Result<Vec<Endpoint>, At>>()?;
     let tls = trusts.tls(shape.tls, folder(declared_in))?;
-    let mut alarm_limits = Vec::new();
-    for (field, levels) in shape.alarm {
-        if levels.warning.is_none() && levels.critical.is_none() {
-            let expected = "`warning`, `critical` or both".into();
-            return Err(At::key(format!("alarm.{field}"), Problem::Expected(expected)));
-        }
-        for (severity, name, limit) in [
-            (Severity::Warning, "warning", levels.warning),
-            (Severity::Critical, "critical", levels.critical),
-        ] {
-            if let Some(limit) = limit {
-                let key = format!("alarm.{field}.{name}");
-                alarm_limits.push(self::limit(&field, severity, &limit.0, &key)?);
-            }
-        }
-    }
+    let defaults = if check.is_none() { Defaults::All } else { Defaults::None };
+    let endpoints = Endpoints::from_file(shape.endpoints, defaults, folder(declared_in), trusts)?;
+    let alarm_limits = alarm::of_table(shape.alarm)?;
     let of = Arc::new(Table {
         declared_in: declared_in.to_owned(),
         check: shape.check,
         given: shape.parameters,
-        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, alarm_limits },
+        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, endpoints, alarm_limits },
         job: OnceLock::new(),
     });
     hosts
@@ -226,54 +230,40 @@ fn host(text: &str, key: &str, port: &str) -> Result<Host, At> {
 /// Fills in defaults, and draws from the parameters what the host itself needs.
 fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
     let description = &check.description;
-    let parameters = parameters::complete(given, description)?;
-    let mut port = None;
+    let endpoints = parts.endpoints.of(description, &host)?;
+    endpoints::are_used(&given, description, &endpoints)?;
+    endpoints::are_measured(&parts.alarm_limits, description, &endpoints)?;
+    let is_absent = |parameter: &Parameter| endpoints::is_absent(parameter, &endpoints);
+    let parameters = parameters::complete(given, description, is_absent)?;
     let mut secrets = Vec::new();
-    for parameter in &description.parameters {
-        let value = parameters.get(&parameter.name);
-        match (parameter.kind, value) {
-            (ParameterKind::Port, Some(value)) => {
-                port = value.as_u64().and_then(|port| u16::try_from(port).ok());
-            }
-            (ParameterKind::Secret, Some(Json::String(secret))) if !secret.is_empty() => {
-                secrets.push(secret.clone());
-                secret::judge(&secrets).map_err(|error| {
-                    At::key(format!("parameters.{}", parameter.name), Problem::Secret(error))
-                })?;
-            }
-            _ => {}
+    for parameter in description.parameters.iter().filter(|known| known.kind == ParameterKind::Secret) {
+        let secret = parameters.get(&parameter.name).and_then(Json::as_str).unwrap_or_default();
+        if !secret.is_empty() {
+            secrets.push(secret.to_owned());
+            secret::judge(&secrets)
+                .map_err(|error| At::key(format!("parameters.{}", parameter.name), Problem::Secret(error)))?;
         }
     }
-    if port.is_none_or(|port| port == 0) {
-        return Err(At::key("parameters.port", Problem::Expected("a port, 1 to 65535".into())));
-    }
-    // Of the built-in probe: a mail needs a sender, and the person who configures it is the one to tell.
-    let has_text = |name: &str| match parameters.get(name) {
-        Some(Json::String(text)) => !text.is_empty(),
-        Some(Json::Array(list)) => !list.is_empty(),
-        _ => false,
-    };
-    if check.name == SMTP && has_text("to") && !has_text("from") {
-        return Err(At::key(
-            "parameters.from",
-            Problem::Contradiction("needed to send a mail (`to` is not empty)"),
-        ));
-    }
-    let secrets = Secrets::new(&secrets).map_err(|error| At::key("parameters", Problem::Secret(error)))?;
-    let shown = |value: &Json| {
+    let port = endpoints::port(description, None, &parameters)?;
+    let endpoints = endpoints::with_ports(endpoints, description, &host, &parameters)?;
+    let unfindable = |error| At::key("parameters", Problem::Secret(error));
+    let secrets = Secrets::new(&secrets).map_err(unfindable)?;
+    let apart = endpoints::apart(description, &parameters, &endpoints).map_err(unfindable)?;
+    let shown = |name: &String| {
+        let kind = description.parameters.iter().find(|parameter| parameter.name == *name)?.kind;
+        let value = kind.written(parameters.get(name)?);
         let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-        secrets.outgoing(&text, text::TEXT_BYTES)
+        Some(secrets.outgoing(&text, text::TEXT_BYTES))
     };
-    let tags = description
-        .tags
-        .iter()
-        .filter_map(|tag| Some((tag.name.clone(), shown(parameters.get(&tag.parameter)?))));
+    let tags = description.tags.iter().filter_map(|tag| Some((tag.name.clone(), shown(&tag.parameter)?)));
     Ok(Job {
         check: check.clone(),
         host,
         port,
+        endpoints,
         tags: tags.collect(),
         secrets,
+        apart,
         parameters: Arc::new(parameters),
         name: parts.name,
         grants: parts.grants,
@@ -284,23 +274,14 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
     })
 }
 
-/// Refuses a limit on what is no number of the check's lines.
-fn known_number(description: &Description, field: &str) -> Result<(), At> {
-    let own = description.fields.iter().map(|field| (field.name.as_str(), field.kind));
-    let all = host_fields().map(|field| (field.name, field.kind)).chain(own);
-    let is_number = |(name, kind): &(&str, FieldKind)| {
-        matches!(kind, FieldKind::Integer | FieldKind::Float) && *name != "alarm_state"
-    };
-    let numbers: Vec<&str> = all.filter(is_number).map(|(name, _)| name).collect();
-    if numbers.contains(&field) {
-        return Ok(());
+/// What a check says of a job reads as what the host does.
+fn refused(unfit: Unfit) -> At {
+    match unfit {
+        Unfit::Refused(Refusal { parameter, text }) => {
+            At::key(format!("parameters.{parameter}"), Problem::Refused(text))
+        }
+        Unfit::Unjudged(failure) => At::whole(Problem::Unjudged(failure.text)),
     }
-    let meant = nearest(field, numbers.into_iter()).map(ToOwned::to_owned);
-    Err(At::key(format!("alarm.{field}"), Problem::Field(meant)))
-}
-
-fn limit(field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit, At> {
-    Limit::parse(field, severity, text).map_err(|error| At::key(key, Problem::Limit(error.to_string())))
 }
 
 /// A job that no file has: of the command line, or of a test.
@@ -314,11 +295,13 @@ pub struct AdHoc<'a> {
     pub host: String,
     /// How long a run may take; 10 s by [`AdHoc::new`].
     pub timeout: Duration,
-    /// Those that are given, by name; numbers and `true` or `false` as in JSON, lists parted by commas.
+    /// Those that are given, by name; numbers, `true`, `false` and tables as in JSON, lists parted by commas, times as in a file.
     pub parameters: BTreeMap<String, String>,
-    /// Trust in the server's TLS.
+    /// Hosts of further endpoints by their names, without port, IPv6 also in brackets.
+    pub endpoints: BTreeMap<String, String>,
+    /// Trust in the server's TLS; what of it is about this server alone does not hold at further endpoints.
     pub tls: TlsRules,
-    /// Each as `FIELD=WARNING[,CRITICAL]`.
+    /// Each as `[PART.]FIELD=WARNING[,CRITICAL]`.
     pub alarm_limits: Vec<String>,
 }
 
@@ -332,12 +315,20 @@ impl<'a> AdHoc<'a> {
             host: host.to_owned(),
             timeout: TIMEOUT,
             parameters: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             tls: TlsRules::default(),
             alarm_limits: Vec::new(),
         }
     }
 
     /// The job. Refuses what a file would be refused for.
+    pub async fn validated(self, sandbox: &Sandbox) -> Result<Job, ConfigError> {
+        let job = self.job()?;
+        job.validate(sandbox).await.map_err(|unfit| refused(unfit).within(None, None))?;
+        Ok(job)
+    }
+
+    /// The same, as far as can be told without asking the check.
     pub fn job(self) -> Result<Job, ConfigError> {
         self.build().map_err(|at| at.within(None, None))
     }
@@ -346,26 +337,21 @@ impl<'a> AdHoc<'a> {
         let description = &self.check.description;
         let mut alarm_limits = Vec::new();
         for text in &self.alarm_limits {
-            let (field, levels) = text
-                .split_once('=')
-                .filter(|(_, levels)| levels.contains(|c: char| c != ',' && !c.is_whitespace()))
-                .ok_or_else(|| At::key("limit", Problem::Expected("FIELD=WARNING[,CRITICAL]".into())))?;
-            let (warning, critical) = levels.split_once(',').unwrap_or((levels, ""));
-            for (severity, level) in [(Severity::Warning, warning), (Severity::Critical, critical)] {
-                if !level.trim().is_empty() {
-                    known_number(description, field)?;
-                    alarm_limits.push(limit(field, severity, level, &format!("limit {field}"))?);
-                }
-            }
+            alarm_limits.extend(alarm::of_text(text, description)?);
         }
         let given = parameters::from_texts(&self.parameters, description)?;
         let host = host(&self.host, "host", "`--port`")?;
+        let tls = tls::alone(&self.tls)?;
+        let is_built_in = self.check.program.as_ref().is_ok_and(|program| program.sha256().is_none());
+        let defaults = if is_built_in { Defaults::All } else { Defaults::Below };
+        let endpoints = Endpoints::from_texts(&self.endpoints, defaults, &tls);
         let parts = Parts {
             name: self.name,
             grants: Vec::new(),
             deny: Deny::default(),
             timeout: self.timeout,
-            tls: tls::alone(&self.tls)?,
+            tls,
+            endpoints,
             alarm_limits,
         };
         job(parts, host, given, self.check)

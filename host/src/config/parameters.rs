@@ -14,10 +14,11 @@ use super::{
     error::{At, Problem},
     file,
     nearest::nearest,
+    table,
 };
 use crate::{
-    description::{Description, Misfit, Parameter, ParameterKind},
-    regular,
+    description::{Description, LONGEST_MS, Misfit, Parameter, ParameterKind, TABLE_LEVELS},
+    regular, span,
 };
 
 /// Bytes of all parameters of a job, as its check gets them: in one call; what is made of them, such as a
@@ -42,18 +43,31 @@ pub(super) fn from_toml(
     let mut given = Map::new();
     for (name, value) in table {
         let parameter = known(&name, description)?;
-        let expected = || At::key(format!("parameters.{name}"), Problem::Expected(expectation(parameter)));
+        let refuse = |expected| At::key(format!("parameters.{name}"), Problem::Expected(expected));
+        let expected = || refuse(expectation(parameter));
         let value = match (parameter.kind, value) {
             (ParameterKind::Secret, value @ toml::Value::Table(_)) => {
                 Json::String(secret(&name, value, folder)?)
+            }
+            (ParameterKind::Duration, toml::Value::String(text)) => {
+                Json::from(span::milliseconds(&text).ok_or_else(expected)?)
+            }
+            // A bare number has no unit.
+            (ParameterKind::Duration, _) => return Err(expected()),
+            (ParameterKind::Table, toml::Value::Table(table)) => {
+                table::json(table).map_err(|expected| refuse(expected.to_owned()))?
             }
             (_, toml::Value::String(text)) => Json::String(text),
             (_, toml::Value::Integer(number)) => Json::from(number),
             (_, toml::Value::Float(number)) => Json::from(number),
             (_, toml::Value::Boolean(value)) => Json::from(value),
             (_, toml::Value::Array(list)) => {
-                let texts: Option<Vec<_>> = list.iter().map(|item| item.as_str().map(Json::from)).collect();
-                Json::Array(texts.ok_or_else(expected)?)
+                let item = |item| match item {
+                    toml::Value::String(text) => Ok(Json::String(text)),
+                    toml::Value::Integer(number) => Ok(Json::from(number)),
+                    _ => Err(expected()),
+                };
+                Json::Array(list.into_iter().map(item).collect::<Result<_, _>>()?)
             }
             _ => return Err(expected()),
         };
@@ -62,7 +76,7 @@ pub(super) fn from_toml(
     Ok(given)
 }
 
-/// From texts, each as described; a list is parted by commas.
+/// From texts, each as described: a list is parted by commas, a table is a JSON object, and the rest as in a file.
 pub(super) fn from_texts(
     texts: &BTreeMap<String, String>,
     description: &Description,
@@ -70,14 +84,23 @@ pub(super) fn from_texts(
     let mut given = Map::new();
     for (name, text) in texts {
         let parameter = known(name, description)?;
+        let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let value = match parameter.kind {
-            ParameterKind::Text | ParameterKind::Secret => Json::String(text.clone()),
-            ParameterKind::TextList => {
-                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect()
+            ParameterKind::Text | ParameterKind::Secret => Some(Json::String(text.clone())),
+            ParameterKind::TextList => Some(items().map(Json::from).collect()),
+            ParameterKind::IntegerList => {
+                items().map(|item| item.parse::<i64>().ok().map(Json::from)).collect::<Option<_>>()
             }
-            // Numbers and booleans are written as in JSON; anything else is refused.
-            _ => serde_json::from_str(text).unwrap_or(Json::Null),
+            ParameterKind::Duration => span::milliseconds(text).map(Json::from),
+            // JSON's reader goes 128 levels deep and no further.
+            ParameterKind::Integer
+            | ParameterKind::Number
+            | ParameterKind::Boolean
+            | ParameterKind::Table
+            | ParameterKind::Port => serde_json::from_str(text).ok(),
         };
+        // No parameter can be that, so that anything else is refused.
+        let value = value.unwrap_or(Json::Null);
         judge(parameter, &value)?;
         given.insert(name.clone(), value);
     }
@@ -126,11 +149,21 @@ pub(super) fn default_beside<'a>(others: &Map<String, Json>, parameter: &'a Para
     conditional.map(|conditional| &conditional.default).or(parameter.default.as_ref())
 }
 
-/// Fills in defaults and checks every value.
+/// Fills in defaults and checks every value. Those that are about nothing which the job has need not be given.
 pub(super) fn complete(
     mut given: Map<String, Json>,
     description: &Description,
+    is_absent: impl Fn(&Parameter) -> bool,
 ) -> Result<Map<String, Json>, At> {
+    let default = |given: &mut Map<String, Json>, parameter: &Parameter, value: Option<&Json>| {
+        if parameter.required && !is_absent(parameter) {
+            return Err(At::key(format!("parameters.{}", parameter.name), Problem::Missing));
+        }
+        if let Some(value) = value {
+            given.insert(parameter.name.clone(), value.clone());
+        }
+        Ok(())
+    };
     for parameter in &description.parameters {
         if !given.contains_key(&parameter.name) && parameter.conditional_defaults.is_empty() {
             default(&mut given, parameter, parameter.default.as_ref())?;
@@ -144,8 +177,14 @@ pub(super) fn complete(
         }
     }
     for parameter in &description.parameters {
-        if let Some(value) = given.get(&parameter.name) {
+        if let Some(value) = given.get_mut(&parameter.name) {
             judge(parameter, value)?;
+            // However it was written, a check gets a list.
+            if parameter.kind.is_list() && !value.is_array() {
+                let one = value.take();
+                let none = one.as_str().is_some_and(str::is_empty);
+                *value = Json::Array(if none { Vec::new() } else { vec![one] });
+            }
         }
     }
     if serde_json::to_string(&given).is_ok_and(|text| text.len() > TOGETHER_BYTES) {
@@ -153,16 +192,6 @@ pub(super) fn complete(
         return Err(At::key("parameters", Problem::Expected(expected)));
     }
     Ok(given)
-}
-
-fn default(given: &mut Map<String, Json>, parameter: &Parameter, value: Option<&Json>) -> Result<(), At> {
-    if parameter.required {
-        return Err(At::key(format!("parameters.{}", parameter.name), Problem::Missing));
-    }
-    if let Some(value) = value {
-        given.insert(parameter.name.clone(), value.clone());
-    }
-    Ok(())
 }
 
 fn judge(parameter: &Parameter, value: &Json) -> Result<(), At> {
@@ -179,14 +208,21 @@ fn expectation(parameter: &Parameter) -> String {
     if !parameter.choices.is_empty() {
         return format!("one of {}", parameter.choices.join(", "));
     }
-    match parameter.kind {
+    let text = match parameter.kind {
         ParameterKind::Text => "a text",
         ParameterKind::Integer => "a whole number",
         ParameterKind::Number => "a number",
         ParameterKind::Boolean => "true or false",
         ParameterKind::TextList => "a list of texts",
+        ParameterKind::IntegerList => "a list of whole numbers",
+        ParameterKind::Duration => "a time such as \"20s\", \"500ms\" or \"2m\", at most ",
+        ParameterKind::Table => "a table, for `-p` a JSON object, nested at most ",
         ParameterKind::Secret => "text, { file = \"…\" } or { env = \"…\" }",
         ParameterKind::Port => "a port, 1 to 65535",
+    };
+    match parameter.kind {
+        ParameterKind::Duration => format!("{text}{}", span::text(LONGEST_MS)),
+        ParameterKind::Table => format!("{text}{TABLE_LEVELS} deep"),
+        _ => text.to_owned(),
     }
-    .to_owned()
 }

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{error::ConfigError, parameters};
+use super::{error::ConfigError, parameters, table};
 use crate::{
     check::Check,
-    description::{Description, Parameter, ParameterKind},
+    description::{Description, FurtherEndpoint, Parameter, ParameterKind},
+    sandbox::limits::LINES,
 };
 
 const HEAD: &str = r#"# Jobs that run at once.
@@ -32,6 +33,7 @@ const HEAD: &str = r#"# Jobs that run at once.
 # connections = 8
 # traffic_mib = 16
 # log_lines = 20
+# lines = 1
 "#;
 
 const JOB: &str = r#"
@@ -78,7 +80,7 @@ pub fn sample(check: &Description) -> String {
     for parameter in &check.parameters {
         let value = match (&parameter.default, parameter.kind) {
             (_, ParameterKind::Secret) => "{ file = \"/run/secrets/smtp\" }".to_owned(),
-            (Some(default), _) => default.to_string(),
+            (Some(default), kind) => table::written(&kind.written(default)),
             (None, _) => "…".to_owned(),
         };
         let _infallible = writeln!(text, "# {}\n# {} = {value}", parameter.doc, parameter.name);
@@ -87,22 +89,45 @@ pub fn sample(check: &Description) -> String {
     text
 }
 
-/// Writes the block that pins a component to what was looked at, and a job with its port and every parameter that was given
-/// or must be.
+/// The hosts of a job's further endpoints that are to stand in its file: those that are named, and the check's defaults beside
+/// this host.
+#[must_use]
+pub fn endpoints(
+    check: &Description,
+    host: &str,
+    named: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut hosts = named.clone();
+    for endpoint in &check.endpoints {
+        if let Some(default) = endpoint.default_beside(host) {
+            hosts.entry(endpoint.name.clone()).or_insert(default);
+        }
+    }
+    hosts
+}
+
+/// Writes the block that pins a component to what was looked at, and a job with its ports, these endpoints and every parameter
+/// that was given or must be.
 pub fn pinned(
     check: &Check,
     path: &str,
     host: &str,
     given: &BTreeMap<String, String>,
+    endpoints: &BTreeMap<String, String>,
 ) -> Result<String, ConfigError> {
     let sha256 = check.program.as_ref().ok().and_then(|program| program.sha256()).unwrap_or_default();
     let check = &check.description;
     let given = parameters::from_texts(given, check).map_err(|at| at.within(None, None))?;
     let (name, measurement, description) = (&check.name, &check.measurement, check.sha256());
+    let limits = if check.parts.is_empty() {
+        String::new()
+    } else {
+        format!("\n[check.limits]\n# Of a run: its job's own and those of its parts.\nlines = {LINES}\n")
+    };
     let (component, host) = (toml::Value::from(path), toml::Value::from(host));
     let mut text = format!(
         "[[check]]\nname = \"{name}\"\ncomponent = {component}\nsha256 = \"{sha256}\"\n\
-         description_sha256 = \"{description}\"\nmeasurement = \"{measurement}\"\n\n\
+         description_sha256 = \"{description}\"\nmeasurement = \"{measurement}\"\n{limits}\n\
          [[job]]\nname = \"{name}\"\ncheck = \"{name}\"\nhost = {host}\n"
     );
     let mut others = given.clone();
@@ -111,9 +136,15 @@ pub fn pinned(
             others.entry(&parameter.name).or_insert_with(|| default.clone());
         }
     }
+    let has = |endpoint: &FurtherEndpoint| endpoint.required || endpoints.contains_key(&endpoint.name);
+    let is_absent = |parameter: &Parameter| {
+        let about = parameter.endpoint.as_ref();
+        about.is_some_and(|name| !check.endpoints.iter().any(|known| known.name == *name && has(known)))
+    };
     // The port always: it is what the job grants.
     let needed = |parameter: &&Parameter| {
-        parameter.required || parameter.kind == ParameterKind::Port || given.contains_key(&parameter.name)
+        (parameter.required || parameter.kind == ParameterKind::Port) && !is_absent(parameter)
+            || given.contains_key(&parameter.name)
     };
     for (index, parameter) in check.parameters.iter().filter(needed).enumerate() {
         if index == 0 {
@@ -123,12 +154,13 @@ pub fn pinned(
         let port = parameters::default_beside(&others, parameter);
         let port = port.filter(|_| parameter.kind == ParameterKind::Port);
         let value = match (known.or(port), parameter.choices.first(), parameter.kind) {
-            (Some(value), _, _) => {
-                toml::Value::try_from(value).map_or_else(|_| String::new(), |value| value.to_string())
-            }
-            (None, Some(choice), _) => toml::Value::from(choice.as_str()).to_string(),
+            (Some(value), _, kind) => table::written(&kind.written(value)),
+            (None, Some(choice), _) => table::written(&choice.as_str().into()),
             (None, None, ParameterKind::Text) => "\"…\"".to_owned(),
             (None, None, ParameterKind::TextList) => "[\"…\"]".to_owned(),
+            (None, None, ParameterKind::IntegerList) => "[0]".to_owned(),
+            (None, None, ParameterKind::Duration) => "\"1s\"".to_owned(),
+            (None, None, ParameterKind::Table) => "{}".to_owned(),
             (None, None, ParameterKind::Secret) => format!("{{ file = \"/run/secrets/{name}\" }}"),
             (None, None, ParameterKind::Boolean) => "false".to_owned(),
             (None, None, ParameterKind::Integer | ParameterKind::Number | ParameterKind::Port) => {
@@ -139,6 +171,14 @@ pub fn pinned(
             let _infallible = writeln!(text, "# {}", parameter.doc);
         }
         let _infallible = writeln!(text, "{} = {value}", parameter.name);
+    }
+    for endpoint in check.endpoints.iter().filter(|endpoint| has(endpoint)) {
+        let host = toml::Value::from(endpoints.get(&endpoint.name).map_or("…", String::as_str));
+        let _infallible = write!(text, "\n[job.endpoints.{}]\n", endpoint.name);
+        if !endpoint.doc.is_empty() {
+            let _infallible = writeln!(text, "# {}", endpoint.doc);
+        }
+        let _infallible = writeln!(text, "host = {host}");
     }
     Ok(text)
 }

@@ -1,18 +1,22 @@
 //! Refusals with their exact words, and what is accepted.
 
+mod alarm;
 mod check;
+mod endpoints;
+mod kinds;
 mod secret;
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use serde_json::Value as Json;
 
 use super::*;
 use crate::{
+    alarm::{Limit, Severity},
     catalogue::HostError,
     check::Check,
     config,
-    description::{ConditionalDefault, Description, Field, Parameter, ParameterKind, Tag},
+    description::{ConditionalDefault, Description, Field, Parameter, ParameterKind, Part, Tag},
     job::Job,
     value::FieldKind,
 };
@@ -26,6 +30,7 @@ fn description() -> Arc<Description> {
         conditional_defaults: Vec::new(),
         choices: Vec::new(),
         single_line: true,
+        endpoint: None,
         doc: String::new(),
     };
     let mut connection = parameter("connection", ParameterKind::Text, Some("plain".into()));
@@ -58,6 +63,8 @@ fn description() -> Arc<Description> {
             phase: false,
         }],
         tags: vec![Tag { name: "connection".into(), parameter: "connection".into(), doc: String::new() }],
+        endpoints: Vec::new(),
+        parts: Vec::new(),
         errors: Vec::new(),
     })
 }
@@ -116,7 +123,6 @@ fn every_refusal_names_file_job_and_key() {
         ("parameters.port = 70000", "job `a`: parameters.port: expected a port, 1 to 65535"),
         ("parameters.port = \"25\"", "job `a`: parameters.port: expected a port, 1 to 65535"),
         ("parameters.subject = \"a\\nb\"", "job `a`: parameters.subject: a line break or NUL is not allowed"),
-        ("parameters.to = [\"a@b\"]", "job `a`: parameters.from: needed to send a mail (`to` is not empty)"),
         ("parameters.to = [1]", "job `a`: parameters.to: expected a list of texts"),
         (
             "parameters.password = { file = \"none\" }",
@@ -344,20 +350,10 @@ fn parameters_beyond_what_a_check_is_handed_are_refused() {
 }
 
 #[test]
-fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
-    let check = check("smtp");
-    for text in ["login_time_ms", "login_time_ms=", "login_time_ms=,", "login_time_ms= , "] {
-        let job = AdHoc { alarm_limits: vec![text.to_owned()], ..AdHoc::new("a", &check, "h") };
-        let refused = job.job().unwrap_err().to_string();
-        assert_eq!(refused, "limit: expected FIELD=WARNING[,CRITICAL]", "{text}");
-    }
-}
-
-#[test]
 fn the_port_is_pinned_that_the_job_would_have() {
     for (given, port) in [(None, 25), (Some("plain"), 25), (Some("tls"), 465)] {
         let given = given.map(|value| ("connection".to_owned(), value.to_owned())).into_iter().collect();
-        let pinned = sample::pinned(&check("a"), "a.wasm", "mx1", &given).unwrap();
+        let pinned = sample::pinned(&check("a"), "a.wasm", "mx1", &given, &BTreeMap::new()).unwrap();
         assert!(pinned.contains(&format!("\nport = {port}\n")), "{pinned}");
     }
 }

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, sync::Arc, time::Durati
 use crate::{
     check::Check,
     config::{self, AdHoc},
-    description::ParameterKind,
     job::Job,
     outcome::Outcome,
     report::Report,
     sandbox::Sandbox,
+    text,
     tls_rules::{TlsRules, Verify},
 };
 
@@ -17,6 +17,9 @@ use crate::{
 pub(super) const READY: &[u8] = b"220 ready\r\n";
 /// Where every case runs.
 pub(super) const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// Any: nobody is connected to.
+pub(super) const SOME_PORT: u16 = 1;
 
 /// What is to be tested, and how.
 pub struct Subject<'a> {
@@ -26,6 +29,8 @@ pub struct Subject<'a> {
     pub check: &'a Check,
     /// Parameters of its jobs, as text; its port is each case's.
     pub parameters: &'a BTreeMap<String, String>,
+    /// Real servers of further endpoints, by name, each at the port of its parameter.
+    pub endpoints: &'a BTreeMap<String, String>,
     /// Time for each run.
     pub timeout: Duration,
     /// A real server to talk through to.
@@ -48,6 +53,8 @@ pub struct Verdict {
 pub enum ConformanceError {
     /// The parameters do not make a job.
     Parameters(config::ConfigError),
+    /// A real server is named for an endpoint that the check does not have.
+    Endpoint(String),
     /// A peer does not start.
     Peer(io::Error),
     /// The real server is not there.
@@ -58,6 +65,9 @@ impl fmt::Display for ConformanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parameters(error) => write!(f, "{error} (parameters are given with -p KEY=VALUE)"),
+            Self::Endpoint(name) => {
+                write!(f, "--endpoint {}: the check has no such endpoint", text::clean(name))
+            }
             Self::Server(host, port, error) => write!(f, "--against {host}:{port}: {error}"),
             Self::Peer(error) => write!(f, "a server for the test does not start on {HOST}: {error}"),
         }
@@ -97,10 +107,19 @@ pub(super) fn job(
     port: u16,
     changed: &[(&str, &str)],
 ) -> Result<Job, config::ConfigError> {
+    planned(subject, name, port, changed).job()
+}
+
+/// The same, not yet looked at.
+pub(super) fn planned<'a>(
+    subject: &Subject<'a>,
+    name: &str,
+    port: u16,
+    changed: &[(&str, &str)],
+) -> AdHoc<'a> {
     let mut parameters = subject.parameters.clone();
-    let own_port = subject.check.description.parameters.iter().find(|own| own.kind == ParameterKind::Port);
     let port_text = port.to_string();
-    let port = own_port.map(|own| (&*own.name, &*port_text));
+    let port = subject.check.description.port_of(None).map(|own| (&*own.name, &*port_text));
     for (name, value) in changed.iter().copied().chain(port) {
         parameters.insert(name.to_owned(), value.to_owned());
     }
@@ -110,6 +129,9 @@ pub(super) fn job(
         server_name: subject.against.as_ref().map(|(host, _)| host.clone()),
         ..TlsRules::default()
     };
+    // Every one that there is; where, the parameters say.
+    let all = subject.check.description.endpoints.iter();
+    let endpoints = all.map(|endpoint| (endpoint.name.clone(), HOST.to_string())).collect();
     let (timeout, bare) = (subject.timeout, AdHoc::new(name, subject.check, &HOST.to_string()));
-    AdHoc { timeout, parameters, tls, ..bare }.job()
+    AdHoc { timeout, parameters, endpoints, tls, ..bare }
 }

@@ -2,18 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value as Json, json};
+
 use super::{
     case::{Case, ConformanceError, Must, READY, Subject, Verdict, job},
     peer::{self, Manner, Peer, Peers},
 };
 use crate::{
-    description::{Parameter, ParameterKind},
+    description::{LONGEST_MS, Parameter, ParameterKind, TABLE_LEVELS},
     job::Job,
     report::Outcome,
+    sandbox::Unfit,
+    span,
 };
 
 /// Places in a conversation at which it is broken off.
 const PLACES: usize = 12;
+/// What is in no text that anybody means.
+const SPECIAL: &str = "é\u{202e}\t'\"\\%s{}$(x)<&>;|\u{10ffff}";
 /// A text that is longer than anybody means.
 const LONG_TEXT_BYTES: usize = 16 << 10;
 
@@ -27,6 +33,11 @@ pub(super) struct Conversation {
 impl Conversation {
     pub(super) fn new(server: (String, u16), said: &'static str) -> Self {
         Self { server, said }
+    }
+
+    /// A port at which it is held as it is.
+    pub(super) fn start(&self, peers: &mut Peers) -> Result<u16, ConformanceError> {
+        Ok(peers.start(Peer::Relay(self.server.clone(), Manner::Plainly))?)
     }
 
     fn relayed(
@@ -85,7 +96,9 @@ pub(super) fn misbehaving(subject: &Subject<'_>, peers: &mut Peers) -> Result<Ve
         ("lines without end", Peer::Endless(b"250-and so on\r\n")),
         ("a line without end", Peer::Endless(b"0123456789abcdef")),
     ] {
-        let must = if matches!(peer, Peer::Absent) { Must::Fail } else { Must::Report };
+        // Nobody is connected to there who has no port for it.
+        let is_needed = subject.check.description.port_of(None).is_some();
+        let must = if is_needed && matches!(peer, Peer::Absent) { Must::Fail } else { Must::Report };
         let port = peers.start(peer)?;
         cases.push((job(subject, name, port, &[])?, must));
     }
@@ -96,21 +109,34 @@ fn own_parameters<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = &'a Para
     subject.check.description.parameters.iter().filter(|own| own.kind != ParameterKind::Port)
 }
 
-/// What the description allows: every choice, and what nobody means. What it rules out, or the host does, never reaches the check.
-pub(super) fn odd_values(subject: &Subject<'_>, peers: &mut Peers) -> Result<Vec<Case>, ConformanceError> {
+/// What the description allows: every choice, and what nobody means. What it rules out, or the host does, never reaches the check;
+/// what the check itself refuses is a verdict already.
+pub(super) async fn odd_values(
+    subject: &Subject<'_>,
+    peers: &mut Peers,
+) -> Result<(Vec<Case>, Vec<Verdict>), ConformanceError> {
     let port = peers.start(Peer::Talker(READY.to_vec()))?;
-    let mut cases = Vec::new();
+    let (mut cases, mut verdicts) = (Vec::new(), Vec::new());
     for parameter in own_parameters(subject) {
         let odd = odd(parameter.kind).into_iter().map(|(what, value)| (what.to_owned(), value));
         let choices: BTreeSet<&String> = parameter.choices.iter().collect();
         let choices = choices.into_iter().map(|choice| (format!("is {choice}"), choice.clone()));
         for (what, value) in odd.chain(choices) {
             let name = format!("`{}` {what}", parameter.name);
-            let job = job(subject, &name, port, &[(&parameter.name, &value)]);
-            cases.extend(job.ok().map(|job| (job, Must::Report)));
+            let Ok(job) = job(subject, &name, port, &[(&parameter.name, &value)]) else { continue };
+            match job.validate(subject.sandbox).await {
+                Ok(()) => cases.push((job, Must::Report)),
+                Err(unfit) => {
+                    let miss = match unfit {
+                        Unfit::Refused(_) => None,
+                        Unfit::Unjudged(failure) => Some(format!("validate: {}", failure.text)),
+                    };
+                    verdicts.push(Verdict { case: name, report: None, miss });
+                }
+            }
         }
     }
-    Ok(cases)
+    Ok((cases, verdicts))
 }
 
 /// What the description does not allow, as far as text can say it: refused before it runs.
@@ -118,7 +144,12 @@ pub(super) fn wrong_values(subject: &Subject<'_>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for parameter in own_parameters(subject) {
         let value = match parameter.kind {
-            ParameterKind::Integer | ParameterKind::Number | ParameterKind::Boolean => "\"text\"",
+            ParameterKind::Integer
+            | ParameterKind::Number
+            | ParameterKind::Boolean
+            | ParameterKind::IntegerList
+            | ParameterKind::Table => "\"text\"",
+            ParameterKind::Duration => "20",
             ParameterKind::Text if !parameter.choices.is_empty() => "no such choice",
             _ => continue,
         };
@@ -137,7 +168,7 @@ fn odd(kind: ParameterKind) -> Vec<(&'static str, String)> {
     match kind {
         ParameterKind::Text | ParameterKind::Secret | ParameterKind::TextList => vec![
             ("empty", String::new()),
-            ("with special characters", "é\u{202e}\t'\"\\%s{}$(x)<&>;|\u{10ffff}".to_owned()),
+            ("with special characters", SPECIAL.to_owned()),
             ("with line breaks", "a\r\n.\r\nb\0c".to_owned()),
             ("very long", "x".repeat(LONG_TEXT_BYTES)),
             ("very many", "x,".repeat(LONG_TEXT_BYTES / 2)),
@@ -149,6 +180,15 @@ fn odd(kind: ParameterKind) -> Vec<(&'static str, String)> {
                 ("greatest", i64::MAX.to_string()),
             ]
         }
+        ParameterKind::IntegerList => vec![
+            ("empty", String::new()),
+            ("least and greatest", format!("{},{}", i64::MIN, i64::MAX)),
+            ("very many", "1,".repeat(LONG_TEXT_BYTES / 2)),
+        ],
+        ParameterKind::Duration => {
+            vec![("none", span::text(0)), ("least", span::text(1)), ("greatest", span::text(LONGEST_MS))]
+        }
+        ParameterKind::Table => odd_tables().map(|(what, table)| (what, table.to_string())).into(),
         ParameterKind::Number => {
             vec![
                 ("least", "-1e308".to_owned()),
@@ -158,5 +198,64 @@ fn odd(kind: ParameterKind) -> Vec<(&'static str, String)> {
         }
         ParameterKind::Boolean => vec![("false", "false".to_owned()), ("true", "true".to_owned())],
         ParameterKind::Port => Vec::new(),
+    }
+}
+
+/// Whatever shape the check expects, it is another one.
+fn odd_tables() -> [(&'static str, Json); 6] {
+    let deep = (1..TABLE_LEVELS).fold(json!({}), |inner, _| json!({ "a": inner }));
+    let many: Map<_, _> = (0..LONG_TEXT_BYTES / 8).map(|at| (at.to_string(), Json::from(at))).collect();
+    [
+        ("empty", json!({})),
+        ("of every kind", json!({ "": -1, "a": 0.5, "b": true, "c": "text", "d": [1, "text", []], "e": {} })),
+        ("deep", deep),
+        ("with special characters", json!({ SPECIAL: SPECIAL })),
+        ("with line breaks", json!({ "a\r\n.\r\nb\0c": "a\r\n.\r\nb\0c" })),
+        ("very many", many.into()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use super::*;
+    use crate::{
+        catalogue::HostError,
+        check::Check,
+        config::AdHoc,
+        description::{Description, Parameter},
+    };
+
+    #[test]
+    fn what_is_odd_is_still_a_value_of_its_kind() {
+        use ParameterKind::{Boolean, Duration, Integer, IntegerList, Number, Port, Table, Text, TextList};
+        for kind in [Text, Integer, Number, Boolean, TextList, IntegerList, Duration, Table] {
+            let parameter = |name: &str, kind, default| Parameter {
+                name: name.into(),
+                kind,
+                required: false,
+                default,
+                conditional_defaults: Vec::new(),
+                choices: Vec::new(),
+                single_line: false,
+                endpoint: None,
+                doc: String::new(),
+            };
+            let parameters = vec![parameter("a", kind, None), parameter("port", Port, Some(1.into()))];
+            let unloaded = Check::unknown("a", HostError::CheckLoad, String::new());
+            let check = Check {
+                description: Arc::new(Description { parameters, ..Description::unknown("a") }),
+                ..unloaded
+            };
+            let mut seen = BTreeSet::new();
+            for (what, value) in odd(kind) {
+                let parameters = [("a".to_owned(), value)].into();
+                let job = AdHoc { parameters, ..AdHoc::new("a", &check, "h") }.job();
+                let job = job.unwrap_or_else(|error| panic!("{kind:?} {what}: {error}"));
+                assert!(seen.insert(job.parameters["a"].to_string()), "{kind:?} {what}");
+            }
+            assert!(!seen.is_empty(), "{kind:?}");
+        }
     }
 }

@@ -47,6 +47,8 @@ pub(super) enum Peer {
 pub(super) enum Manner {
     /// All of it, and counts.
     AsItIs,
+    /// All of it.
+    Plainly,
     /// Each byte alone.
     ByteByByte,
     /// This many pieces, and no more.

@@ -3,13 +3,15 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::case::Verdict;
-use crate::{sandbox::Limits, text};
+use crate::{description::Description, report::Report, sandbox::Limits, text};
 
-/// A table of the verdicts, and of what the runs used up.
+/// A table of the verdicts, of what the runs used up, and of a check with parts how many came.
 #[must_use]
-pub fn table(verdicts: &[Verdict], limits: &Limits) -> String {
+pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> String {
+    let has_parts = !check.parts.is_empty();
     let width = verdicts.iter().map(|verdict| verdict.case.chars().count()).max().unwrap_or_default();
-    let mut text = format!("{:width$}  {:18}{:>10}{:>10}{:>10}\n", "case", "result", "time", "CPU", "memory");
+    let mut text = format!("{:width$}  {:18}{:>10}{:>10}{:>10}", "case", "result", "time", "CPU", "memory");
+    text.push_str(if has_parts { "     parts\n" } else { "\n" });
     let (mut cpu, mut memory) = (Duration::ZERO, 0);
     for verdict in verdicts {
         let _infallible = match &verdict.report {
@@ -28,6 +30,9 @@ pub fn table(verdicts: &[Verdict], limits: &Limits) -> String {
             }
             None => write!(text, "{:width$}  {:18}", verdict.case, "refused"),
         };
+        if let Some(report) = verdict.report.as_ref().filter(|_| has_parts) {
+            let _infallible = write!(text, "{:>10}", parts(report));
+        }
         if let Some(miss) = &verdict.miss {
             let _infallible = write!(text, "  MISS {}", text::clean(miss));
         }
@@ -45,6 +50,13 @@ pub fn table(verdicts: &[Verdict], limits: &Limits) -> String {
         mebibytes(limits.memory_bytes),
     );
     text
+}
+
+/// Those that have a line, and those that have none.
+fn parts(report: &Report) -> String {
+    let dropped =
+        if report.parts_dropped == 0 { String::new() } else { format!("+{}", report.parts_dropped) };
+    format!("{}{dropped}", report.parts.len())
 }
 
 fn milliseconds(time: Duration) -> f64 {

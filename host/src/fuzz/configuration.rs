@@ -35,13 +35,18 @@ const MISTAKES: [&str; 12] = [
 
 /// A check with a parameter of each kind, under the kind's name.
 fn every_kind() -> Description {
-    use ParameterKind::{Boolean, Integer, Number, Port, Secret, Text, TextList};
+    use ParameterKind::{
+        Boolean, Duration, Integer, IntegerList, Number, Port, Secret, Table, Text, TextList,
+    };
     let kinds = [
         ("text", Text),
         ("integer", Integer),
         ("number", Number),
         ("boolean", Boolean),
         ("texts", TextList),
+        ("codes", IntegerList),
+        ("wait", Duration),
+        ("table", Table),
         ("password", Secret),
         ("port", Port),
     ];
@@ -53,6 +58,7 @@ fn every_kind() -> Description {
         conditional_defaults: Vec::new(),
         choices: Vec::new(),
         single_line: kind == Secret,
+        endpoint: None,
         doc: String::new(),
     };
     Description { parameters: kinds.map(parameter).into(), ..Description::unknown("smtp") }
@@ -61,7 +67,8 @@ fn every_kind() -> Description {
 pub fn configuration(data: &[u8]) {
     let mut draw = Draw::new(data);
     let mistake = MISTAKES.get(draw.below(2 * MISTAKES.len()));
-    let parameter = ["password", "text", "integer", "texts", "port", "unknown"][draw.below(6)];
+    let names = ["password", "text", "integer", "texts", "port", "unknown", "codes", "wait", "table"];
+    let parameter = names[draw.below(names.len())];
     let mut parts = draw.rest().splitn(2, |byte| *byte == 0);
     let text = String::from_utf8_lossy(parts.next().unwrap_or_default());
     let described = convert::description(drawn(&mut Draw::new(parts.next().unwrap_or_default())));
@@ -90,10 +97,11 @@ pub fn configuration(data: &[u8]) {
     assert!(!jobs.is_empty());
     let mut series = BTreeSet::new();
     for job in &jobs {
-        assert!(job.port.is_some_and(|port| port > 0), "{job:?}");
+        let has_port = job.check.description.port_of(None).is_some();
+        assert!(job.port.map_or(!has_port, |port| port > 0), "{job:?}");
         assert!(!job.timeout.is_zero() && job.timeout <= Duration::from_mins(10), "{job:?}");
         assert!(series.insert(line::series(&job.name, job.host.written())), "{job:?}");
-        let line = line::line(&job.point(&Report::default(), 7));
+        let line = line::line(&job.points(&Report::default(), 7).job);
         let points: Vec<_> = parse_lines(&line).collect();
         assert!(matches!(&points[..], [Ok(_)]), "{line:?} is {points:?}");
     }

@@ -1,5 +1,5 @@
-//! The line of a run, and lines of the log: secrets, names and what a server and a check say. The line is one line and one
-//! point, and no longer than announced; all texts are clean and short, and show no secret, however it is cut into lines.
+//! The lines of a run, and lines of the log: secrets, names and what a server and a check say. Each line is one line and one
+//! point, no longer than announced, and of a series of its own; all texts are clean and short, and show no secret, however it is cut into lines.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,11 +12,16 @@ use crate::{
     catalogue::HostError,
     check::Check,
     config::AdHoc,
-    description::{Description, Field, OWN_MEASUREMENT, Parameter, ParameterKind, Tag},
+    description::{
+        Description, Field, OWN_MEASUREMENT, OwnError, Parameter, ParameterKind, Part, PartTag, TAG_BYTES,
+        Tag,
+    },
     job::Job,
     line as written,
     measured::{Ending, Place, TlsFacts},
+    point::Point,
     report::{Failure, Report},
+    sandbox::{bindings::exports::sonde::check::check as wit, parts::Reported},
     secret::{Secrets, sequence::Sequence},
     text,
     value::{FieldKind, Value},
@@ -79,6 +84,7 @@ fn parameter(name: &str, kind: ParameterKind, default: &str) -> Parameter {
         conditional_defaults: Vec::new(),
         choices: Vec::new(),
         single_line: false,
+        endpoint: None,
         doc: String::new(),
     }
 }
@@ -98,6 +104,13 @@ fn description() -> Description {
         parameters: vec![port, parameter("shown", ParameterKind::Text, "")],
         fields: vec![field("said", FieldKind::Text), field("count", FieldKind::Integer)],
         tags: vec![Tag { name: "shown".to_owned(), parameter: "shown".to_owned(), doc: String::new() }],
+        parts: vec![Part {
+            name: "part".to_owned(),
+            doc: String::new(),
+            tags: vec![PartTag { name: "which".to_owned(), doc: String::new() }],
+            fields: vec![field("said", FieldKind::Text)],
+        }],
+        errors: vec![OwnError { code: 1000, name: "said".to_owned(), doc: String::new() }],
         ..Description::unknown(OWN_MEASUREMENT)
     }
 }
@@ -122,8 +135,9 @@ pub fn line(data: &[u8]) {
     let (name, shown) = (draw.text(), draw.text());
     let name = if name.is_empty() { "x" } else { &name };
     let Some(job) = job(name, &shown, known, description()) else { return };
-    let mut said = || if arbitrary { draw.text() } else { spoken(&secrets, &mut draw) };
-    let (error, field, alarm, issuer) = (said(), said(), said(), said());
+    let said = |draw: &mut Draw<'_>| if arbitrary { draw.text() } else { spoken(&secrets, draw) };
+    let (error, field) = (said(&mut draw), said(&mut draw));
+    let (alarm, issuer) = (said(&mut draw), said(&mut draw));
     let mut report = Report { fields: vec![("said".into(), Value::Text(field))], ..Report::default() };
     report.fields.push(("count".into(), Value::Integer(draw.number().into())));
     let number = f64::from_bits(u64::from_be_bytes(draw.bytes(8).try_into().unwrap_or_default()));
@@ -131,34 +145,70 @@ pub fn line(data: &[u8]) {
     // What an alarm says of a certificate is the server's as well.
     let ends_first = Some(Ending { place: Place::Server, subject: alarm, at: 0 });
     let facts = TlsFacts { issuer: Some(issuer), days_left: Some(1), ends_first, ..TlsFacts::default() };
-    report.measured.tls_facts = facts;
+    report.measured.contact.tls_facts = facts;
     let of = HostError::ALL[draw.below(HostError::ALL.len())];
     report.failure = Some(Failure { outcome: of.outcome(), code: of.code(), text: error });
     let masked = job.secrets.clone();
     let alarm_limits = Limit::parse("cert_days_left", Severity::Warning, "< 7").into_iter().collect();
-    let point = Job { alarm_limits, ..job }.point(&report, 7);
+    if !arbitrary {
+        log(&masked, &secrets, &mut draw);
+    }
+    let mut part = || wit::Part {
+        name: "part".to_owned(),
+        tags: vec![wit::TagValue { name: "which".to_owned(), value: said(&mut draw) }],
+        fields: vec![wit::Field { name: "said".to_owned(), value: wit::Value::Text(said(&mut draw)) }],
+        failure: Some(wit::Failure {
+            cause: wit::Cause::Judgement(wit::OwnFailure { kind: wit::FailureKind::Rejected, code: 1000 }),
+            text: said(&mut draw),
+        }),
+    };
+    let description = description();
+    let mut reported = Reported::new(&description, 3, &masked);
+    (0..3).for_each(|_| reported.add(part()).unwrap());
+    (report.parts, report.parts_dropped) = (reported.parts, reported.dropped);
+    let points = Job { alarm_limits, ..job }.points(&report, 7);
+    let mut series: Vec<String> = points.all().map(|point| one(point, &secrets, arbitrary)).collect();
+    assert_eq!(series.len() + usize::try_from(report.parts_dropped).unwrap(), 4, "{points:?}");
+    series.sort();
+    series.dedup();
+    assert_eq!(series.len(), points.all().count(), "{points:?}");
+}
 
-    let line = written::line(&point);
+/// One of the lines, as others read it; gives its series.
+fn one(point: &Point, secrets: &[String], arbitrary: bool) -> String {
+    let line = written::line(point);
     assert!(line.len() <= written::longest(&description()), "{} bytes", line.len());
     assert!(!line.contains(['\n', '\r', '\0']), "{line:?}");
     let points: Vec<_> = parse_lines(&line).collect();
     let [Ok(read)] = &points[..] else { panic!("{line:?} is {points:?}") };
-    assert_eq!((read.series.measurement.as_str(), read.timestamp), ("drawn", Some(7)), "{line:?}");
-    let json: serde_json::Value = serde_json::from_str(&written::json(&point)).unwrap();
+    assert_eq!(
+        (read.series.measurement.as_str(), read.timestamp),
+        (&*point.measurement, Some(7)),
+        "{line:?}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&written::json(point)).unwrap();
+    // A mask is made of stars.
+    let leaks = |text: &str| {
+        let stands =
+            |secret: &&String| !secret.is_empty() && !secret.contains('*') && text.contains(&***secret);
+        secrets.iter().find(stands).cloned()
+    };
+    if let Some(which) = json["tags"]["which"].as_str() {
+        assert!(which.len() <= TAG_BYTES && !text::has_hidden(which), "{which:?}");
+        assert_eq!(leaks(which), None, "{which:?}");
+        assert!(arbitrary || !shows_secret(which), "{which:?} shows a part of one of {secrets:?}");
+    }
     for (key, value) in &read.field_set {
         let FieldValue::String(text) = value else { continue };
         let text = text.as_str();
         assert!(text.len() <= text::TEXT_BYTES && !text::has_hidden(text), "{key}: {text:?}");
         assert_eq!(json["fields"][key.as_str()], text, "{key}");
-        // A mask is made of stars.
-        let leaks = |secret: &String| !secret.is_empty() && !secret.contains('*') && text.contains(&**secret);
-        assert!(!secrets.iter().any(leaks), "{key}: {text:?} shows one of {secrets:?}");
+        assert_eq!(leaks(text), None, "{key}: {text:?}");
         let foreign = if key.as_str() == "alarm" { of_alarm(text) } else { text };
         assert!(arbitrary || !shows_secret(foreign), "{key}: {text:?} shows a part of one of {secrets:?}");
     }
-    if !arbitrary {
-        log(&masked, &secrets, &mut draw);
-    }
+    let of_fields = line.find(" result_code=").expect("a line has a result");
+    line[..of_fields].to_owned()
 }
 
 /// What of an alarm are a server's words.

@@ -25,7 +25,7 @@ use super::input::Draw;
 use crate::{
     catalogue::HostError,
     grant::Grant,
-    net::{Outbound, Quota, Tls},
+    net::{Outbound, Quota, Reach, Tls},
     tls_rules::{TlsRules, Verify},
 };
 
@@ -112,7 +112,7 @@ async fn read(port: u16, tls: &Arc<Tls>, most: usize, looks: bool) -> Vec<u8> {
     let deadline = std::time::Instant::now() + PATIENCE;
     let (grant, quota) =
         (Grant::new(&"127.0.0.1".parse().unwrap(), Some(port), &[]), Quota::new(1, 64 << 20));
-    let mut outbound = Outbound::new(grant, Arc::clone(tls), quota, deadline);
+    let outbound = Outbound::new(Reach::new(grant, Arc::clone(tls)), quota, deadline);
     let mut connection = outbound.connect("127.0.0.1", port).await.unwrap();
     let mut read = Vec::new();
     if let Err(error) = connection.start_tls().await {

@@ -12,6 +12,7 @@ use tokio::time;
 
 use super::{
     error::{Fault, NetError, Tried},
+    reach::Rules,
     run::Run,
     tcp::Tcp,
     tls::TlsStream,
@@ -26,6 +27,8 @@ const READY_BYTES: usize = 64 << 10;
 pub struct Opened {
     /// Connected to.
     pub address: IpAddr,
+    /// Connected from.
+    pub local_address: IpAddr,
     /// First SYN to it.
     pub started_at: Duration,
     /// Established.
@@ -48,6 +51,8 @@ pub struct Secured {
     pub version: String,
     /// IANA name.
     pub cipher: String,
+    /// Of the key exchange: IANA name.
+    pub group: String,
     /// Its first bytes were handed to the network.
     pub started_at: Duration,
     /// It was done: the server's last bytes had arrived, and ours were handed to the network.
@@ -75,10 +80,9 @@ pub struct Connection {
 /// Where a connection leads.
 pub(super) struct To {
     pub(super) host: Host,
-    /// It is the job's own host: what the job says of its server's certificate holds here.
-    pub(super) own: bool,
-    /// It is the run's first connection: the one that is measured.
-    pub(super) first: bool,
+    pub(super) rules: Rules,
+    /// The endpoint whose first connection it is: the one that is measured.
+    pub(super) measured: Option<usize>,
     pub(super) peer: SocketAddr,
 }
 
@@ -92,34 +96,34 @@ impl Connection {
     pub fn opened(&self) -> Opened {
         Opened {
             address: self.to.peer.ip(),
+            local_address: self.tcp.local().ip(),
             started_at: self.run.clock.at(self.tcp.started()),
             connected_at: self.run.clock.at(self.tcp.connected()),
         }
     }
 
-    /// Does a handshake by the job's trust, with an endpoint that is not its own host by that for elsewhere. Unread plaintext
-    /// refuses it: someone may have injected it.
+    /// Does a handshake by the endpoint's rules. Unread plaintext refuses it: someone may have injected it.
     pub async fn start_tls(&mut self) -> Result<Secured, NetError> {
         self.ready_for_tls().map_err(|fault| self.no_tls(fault))?;
         let run = Arc::clone(&self.run);
-        let elsewhere = if self.to.own { None } else { run.tls.elsewhere() };
-        let rules = elsewhere.as_ref().unwrap_or(&run.tls);
-        let (with, is_elsewhere) = (self.to.peer, elsewhere.is_some());
-        let failed = |fault| NetError::new(Tried::Tls { with, elsewhere: is_elsewhere }, fault);
-        let mut stream = TlsStream::new(rules, &self.to.host).map_err(|fault| failed(fault.into()))?;
+        let (with, elsewhere) = (self.to.peer, self.to.rules.elsewhere);
+        let failed = |fault| NetError::new(Tried::Tls { with, elsewhere }, fault);
+        let mut stream =
+            TlsStream::new(&self.to.rules.tls, &self.to.host).map_err(|fault| failed(fault.into()))?;
         self.spoilt = true;
         let done = time::timeout_at(run.deadline.into(), stream.handshake(&mut self.tcp)).await;
         let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(run.deadline))));
         let done = done.map_err(failed);
         let facts = stream.facts();
         let refused = done.as_ref().is_err_and(|error| error.host_error().outcome() == Outcome::CertInvalid);
-        run.note(self.to.first, |measured| {
-            measured.tls_facts = facts.clone();
-            measured.tls = (done.is_ok() || refused).then(|| stream.wait());
+        run.note(self.to.measured, |contact| {
+            contact.tls_facts = facts.clone();
+            contact.tls = (done.is_ok() || refused).then(|| stream.wait());
         });
         let secured = Secured {
             version: facts.version.unwrap_or_default(),
             cipher: facts.cipher.unwrap_or_default(),
+            group: facts.group.unwrap_or_default(),
             started_at: run.clock.at(done?),
             secured_at: run.clock.at(self.tcp.last_arrival()),
             wait: stream.wait(),
@@ -226,8 +230,10 @@ impl Connection {
         if self.spoilt { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
-    /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel.
+    /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel. Refuses to send any of them
+    /// where another endpoint's secret is whole with them.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<Duration, NetError> {
+        self.look_for_secrets(bytes).await.map_err(|fault| self.failed(fault))?;
         let (began, deadline) = (Instant::now(), self.run.deadline);
         match time::timeout_at(deadline.into(), self.send(bytes)).await {
             Err(_late) => {
@@ -237,6 +243,23 @@ impl Connection {
             Ok(Err(error)) => Err(self.failed(error.into())),
             Ok(Ok(sent)) => Ok(self.run.clock.at(sent)),
         }
+    }
+
+    /// Keeps what was found of a secret only where it is going to be sent.
+    async fn look_for_secrets(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let Some(watch) = &self.to.rules.watch else { return Ok(()) };
+        let mut watch = watch.clone();
+        for (number, bytes) in bytes.chunks(READY_BYTES).enumerate() {
+            if number > 0 {
+                // It takes milliseconds: the other runs have their turn.
+                tokio::task::yield_now().await;
+            }
+            if watch.finds(bytes) {
+                return Err(Fault::SecretOfAnother);
+            }
+        }
+        self.to.rules.watch = Some(watch);
+        Ok(())
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<Instant> {

@@ -62,6 +62,8 @@ pub(super) enum Fault {
     /// For so long.
     Silent(Duration),
     NothingThere,
+    /// It was to be written, and belongs to another endpoint.
+    SecretOfAnother,
     /// The peer does not take what is sent.
     NotTaken,
     Stream(io::Error),
@@ -159,6 +161,11 @@ impl Fault {
             Self::Tls(fault) => fault.says(),
             Self::Silent(time) => (HostError::ReadTimeout, format!("silence for {}", seconds(*time))),
             Self::NothingThere => (HostError::ReadTimeout, "nothing has arrived".into()),
+            Self::SecretOfAnother => {
+                let text =
+                    "what was to be written has a secret of another endpoint in it: nothing of it was sent";
+                (HostError::Denied, text.into())
+            }
             Self::NotTaken => (HostError::ReadTimeout, "it does not read what is sent".into()),
             Self::Stream(error) => (of_a_stream(error.kind()), plain(error)),
         }

@@ -2,7 +2,6 @@
 //! does not grant, and what is over the run's time or share. Knows nothing of wasm.
 
 use std::{
-    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,29 +13,27 @@ use super::{
     connection::{Connection, To},
     error::{Fault, NetError, Tried},
     quota::Quota,
+    reach::Reach,
     resolve::resolve,
     run::Run,
     tcp::Tcp,
-    tls::Tls,
 };
-use crate::{grant::Grant, host::Host, measured::Measured};
+use crate::{host::Host, measured::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
 
 /// The way out, of one run.
 pub struct Outbound {
-    grant: Grant,
+    reach: Reach,
     pub(super) run: Arc<Run>,
-    /// A connection was asked for: the first is the one that is measured.
-    asked: bool,
 }
 
 impl Outbound {
-    /// To what is granted, by the job's rules of TLS, from a share and until a deadline of the run's own, which begins now.
+    /// To what may be reached, from a share and until a deadline of the run's own, which begins now.
     #[must_use]
-    pub fn new(grant: Grant, tls: Arc<Tls>, quota: Quota, deadline: Instant) -> Self {
-        Self { grant, run: Arc::new(Run::new(tls, quota, deadline)), asked: false }
+    pub fn new(reach: Reach, quota: Quota, deadline: Instant) -> Self {
+        Self { reach, run: Arc::new(Run::new(quota, deadline)) }
     }
 
     /// Since the run began.
@@ -55,41 +52,49 @@ impl Outbound {
     #[must_use]
     pub fn measured(&self, total: Duration) -> Measured {
         let own = total.saturating_sub(self.run.clock.waited());
-        Measured { total: Some(total), own: Some(own), ..self.run.measured().clone() }
+        let mut measured = Measured { total: Some(total), own: Some(own), ..Measured::default() };
+        for (endpoint, contact) in self.run.contacts().iter() {
+            match self.reach.name(*endpoint) {
+                Some(name) => measured.further.push((name.to_owned(), contact.clone())),
+                None => measured.contact = contact.clone(),
+            }
+        }
+        measured
     }
 
     /// Connects to a granted endpoint. Charged as one attempt whatever comes of it – a look-up has its price, too – and with one
     /// more for each further address that is tried.
-    pub async fn connect(&mut self, host: &str, port: u16) -> Result<Connection, NetError> {
-        let (run, first) = (Arc::clone(&self.run), !mem::replace(&mut self.asked, true));
+    pub async fn connect(&self, host: &str, port: u16) -> Result<Connection, NetError> {
+        let run = Arc::clone(&self.run);
         run.quota.connection().map_err(|used_up| NetError::new(Tried::Connection, Fault::UsedUp(used_up)))?;
         let failed = |fault| NetError::new(Tried::Endpoint(host.to_owned(), port), fault);
         // What is no host at all nobody can have granted.
-        let granted = host.parse::<Host>().ok().filter(|host| self.grant.covers(host, port));
+        let granted = host.parse::<Host>().ok().filter(|host| self.reach.grant.covers(host, port));
         let host = granted.ok_or_else(|| failed(Fault::NotGranted))?;
+        let rules = self.reach.rules(&host, port);
+        let first_to = run.first_to(rules.endpoint);
         // A look-up cannot be called back: one that nobody waits for would still keep a thread of the resolver's.
         if run.deadline <= Instant::now() {
             return Err(failed(Fault::TimeOver));
         }
         let resolved = resolve(&host, port, &run).await;
-        run.note(first, |measured| measured.dns = resolved.took);
+        run.note(first_to, |contact| contact.dns = resolved.took);
         let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_string()), fault))?;
         let granted = self.granted(found, &host).map_err(|fault| {
             if let Fault::Forbidden(address, _) = fault {
-                run.note(first, |measured| measured.ip = Some(address));
+                run.note(first_to, |contact| contact.ip = Some(address));
             }
             failed(fault)
         })?;
-        let (tcp, peer) = connect_to(in_turn(granted), first, &run).await?;
-        let to = To { own: self.grant.is_own(&host), host, first, peer };
-        Ok(Connection::new(tcp, to, run))
+        let (tcp, peer) = connect_to(in_turn(granted), first_to, &run).await?;
+        Ok(Connection::new(tcp, To { host, rules, measured: first_to, peer }, run))
     }
 
     /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
     pub(super) fn granted(&self, found: Vec<SocketAddr>, host: &Host) -> Result<Vec<SocketAddr>, Fault> {
         let (mut granted, mut fault) = (Vec::new(), Fault::NoAddress);
         for address in found {
-            match self.grant.judge(host, address.ip(), address.port()) {
+            match self.reach.grant.judge(host, address.ip(), address.port()) {
                 Ok(()) => granted.push(address),
                 Err(refusal) => fault = Fault::Forbidden(address.ip(), refusal),
             }
@@ -114,7 +119,7 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// Tries one address after the other; the first attempt is paid for already.
 pub(super) async fn connect_to(
     addresses: Vec<SocketAddr>,
-    first: bool,
+    first_to: Option<usize>,
     run: &Arc<Run>,
 ) -> Result<(Tcp, SocketAddr), NetError> {
     let mut last = NetError::new(Tried::Connection, Fault::NoAddress);
@@ -123,7 +128,7 @@ pub(super) async fn connect_to(
         if index > 0 && run.quota.connection().is_err() {
             break;
         }
-        run.note(first, |measured| measured.ip = Some(address.ip()));
+        run.note(first_to, |contact| contact.ip = Some(address.ip()));
         let began = Instant::now();
         // A dead address must leave time for those behind it.
         let share =
@@ -135,7 +140,7 @@ pub(super) async fn connect_to(
         run.clock.count_wait(began, ended);
         let fault = match tried {
             Ok(Ok(tcp)) => {
-                run.note(first, |measured| measured.connect = Some(tcp.connected() - tcp.started()));
+                run.note(first_to, |contact| contact.connect = Some(tcp.connected() - tcp.started()));
                 return Ok((tcp, address));
             }
             Ok(Err(error)) => Fault::Connect(error),

@@ -55,13 +55,11 @@ fn each_once(found: impl Iterator<Item = SocketAddr>, port: u16) -> Result<Vec<S
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::net::quota::Quota;
 
     fn run() -> Run {
-        Run::new(Arc::default(), Quota::new(0, 0), Instant::now() + Duration::from_secs(5))
+        Run::new(Quota::new(0, 0), Instant::now() + Duration::from_secs(5))
     }
 
     #[tokio::test]

@@ -1,27 +1,28 @@
-//! What all connections of a run have in common: by which rules, until when, from which share, and what they measured.
+//! What all connections of a run have in common: until when, from which share, and what the first to each endpoint measured.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{clock::RunClock, quota::Quota, tls::Tls};
-use crate::measured::Measured;
+use super::{clock::RunClock, quota::Quota};
+use crate::measured::Contact;
 
 /// One run.
 pub(super) struct Run {
-    pub(super) tls: Arc<Tls>,
     pub(super) clock: RunClock,
     pub(super) quota: Quota,
     /// Nothing is waited for any longer.
     pub(super) deadline: Instant,
-    measured: Mutex<Measured>,
+    /// By the endpoint's number.
+    contacts: Mutex<BTreeMap<usize, Contact>>,
 }
 
 impl Run {
     /// Begins now.
-    pub(super) fn new(tls: Arc<Tls>, quota: Quota, deadline: Instant) -> Self {
-        Self { tls, clock: RunClock::start(), quota, deadline, measured: Mutex::default() }
+    pub(super) fn new(quota: Quota, deadline: Instant) -> Self {
+        Self { clock: RunClock::start(), quota, deadline, contacts: Mutex::default() }
     }
 
     /// After so long a wait, or at the run's own deadline if that is earlier.
@@ -30,15 +31,25 @@ impl Run {
         wanted.map_or(self.deadline, |wanted| wanted.min(self.deadline))
     }
 
-    /// Keeps what a connection measured, if it is the run's first.
-    pub(super) fn note(&self, first: bool, note: impl FnOnce(&mut Measured)) {
-        if first {
-            note(&mut self.measured());
+    /// A connection is asked for: the endpoint whose first it is, which is the one that is measured.
+    pub(super) fn first_to(&self, endpoint: Option<usize>) -> Option<usize> {
+        let (endpoint, mut contacts) = (endpoint?, self.contacts());
+        if contacts.contains_key(&endpoint) {
+            return None;
+        }
+        contacts.insert(endpoint, Contact::default());
+        Some(endpoint)
+    }
+
+    /// Keeps what a connection measured, if it is the first to an endpoint.
+    pub(super) fn note(&self, first_to: Option<usize>, note: impl FnOnce(&mut Contact)) {
+        if let Some(endpoint) = first_to {
+            note(self.contacts().entry(endpoint).or_default());
         }
     }
 
-    /// What was measured so far.
-    pub(super) fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was measured so far, by the endpoint's number.
+    pub(super) fn contacts(&self) -> MutexGuard<'_, BTreeMap<usize, Contact>> {
+        self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

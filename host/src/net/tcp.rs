@@ -27,6 +27,7 @@ const READINGS: u32 = 5;
 pub(super) struct Tcp {
     stream: TcpStream,
     run: Arc<Run>,
+    local: SocketAddr,
     started: Instant,
     connected: Instant,
     last_arrival: Instant,
@@ -60,8 +61,10 @@ impl Tcp {
         let seen = Instant::now();
         let connected = round_trip::of_handshake(&stream).map_or(seen, |time| seen.min(started + time));
         let outgoing = VecDeque::new();
+        let local = stream.local_addr()?;
         Ok(Self {
             stream,
+            local,
             run: Arc::clone(run),
             started,
             connected,
@@ -70,6 +73,11 @@ impl Tcp {
             reset,
             outgoing,
         })
+    }
+
+    /// From where.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// When the SYN was sent.
@@ -288,7 +296,7 @@ mod tests {
     use super::*;
 
     fn run() -> Arc<Run> {
-        Arc::new(Run::new(Arc::default(), Quota::new(1, 1 << 20), Instant::now() + Duration::from_secs(10)))
+        Arc::new(Run::new(Quota::new(1, 1 << 20), Instant::now() + Duration::from_secs(10)))
     }
 
     #[test]

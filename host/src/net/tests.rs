@@ -1,6 +1,7 @@
 //! Over loopback listeners.
 
 mod elsewhere;
+mod endpoints;
 mod stream;
 mod tls;
 
@@ -19,11 +20,11 @@ use tokio::{
 };
 
 use self::tls::trusting;
-use super::{outbound::connect_to, run::Run, *};
+use super::{outbound::connect_to, reach::OWN, run::Run, *};
 use crate::{
     catalogue::HostError,
     grant::{Deny, Grant},
-    measured::Measured,
+    measured::Contact,
     tls_rules::TlsRules,
 };
 
@@ -44,15 +45,24 @@ fn grant(host: &str, port: u16) -> Grant {
     Grant::new(&host.parse().unwrap(), Some(port), &[])
 }
 
+fn reach(host: &str, port: u16) -> Reach {
+    Reach::new(grant(host, port), Arc::default())
+}
+
+/// What was measured so far of the first connection to the job's own endpoint.
+fn contact(outbound: &Outbound) -> Contact {
+    outbound.run.contacts().get(&OWN).cloned().unwrap_or_default()
+}
+
 /// Of a job with this host and port.
 fn outbound(host: &str, port: u16) -> Outbound {
-    Outbound::new(grant(host, port), Arc::default(), quota(), later())
+    Outbound::new(reach(host, port), quota(), later())
 }
 
 /// Of one by these rules, with this share.
 fn outbound_by(listener: &TcpListener, rules: &TlsRules, quota: Quota) -> Outbound {
     let grant = grant("localhost", port(listener));
-    Outbound::new(grant, Arc::new(Tls::new(rules).unwrap()), quota, later())
+    Outbound::new(Reach::new(grant, Arc::new(Tls::new(rules).unwrap())), quota, later())
 }
 
 async fn listener() -> TcpListener {
@@ -64,10 +74,10 @@ fn port(listener: &TcpListener) -> u16 {
 }
 
 async fn opened(listener: &TcpListener) -> (Connection, TcpStream) {
-    opened_from(&mut outbound("localhost", port(listener)), listener).await
+    opened_from(&outbound("localhost", port(listener)), listener).await
 }
 
-async fn opened_from(outbound: &mut Outbound, listener: &TcpListener) -> (Connection, TcpStream) {
+async fn opened_from(outbound: &Outbound, listener: &TcpListener) -> (Connection, TcpStream) {
     let connecting = outbound.connect("localhost", port(listener));
     let (connection, accepted) = tokio::join!(connecting, listener.accept());
     (connection.unwrap(), accepted.unwrap().0)
@@ -84,10 +94,10 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
     let listener = listener().await;
     let port = port(&listener);
     for host in ["localhost", "127.0.0.1"] {
-        let mut outbound = Outbound::new(grant(host, port), Arc::default(), quota(), Instant::now());
+        let outbound = Outbound::new(reach(host, port), quota(), Instant::now());
         let late = outbound.connect(host, port).await;
         assert_eq!(late.err().unwrap().host_error(), HostError::ConnectTimeout);
-        assert_eq!(*outbound.run.measured(), Measured::default());
+        assert_eq!(contact(&outbound), Contact::default());
     }
     assert!(time::timeout(BRIEF, listener.accept()).await.is_err());
 }
@@ -95,22 +105,25 @@ async fn when_the_time_is_over_nobody_is_asked_and_nothing_connected() {
 #[tokio::test]
 async fn a_closed_port_is_refused() {
     let port = port(&listener().await);
-    let mut outbound = outbound("127.0.0.1", port);
+    let outbound = outbound("127.0.0.1", port);
     let refused = outbound.connect("127.0.0.1", port).await.err().unwrap();
     assert_eq!(refused.host_error(), HostError::ConnectionRefused);
     assert_eq!(refused.to_string(), format!("connect to 127.0.0.1:{port}: connection refused"));
-    let measured = outbound.run.measured();
+    let measured = contact(&outbound);
     assert_eq!((measured.ip, measured.connect), (Some("127.0.0.1".parse().unwrap()), None));
 }
 
 #[tokio::test]
-async fn the_first_connection_is_the_one_that_is_measured() {
+async fn the_first_connection_to_an_endpoint_is_the_one_that_is_measured() {
     let listener = listener().await;
-    let mut outbound = outbound("localhost", port(&listener));
+    let outbound = outbound("localhost", port(&listener));
     outbound.connect("127.0.0.1", port(&listener)).await.err().unwrap();
-    assert_eq!(*outbound.run.measured(), Measured::default());
-    opened_from(&mut outbound, &listener).await;
-    assert_eq!(*outbound.run.measured(), Measured::default());
+    assert_eq!(contact(&outbound), Contact::default());
+    opened_from(&outbound, &listener).await;
+    let first = contact(&outbound);
+    assert!(first.connect.is_some());
+    opened_from(&outbound, &listener).await;
+    assert_eq!(contact(&outbound), first);
     let measured = outbound.measured(Duration::from_secs(1));
     assert!(measured.total == Some(Duration::from_secs(1)) && measured.own.is_some());
 }
@@ -130,7 +143,7 @@ async fn of_two_lines_each_is_read_alone_and_the_end_is_empty() {
 async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connection() {
     let listener = listener().await;
     let port = port(&listener);
-    let mut outbound = outbound("127.0.0.1", port);
+    let outbound = outbound("127.0.0.1", port);
     // On one thread the peer greets while the connection waits to be looked at.
     let connecting = outbound.connect("127.0.0.1", port);
     let (connection, _peer) = tokio::join!(connecting, async {
@@ -174,8 +187,8 @@ async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
     let server = authority.issue("localhost", FAR).server();
     let listener = listener().await;
     for encrypted in [false, true] {
-        let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-        let (mut connection, mut peer) = opened_from(&mut outbound, &listener).await;
+        let outbound = outbound_by(&listener, &trusting(&authority), quota());
+        let (mut connection, mut peer) = opened_from(&outbound, &listener).await;
         let mut serving = None;
         if encrypted {
             let server = Arc::clone(&server);
@@ -211,8 +224,8 @@ async fn our_own_time_is_in_no_wait() {
     start();
     time::sleep(BRIEF).await;
     let listener = listener().await;
-    let mut outbound = outbound("localhost", port(&listener));
-    let (mut connection, mut peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound("localhost", port(&listener));
+    let (mut connection, mut peer) = opened_from(&outbound, &listener).await;
     let (ours, clock) = (Duration::from_millis(300), &outbound.run.clock);
     let before = clock.waited();
     connection.write(b"EHLO a\r\n").await.unwrap();
@@ -239,10 +252,10 @@ async fn ipv6_loopback_is_reached() {
         }
     };
     let port = port(&listener);
-    let mut outbound = outbound("::1", port);
+    let outbound = outbound("::1", port);
     let connection = outbound.connect("::1", port).await.unwrap();
     assert_eq!(connection.opened().address.to_string(), "::1");
-    let measured = outbound.run.measured();
+    let measured = contact(&outbound);
     assert!(measured.dns.is_none() && measured.connect.is_some());
 }
 
@@ -256,8 +269,8 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     forbidden.set_ip("169.254.169.254".parse().unwrap());
     let (outbound, localhost) = (outbound("localhost", alive.port()), "localhost".parse().unwrap());
     let addresses = outbound.granted(vec![forbidden, dead, alive], &localhost).unwrap();
-    let (_, connected) = connect_to(addresses, true, &outbound.run).await.unwrap();
-    assert_eq!((connected, outbound.run.measured().ip), (alive, Some(alive.ip())));
+    let (_, connected) = connect_to(addresses, Some(OWN), &outbound.run).await.unwrap();
+    assert_eq!((connected, contact(&outbound).ip), (alive, Some(alive.ip())));
     let (refused, text) = outbound.granted(vec![forbidden], &localhost).unwrap_err().says();
     assert_eq!(refused, HostError::Denied);
     assert!(text.contains("169.254.169.254"), "{text}");
@@ -270,21 +283,21 @@ async fn every_address_that_is_tried_is_charged() {
     let mut addresses: Vec<SocketAddr> =
         (2..9).map(|host| ([127, 0, 0, host], alive.port()).into()).collect();
     addresses.push(alive);
-    let run = |connections| Arc::new(Run::new(Arc::default(), Quota::new(connections, 0), later()));
+    let run = |connections| Arc::new(Run::new(Quota::new(connections, 0), later()));
     // The first is paid for by whoever resolves the name.
     let enough = run(7);
-    assert_eq!(connect_to(addresses.clone(), true, &enough).await.unwrap().1, alive);
+    assert_eq!(connect_to(addresses.clone(), Some(OWN), &enough).await.unwrap().1, alive);
     assert_eq!(
         enough.quota.connection().map_err(|used_up| used_up.to_string()),
         Err("the run's share of connections is used up: see `limits.connections`, 7".to_owned())
     );
-    let last = connect_to(addresses, true, &run(6)).await.err().unwrap();
+    let last = connect_to(addresses, Some(OWN), &run(6)).await.err().unwrap();
     assert_eq!(last.to_string(), format!("connect to 127.0.0.8:{}: connection refused", alive.port()));
-    let mut none = outbound_by(&listener, &TlsRules::default(), Quota::new(0, 0));
+    let none = outbound_by(&listener, &TlsRules::default(), Quota::new(0, 0));
     let refused = none.connect("localhost", alive.port()).await.err().unwrap();
     assert_eq!(refused.host_error(), HostError::CheckLimit);
     assert_eq!(refused.to_string(), "the run's share of connections is used up: see `limits.connections`, 0");
-    assert_eq!(*none.run.measured(), Measured::default());
+    assert_eq!(contact(&none), Contact::default());
 }
 
 #[tokio::test]
@@ -294,13 +307,13 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
     let deny = Deny::new(&["127.0.0.0/8".to_owned()]).unwrap();
     for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
         let grant = grant(host, port).denying(&deny);
-        let mut outbound = Outbound::new(grant, Arc::default(), quota(), later());
+        let outbound = Outbound::new(Reach::new(grant, Arc::default()), quota(), later());
         let denied = outbound.connect(host, port).await.err().unwrap();
         assert_eq!(denied.host_error(), HostError::Denied);
         let text =
             format!("connect to {host}:{port}: it is {host}, which `deny` of the configuration forbids");
         assert_eq!(denied.to_string(), text);
-        assert_eq!(outbound.run.measured().ip, Some(host.parse().unwrap()));
+        assert_eq!(contact(&outbound).ip, Some(host.parse().unwrap()));
     }
     assert!(time::timeout(BRIEF, listener.accept()).await.is_err());
 }
@@ -318,8 +331,8 @@ async fn a_read_given_up_loses_nothing() {
 async fn nothing_is_received_over_the_runs_share_and_the_end_is_still_told() {
     let listener = listener().await;
     for (said, over) in [(&b"220 a\r\n"[..], false), (b"220 a\r\n2", true)] {
-        let mut outbound = outbound_by(&listener, &TlsRules::default(), Quota::new(1, 7));
-        let (mut connection, mut peer) = opened_from(&mut outbound, &listener).await;
+        let outbound = outbound_by(&listener, &TlsRules::default(), Quota::new(1, 7));
+        let (mut connection, mut peer) = opened_from(&outbound, &listener).await;
         peer.write_all(said).await.unwrap();
         drop(peer);
         assert_eq!(connection.read(512, None).await.unwrap().bytes, b"220 a\r\n");
@@ -342,8 +355,8 @@ async fn nothing_is_received_over_the_runs_share_and_the_end_is_still_told() {
 #[tokio::test]
 async fn nothing_is_sent_over_the_runs_share() {
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &TlsRules::default(), Quota::new(1, 8));
-    let (mut connection, mut peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &TlsRules::default(), Quota::new(1, 8));
+    let (mut connection, mut peer) = opened_from(&outbound, &listener).await;
     connection.write(b"EHLO\r\n").await.unwrap();
     for _ in 0..2 {
         let refused = connection.write(b"QUIT\r\n").await.err().unwrap();
@@ -370,8 +383,8 @@ async fn a_write_given_up_leaves_little_behind_however_often_it_is_tried() {
     let listener = listener().await;
     let deadline = Instant::now() + Duration::from_millis(200);
     let (grant, quota) = (grant("localhost", port(&listener)), Quota::new(1, MUCH as u64));
-    let mut outbound = Outbound::new(grant, Arc::default(), quota, deadline);
-    let (mut connection, _peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = Outbound::new(Reach::new(grant, Arc::default()), quota, deadline);
+    let (mut connection, _peer) = opened_from(&outbound, &listener).await;
     let much = vec![b'x'; MUCH];
     for _ in 0..100 {
         let given_up = connection.write(&much).await.err().unwrap();

@@ -7,6 +7,12 @@ use crate::{catalogue::FIRST_OWN_CODE, line};
 /// Parameters, fields, tags and error codes of a check, and choices, defaults and items of a default of a parameter, at most
 /// each: they are for people, and each is compared with all others.
 pub(super) const MOST: usize = 256;
+/// Further endpoints of a check: each brings its fields and one tag to every line, and more are better several checks.
+pub(super) const ENDPOINTS: usize = 4;
+/// The longest name.
+pub(super) const NAME_BYTES: usize = 64;
+/// Kinds of parts of a check: each is a measurement of its own.
+pub(super) const MOST_PARTS: usize = 8;
 /// A default or a choice: every job has its own copy, and so may tags. As JSON it is read only when it is no longer.
 pub(super) const VALUE_BYTES: usize = 4 << 10;
 
@@ -21,6 +27,8 @@ pub enum Contradiction {
     NameTwice(String),
     /// A name is the host's.
     NameOfHost(String),
+    /// A name begins as those that the host keeps for itself do.
+    NameReserved(String, &'static str),
     /// More of these than a person reads.
     Many(&'static str),
     /// A default is not JSON.
@@ -31,6 +39,8 @@ pub enum Contradiction {
     DefaultLong(String),
     /// A choice is longer than a value has to be.
     ChoiceLong(String),
+    /// Choices of what is no text and no list of texts.
+    ChoiceOfNoText(String),
     /// A default is nothing that its parameter can be.
     Misfit(String),
     /// A secret has a default that is not empty: everybody knows it.
@@ -39,8 +49,14 @@ pub enum Contradiction {
     ConditionOnNothing(String),
     /// A default depends on a value that the other parameter cannot have.
     ConditionNeverMet(String),
-    /// Not exactly one parameter of kind `port`.
-    Port,
+    /// Two parameters of kind `port` for the job's own host, or for one further endpoint.
+    Ports(String),
+    /// More further endpoints than a job can have.
+    Endpoints,
+    /// A parameter is about a further endpoint that is not described.
+    EndpointOfNothing(String),
+    /// The default of a further endpoint is no host, whatever the job's own is.
+    EndpointHost(String),
     /// A tag shows a parameter that is not described.
     TagOfNothing(String),
     /// A tag shows a secret.
@@ -53,6 +69,8 @@ pub enum Contradiction {
     CodeTwice(u32),
     /// An error code that was not announced.
     CodeUnannounced(u32),
+    /// A job is refused for a parameter that is not described.
+    RefusalOfNothing(String),
     /// A field that was not announced.
     FieldUnannounced(String),
     /// A field was reported twice.
@@ -61,6 +79,20 @@ pub enum Contradiction {
     FieldKind(String),
     /// A number that is infinite or none.
     FieldNotFinite(String),
+    /// A part of a kind that was not announced.
+    PartUnannounced(String),
+    /// A part's tag that was not announced.
+    TagUnannounced(String),
+    /// A part's tag was reported twice.
+    TagTwice(String),
+    /// More kinds of parts than a check may have.
+    ManyParts,
+    /// No tags that tell parts of this kind from each other, or more than two.
+    PartTags(String),
+    /// A part's field is a phase, or has a value for runs that could not report.
+    PartField(String),
+    /// The measurement of parts of this kind is longer than a name.
+    PartMeasurement(String),
     /// The measurement is the host's.
     MeasurementOfHost(String),
     /// The measurement is the built-in check's.
@@ -86,6 +118,12 @@ impl fmt::Display for Contradiction {
             }
             Self::NameTwice(name) => write!(f, "`{name}` stands twice"),
             Self::NameOfHost(name) => write!(f, "`{name}` belongs to the host"),
+            Self::NameReserved(name, begin) => {
+                write!(
+                    f,
+                    "`{name}` is kept for the host, as whatever begins with `{begin}`, also behind the name of an endpoint and `_`"
+                )
+            }
             Self::Many(what) => write!(f, "more than {MOST} {what}"),
             Self::DefaultNotJson(name) => write!(f, "a default of parameter `{name}` is not JSON"),
             Self::DefaultHidden(name) => write!(f, "a default of parameter `{name}` has hidden characters"),
@@ -94,6 +132,9 @@ impl fmt::Display for Contradiction {
             }
             Self::ChoiceLong(name) => {
                 write!(f, "a choice of parameter `{name}` has more than {VALUE_BYTES} bytes")
+            }
+            Self::ChoiceOfNoText(name) => {
+                write!(f, "parameter `{name}` has choices, and is no text and no list of texts")
             }
             Self::Misfit(name) => write!(f, "a default of parameter `{name}` is no value that it can have"),
             Self::Secret(name) => {
@@ -105,17 +146,40 @@ impl fmt::Display for Contradiction {
             Self::ConditionNeverMet(name) => {
                 write!(f, "a default of parameter `{name}` depends on a value that the other cannot have")
             }
-            Self::Port => f.write_str("there must be exactly one parameter of kind port"),
+            Self::Ports(name) => {
+                write!(f, "parameter `{name}` is a second one of kind port for its endpoint")
+            }
+            Self::Endpoints => write!(f, "more than {ENDPOINTS} endpoints"),
+            Self::EndpointOfNothing(name) => {
+                write!(f, "parameter `{name}` is about an endpoint that does not exist")
+            }
+            Self::EndpointHost(name) => {
+                write!(f, "the default of endpoint `{name}` is no host name or address, without port")
+            }
             Self::TagOfNothing(name) => write!(f, "tag `{name}` shows a parameter that does not exist"),
             Self::TagOfSecret(name) => write!(f, "tag `{name}` shows a parameter that is a secret"),
             Self::Phase(name) => write!(f, "field `{name}` is a phase, and no number of ms"),
             Self::CodeBelow(code) => write!(f, "error code {code} is below {FIRST_OWN_CODE}"),
             Self::CodeTwice(code) => write!(f, "error code {code} stands twice"),
             Self::CodeUnannounced(code) => write!(f, "error code {code} is not announced"),
+            Self::RefusalOfNothing(name) => {
+                write!(f, "it refuses the job for parameter `{name}`, which does not exist")
+            }
             Self::FieldUnannounced(name) => write!(f, "field `{name}` is reported but not announced"),
             Self::FieldTwice(name) => write!(f, "field `{name}` is reported twice"),
             Self::FieldKind(name) => write!(f, "field `{name}` is not of the announced kind"),
             Self::FieldNotFinite(name) => write!(f, "field `{name}` is no finite number"),
+            Self::PartUnannounced(name) => write!(f, "a part `{name}` is reported but not announced"),
+            Self::TagUnannounced(name) => write!(f, "tag `{name}` is reported but not announced"),
+            Self::TagTwice(name) => write!(f, "tag `{name}` is reported twice"),
+            Self::ManyParts => write!(f, "more than {MOST_PARTS} kinds of parts"),
+            Self::PartTags(name) => write!(f, "parts `{name}` must have one or two tags"),
+            Self::PartField(name) => {
+                write!(f, "field `{name}` is a part's: it is no phase, and has no value when unreported")
+            }
+            Self::PartMeasurement(name) => {
+                write!(f, "the measurement of parts `{name}` has more than {NAME_BYTES} bytes")
+            }
             Self::MeasurementOfHost(name) => write!(f, "measurement `{name}` belongs to the host"),
             Self::MeasurementOfBuiltIn(name) => {
                 write!(f, "measurement `{name}` belongs to the built-in check")

@@ -1,50 +1,24 @@
 //! From the interface's types to the host's own, refusing what contradicts itself or the description.
 
+mod endpoints;
+
 use serde_json::Value as Json;
 
 use super::{
     bindings::exports::sonde::check::check as wit,
-    contradiction::{Contradiction, MOST, VALUE_BYTES},
+    contradiction::{Contradiction, ENDPOINTS, MOST, VALUE_BYTES},
+    fields,
+    kinds::{self, Beside},
+    names::{check_name, name},
 };
 use crate::{
-    catalogue::{ErrorCode, FIRST_OWN_CODE},
+    catalogue::FIRST_OWN_CODE,
     description::{
-        ConditionalDefault, Description, Field, HOST_TAGS, OWN_MEASUREMENT, OwnError, Parameter,
-        ParameterKind, Tag, host_fields,
+        ConditionalDefault, Description, FurtherEndpoint, OWN_MEASUREMENT, OwnError, Parameter,
+        ParameterKind, RESERVED, Tag, is_within,
     },
-    line,
-    report::Outcome,
-    text,
-    value::{FieldKind, Value},
+    line, text,
 };
-
-/// The longest name.
-const NAME_BYTES: usize = 64;
-
-fn name(text: &str, of_host: &[&str], taken: &mut Vec<String>) -> Result<String, Contradiction> {
-    let legal = text.len() <= NAME_BYTES
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if !legal {
-        return Err(Contradiction::Name(text::clean(text)));
-    }
-    if of_host.contains(&text) || text == "time" {
-        return Err(Contradiction::NameOfHost(text.to_owned()));
-    }
-    if taken.iter().any(|known| known == text) {
-        return Err(Contradiction::NameTwice(text.to_owned()));
-    }
-    taken.push(text.to_owned());
-    Ok(text.to_owned())
-}
-
-fn check_name(text: &str) -> Result<String, Contradiction> {
-    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.is_empty() || text.len() > NAME_BYTES || !text.bytes().all(good) {
-        return Err(Contradiction::CheckName(text::clean(text)));
-    }
-    Ok(text.to_owned())
-}
 
 /// Converts and checks a description.
 pub(crate) fn description(from: wit::Description) -> Result<Description, Contradiction> {
@@ -58,6 +32,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             return Err(Contradiction::Many(what));
         }
     }
+    let endpoints = endpoints(from.endpoints)?;
     let mut names = Vec::new();
     let mut parameters = Vec::new();
     for parameter in from.parameters {
@@ -71,39 +46,14 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             other.judge(&default.equals).map_err(|_| Contradiction::ConditionNeverMet(name()))?;
         }
     }
-    if parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Port).count() != 1 {
-        return Err(Contradiction::Port);
-    }
-    let of_host: Vec<&str> =
-        host_fields().map(|field| field.name).chain(HOST_TAGS.iter().map(|tag| tag.0)).collect();
+    endpoints::are_about(&parameters, &endpoints)?;
+    let of_host = endpoints::names_of_host(&endpoints);
+    let of_host: Vec<&str> = of_host.iter().map(String::as_str).collect();
     // A tag and a field must not share a name.
     let mut names = Vec::new();
     let mut fields = Vec::new();
     for field in from.fields {
-        let kind = match field.kind {
-            wit::FieldKind::Integer => FieldKind::Integer,
-            wit::FieldKind::Float => FieldKind::Float,
-            wit::FieldKind::Boolean => FieldKind::Boolean,
-            wit::FieldKind::Text => FieldKind::Text,
-        };
-        let name = name(&field.name, &of_host, &mut names)?;
-        let is_number = matches!(kind, FieldKind::Integer | FieldKind::Float);
-        if field.phase && !(is_number && field.unit == "ms") {
-            return Err(Contradiction::Phase(name));
-        }
-        let mut when_unreported =
-            field.when_unreported.map(|value| self::value(&name, kind, value)).transpose()?;
-        if let Some(text) = when_unreported.as_mut().and_then(Value::as_text_mut) {
-            *text = text::clean(text);
-        }
-        fields.push(Field {
-            name,
-            kind,
-            unit: text::clean(&field.unit),
-            doc: text::clean(&field.doc),
-            when_unreported,
-            phase: field.phase,
-        });
+        fields.push(fields::announced(field, &of_host, &mut names)?);
     }
     let mut tags = Vec::new();
     for tag in from.tags {
@@ -115,6 +65,9 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             Some(_) => {}
         }
         tags.push(Tag { name, parameter: tag.parameter, doc: text::clean(&tag.doc) });
+    }
+    for name in &names {
+        endpoints::is_free(name, &endpoints)?;
     }
     let mut errors: Vec<OwnError> = Vec::new();
     for error in from.errors {
@@ -131,9 +84,17 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         });
     }
     let measurement = name(&from.measurement, &[], &mut Vec::new())?;
-    if measurement == OWN_MEASUREMENT {
+    if is_within(&measurement, OWN_MEASUREMENT) {
         return Err(Contradiction::MeasurementOfHost(measurement));
     }
+    let beside = Beside {
+        measurement: &measurement,
+        fields: &fields,
+        tags: &tags,
+        endpoints: &endpoints,
+        of_host: &of_host,
+    };
+    let parts = kinds::announced(from.parts, &beside)?;
     let description = Description {
         name: check_name(&from.name)?,
         version: text::clean(&from.version),
@@ -142,10 +103,28 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         parameters,
         fields,
         tags,
+        endpoints,
+        parts,
         errors,
     };
     let longest = line::longest(&description);
     if longest > line::LINE_BYTES { Err(Contradiction::Line(longest)) } else { Ok(description) }
+}
+
+fn endpoints(from: Vec<wit::EndpointDescription>) -> Result<Vec<FurtherEndpoint>, Contradiction> {
+    if from.len() > ENDPOINTS {
+        return Err(Contradiction::Endpoints);
+    }
+    let mut names = Vec::new();
+    let endpoint = |from: wit::EndpointDescription| {
+        let name = name(&from.name, &[], &mut names)?;
+        // The host's fields of it would be among those that are kept for others.
+        match RESERVED.iter().find(|(begin, _)| begin.strip_suffix('_') == Some(&name)) {
+            Some((begin, _)) => Err(Contradiction::NameReserved(name, begin)),
+            None => endpoints::endpoint(name, from),
+        }
+    };
+    from.into_iter().map(endpoint).collect()
 }
 
 fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
@@ -201,6 +180,9 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
             wit::ParameterKind::Number => ParameterKind::Number,
             wit::ParameterKind::Boolean => ParameterKind::Boolean,
             wit::ParameterKind::TextList => ParameterKind::TextList,
+            wit::ParameterKind::IntegerList => ParameterKind::IntegerList,
+            wit::ParameterKind::Duration => ParameterKind::Duration,
+            wit::ParameterKind::Table => ParameterKind::Table,
             wit::ParameterKind::Secret => ParameterKind::Secret,
             wit::ParameterKind::Port => ParameterKind::Port,
         },
@@ -210,8 +192,12 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
         conditional_defaults,
         choices: from.choices.iter().map(|choice| text::clean_to(choice, VALUE_BYTES)).collect(),
         single_line: from.single_line,
+        endpoint: from.endpoint.clone(),
         doc: text::clean(&from.doc),
     };
+    if !parameter.choices.is_empty() && !parameter.kind.has_choices() {
+        return Err(Contradiction::ChoiceOfNoText(parameter.name));
+    }
     let conditional = parameter.conditional_defaults.iter().map(|default| &default.default);
     if parameter.default.iter().chain(conditional).any(|default| parameter.judge(default).is_err()) {
         return Err(Contradiction::Misfit(parameter.name));
@@ -219,55 +205,10 @@ fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter
     Ok(parameter)
 }
 
-fn value(name: &str, kind: FieldKind, from: wit::Value) -> Result<Value, Contradiction> {
-    match (kind, from) {
-        (FieldKind::Integer, wit::Value::Integer(value)) => Ok(Value::Integer(value)),
-        (FieldKind::Float, wit::Value::Float(value)) if value.is_finite() => Ok(Value::Float(value)),
-        (FieldKind::Float, wit::Value::Float(_)) => Err(Contradiction::FieldNotFinite(name.to_owned())),
-        (FieldKind::Boolean, wit::Value::Boolean(value)) => Ok(Value::Boolean(value)),
-        (FieldKind::Text, wit::Value::Text(value)) => Ok(Value::Text(value)),
-        _ => Err(Contradiction::FieldKind(name.to_owned())),
-    }
-}
-
-/// Converts a report's fields, all of them announced and of the announced kind.
-pub(crate) fn fields(from: Vec<wit::Field>, to: &Description) -> Result<Vec<(String, Value)>, Contradiction> {
-    let mut fields: Vec<(String, Value)> = Vec::new();
-    for field in from {
-        let announced = to.fields.iter().find(|known| known.name == field.name);
-        let Some(known) = announced else { return Err(Contradiction::FieldUnannounced(field.name)) };
-        if fields.iter().any(|(name, _)| *name == field.name) {
-            return Err(Contradiction::FieldTwice(field.name));
-        }
-        fields.push((known.name.clone(), value(&known.name, known.kind, field.value)?));
-    }
-    Ok(fields)
-}
-
-/// Converts a failure that the check found itself.
-pub(crate) fn own_failure(
-    from: wit::OwnFailure,
-    by: &Description,
-) -> Result<(Outcome, ErrorCode), Contradiction> {
-    if !by.errors.iter().any(|error| error.code == from.code) {
-        return Err(Contradiction::CodeUnannounced(from.code));
-    }
-    let outcome = match from.kind {
-        wit::FailureKind::Timeout => Outcome::Timeout,
-        wit::FailureKind::ConnectionFailed => Outcome::ConnectionFailed,
-        wit::FailureKind::ReadFailed => Outcome::ReadFailed,
-        wit::FailureKind::StringMismatch => Outcome::StringMismatch,
-        wit::FailureKind::TlsError => Outcome::TlsError,
-        wit::FailureKind::Rejected => Outcome::Rejected,
-        wit::FailureKind::AuthFailed => Outcome::AuthFailed,
-        wit::FailureKind::ProtocolError => Outcome::ProtocolError,
-    };
-    Ok((outcome, ErrorCode(from.code)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::description::{HOST_TAGS, host_fields};
 
     fn parameter(name: &str, kind: wit::ParameterKind, default: &str) -> wit::Parameter {
         wit::Parameter {
@@ -278,6 +219,7 @@ mod tests {
             conditional_defaults: Vec::new(),
             choices: Vec::new(),
             single_line: true,
+            endpoint: None,
             doc: String::new(),
         }
     }
@@ -292,13 +234,15 @@ mod tests {
             parameters: vec![parameter("port", wit::ParameterKind::Port, "25"), one],
             fields: Vec::new(),
             tags: Vec::new(),
+            endpoints: Vec::new(),
+            parts: Vec::new(),
             errors: Vec::new(),
         })
     }
 
     #[test]
     fn a_default_is_a_value_that_the_parameter_can_have() {
-        use wit::ParameterKind::{Boolean, Integer, Number, Text, TextList};
+        use wit::ParameterKind::{Boolean, Duration, Integer, IntegerList, Number, Table, Text, TextList};
         let of = |kind, default: &str| described(parameter("a", kind, default)).map(drop);
         for (kind, default) in [
             (Text, "\"\""),
@@ -307,6 +251,10 @@ mod tests {
             (Boolean, "true"),
             (TextList, "[\"a\"]"),
             (TextList, "\"a\""),
+            (IntegerList, "[1,-2]"),
+            (Duration, "0"),
+            (Duration, "86400000"),
+            (Table, "{\"a\":[{\"b\":1}]}"),
         ] {
             assert_eq!(of(kind, default), Ok(()), "{default}");
         }
@@ -319,12 +267,35 @@ mod tests {
             (Boolean, "{}"),
             (TextList, "[1]"),
             (TextList, &nested),
+            (IntegerList, "[\"a\"]"),
+            (Duration, "86400001"),
+            (Duration, "-1"),
+            (Duration, "\"20s\""),
+            (Table, "[]"),
+            (Table, "{\"a\":null}"),
+            (Table, "{\"a\\nb\":1}"),
+            (Table, "{\"a\":[{\"b\":\"\\u0000\"}]}"),
+            (Table, &format!("{{\"a\":{nested}}}")),
         ] {
             assert_eq!(of(kind, default), Err(Contradiction::Misfit("a".into())), "{default}");
         }
+        // As deep as 4 KiB can be: nobody walks through it.
+        for deep in ["[".repeat(2000) + &"]".repeat(2000), "{\"\":".repeat(800) + "1" + &"}".repeat(800)] {
+            assert!(deep.len() > VALUE_BYTES - 120);
+            for kind in [Table, TextList, IntegerList] {
+                assert_eq!(of(kind, &deep), Err(Contradiction::DefaultNotJson("a".into())));
+            }
+        }
         let mut chosen = parameter("a", Text, "\"c\"");
         chosen.choices = vec!["a".into(), "b".into()];
-        assert_eq!(described(chosen).map(drop), Err(Contradiction::Misfit("a".into())));
+        assert_eq!(described(chosen.clone()).map(drop), Err(Contradiction::Misfit("a".into())));
+        for (kind, default) in
+            [(Integer, "1"), (Table, "{}"), (Duration, "0"), (wit::ParameterKind::Secret, "\"\"")]
+        {
+            let mut chosen = parameter("a", kind, default);
+            chosen.choices = vec!["a".into()];
+            assert_eq!(described(chosen).map(drop), Err(Contradiction::ChoiceOfNoText("a".into())));
+        }
     }
 
     #[test]
@@ -352,5 +323,60 @@ mod tests {
             of(parameter("a", wit::ParameterKind::TextList, &many)),
             Err(Contradiction::Many("items in a default"))
         );
+    }
+
+    #[test]
+    fn what_the_host_may_come_to_call_its_own_is_kept_for_it_in_fields_and_tags_alone() {
+        let announced = |field: &str, tag: &str| {
+            let field = wit::FieldDescription {
+                name: field.into(),
+                kind: wit::FieldKind::Integer,
+                unit: String::new(),
+                doc: String::new(),
+                when_unreported: None,
+                phase: false,
+            };
+            let tag = wit::TagDescription { name: tag.into(), parameter: "port".into(), doc: String::new() };
+            let described = wit::Description {
+                name: "a".into(),
+                version: String::new(),
+                measurement: "tls_x".into(),
+                doc: String::new(),
+                parameters: vec![
+                    parameter("port", wit::ParameterKind::Port, "25"),
+                    parameter("tls_x", wit::ParameterKind::Text, "\"\""),
+                ],
+                fields: vec![field],
+                tags: vec![tag],
+                endpoints: Vec::new(),
+                parts: Vec::new(),
+                errors: Vec::new(),
+            };
+            description(described).map(drop)
+        };
+        for (begin, _) in RESERVED {
+            let (name, kept) =
+                (format!("{begin}x"), |name: &str| Err(Contradiction::NameReserved(name.to_owned(), begin)));
+            assert_eq!(announced(&name, "a"), kept(&name));
+            assert_eq!(announced("a", &name), kept(&name));
+            // Only as the first word.
+            assert_eq!(
+                announced(&format!("x_{name}"), begin.trim_end_matches('_').repeat(2).as_str()),
+                Ok(())
+            );
+        }
+        for own in host_fields().map(|field| field.name).chain(HOST_TAGS.iter().map(|tag| tag.0)) {
+            assert_eq!(announced(own, "a"), Err(Contradiction::NameOfHost(own.to_owned())));
+        }
+    }
+
+    #[test]
+    fn authors_are_told_every_name_that_is_kept() {
+        let guide = include_str!("../../../wit/README.md");
+        let (_, kept) = guide.split_once("Kept for the host").unwrap();
+        let kept = kept.split("\n\n").next().unwrap();
+        let listed: Vec<&str> =
+            kept.split('`').skip(1).step_by(2).filter(|name| name.ends_with('_')).collect();
+        assert_eq!(listed, RESERVED.iter().map(|(begin, _)| *begin).collect::<Vec<_>>());
     }
 }

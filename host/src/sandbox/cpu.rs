@@ -38,6 +38,11 @@ impl Meter {
         Duration::from_nanos(self.0.used.load(Ordering::Relaxed) + current)
     }
 
+    /// Used since the others had their turn; to be called while the run is polled.
+    pub(crate) fn turn(&self) -> Duration {
+        Duration::from_nanos(thread_time().saturating_sub(self.0.began.load(Ordering::Relaxed)))
+    }
+
     /// Used in all, once the run is over.
     pub(crate) fn used(&self) -> Duration {
         Duration::from_nanos(self.0.used.load(Ordering::Relaxed))

@@ -6,7 +6,7 @@ use super::{contradiction::Contradiction, limits};
 use crate::{catalogue::HostError, text};
 
 /// Of the interface in `wit/`.
-const INTERFACE_VERSION: &str = "0.1.0";
+pub(super) const INTERFACE_VERSION: &str = "0.1.0";
 
 /// Why a component cannot be used.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub enum LoadError {
     Import(String),
     /// Built for this version of the interface, which is not ours.
     Version(String),
+    /// Built for this later version of the interface, from which it needs what there is not here.
+    Later(String, String),
     /// Its own description contradicts itself.
     Description(Contradiction),
     /// It did not describe itself.
@@ -67,7 +69,7 @@ impl LoadError {
             | Self::CoreModule => HostError::CheckLoad,
             Self::Digest(_) => HostError::CheckDigest,
             Self::Import(_) => HostError::CheckImport,
-            Self::Version(_) => HostError::CheckVersion,
+            Self::Version(_) | Self::Later(..) => HostError::CheckVersion,
             Self::Description(_) | Self::Describe(_) => HostError::CheckDescribe,
             Self::DescriptionDigest(_) | Self::Measurement(_) => HostError::CheckPinned,
             Self::CompileTime
@@ -101,6 +103,12 @@ impl fmt::Display for LoadError {
             Self::Version(version) => write!(
                 f,
                 "the component is built for sonde:check@{}; this host speaks sonde:check@{INTERFACE_VERSION}",
+                text::clean(version)
+            ),
+            Self::Later(version, what) => write!(
+                f,
+                "the component is built for sonde:check@{}, and needs of it what this host, which speaks \
+                 sonde:check@{INTERFACE_VERSION}, does not have: {what}",
                 text::clean(version)
             ),
             Self::Description(error) => write!(f, "the component's description is wrong: {error}"),

@@ -1,7 +1,8 @@
 //! What one run may use up: limits with their reasons, and what watches over the growth of memories and tables.
 //!
 //! What the host itself holds for a run is bounded by the others of these limits, and by far less than a check's memory: what
-//! one call hands over, gone when it returns (`CALL_BYTES`); of a report, once it is judged, 256 bytes a text; of a log line
+//! one call hands over, gone when it returns (`CALL_BYTES`); of a report, once it is judged, 256 bytes a text and no more parts
+//! than lines (`Limits::lines`); of a log line
 //! that is held back or has no end yet, what is looked at for secrets; a table of `HANDLES`; the connections' own buffers.
 
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Limits {
     pub traffic_bytes: u64,
     /// Log lines kept, the check's standard output and error included.
     pub log_lines: u32,
+    /// Metrics lines of a run, the job's own included; the others are for its parts.
+    pub lines: u32,
 }
 
 impl Default for Limits {
@@ -34,6 +37,8 @@ impl Default for Limits {
             connections: 8,
             traffic_bytes: 16 << 20,
             log_lines: 20,
+            // Who lets a check have further lines, each of a series of its own, says how many.
+            lines: 1,
         }
     }
 }
@@ -60,6 +65,10 @@ pub(crate) const DESCRIPTION_BYTES: usize = 256 << 10;
 pub(crate) const HANDLES: usize = 256;
 /// Connections that an operator may allow a run: the handles, without sixteen for a runtime's own streams and waits.
 pub(crate) const CONNECTIONS: u32 = 240;
+/// Metrics lines of a run that nobody keeps: of the built-in check, and of a component that is looked at.
+pub(crate) const LINES: u32 = 64;
+/// Metrics lines that an operator may allow a run: each is one more series, or several, of whatever stores them.
+pub(crate) const MOST_LINES: u32 = 256;
 /// Bytes of a log line.
 pub(crate) const LOG_BYTES: usize = 512;
 /// Denied connections of a run that get a line in the log each; the others are counted.
@@ -76,7 +85,7 @@ pub(crate) const COMPILE_TIME: Duration = Duration::from_mins(10);
 pub(crate) const COMPILE_CPU_TIME: Duration = Duration::from_mins(2);
 /// Address space meanwhile.
 pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
-/// Describing itself: there is nothing to wait for, but another check may be computing.
+/// Describing itself, or judging a job: there is nothing to wait for, but another check may be computing.
 pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
 /// Computing meanwhile; a language's runtime needs two milliseconds. All checks of a configuration describe themselves
 /// before its first round.

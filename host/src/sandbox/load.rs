@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -15,16 +14,18 @@ use super::{
     contradiction::Contradiction,
     convert,
     cpu::Crowd,
-    error::{LoadError, chain},
+    error::{INTERFACE_VERSION, LoadError, chain},
     imports::wasi,
-    limits::{self, Limits},
-    log::Log,
+    limits::{LINES, Limits},
     program::{Program, SMTP},
     source::Pinned,
     state::{HasState, State},
-    store::{failure, store},
+    timeless,
 };
-use crate::{description::Description, secret::Secrets, text};
+use crate::{
+    description::{Description, is_within},
+    text,
+};
 
 /// What the versions that mean the same begin with: see `wit/README.md`.
 const COMPATIBLE: &str = "0.1.";
@@ -67,25 +68,38 @@ fn is_allowed(import: &str) -> bool {
     known && (!import.starts_with(package) || import.contains(version))
 }
 
-/// Refuses what is not on the list; gives the names.
-fn imports(component: &Component, engine: &Engine) -> Result<Vec<String>, LoadError> {
+/// The last number of a compatible version, which counts what was added.
+fn additions(version: &str) -> u64 {
+    version.strip_prefix(COMPATIBLE).and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// Refuses what is not on the list; gives the names, and the version of the interface where that is later than the host's.
+fn imports(component: &Component, engine: &Engine) -> Result<(Vec<String>, Option<String>), LoadError> {
     let shape = component.component_type();
+    let mut later = None;
     let named = shape.imports(engine).map(|(name, _)| name);
     for name in named.chain(shape.exports(engine).map(|(name, _)| name)) {
-        if let Some((_, version)) = name.strip_prefix(INTERFACE).and_then(|name| name.split_once('@'))
-            && !version.starts_with(COMPATIBLE)
-        {
+        let of_ours = name.strip_prefix(INTERFACE).and_then(|name| name.split_once('@'));
+        let Some((_, version)) = of_ours else { continue };
+        if !version.starts_with(COMPATIBLE) {
             return Err(LoadError::Version(version.to_owned()));
+        }
+        if additions(version) > additions(INTERFACE_VERSION) {
+            later = Some(version.to_owned());
         }
     }
     let mut imports = Vec::new();
     for (import, _) in shape.imports(engine) {
         if !is_allowed(import) {
-            return Err(LoadError::Import(text::clean(import)));
+            let name = text::clean(import);
+            return Err(match later.filter(|_| import.starts_with(INTERFACE)) {
+                Some(version) => LoadError::Later(version, name),
+                None => LoadError::Import(name),
+            });
         }
         imports.push(import.to_owned());
     }
-    Ok(imports)
+    Ok((imports, later))
 }
 
 /// Links a component and lets it describe itself.
@@ -97,7 +111,7 @@ pub(super) async fn program(
     origin: Origin,
 ) -> Result<Program, LoadError> {
     let Loaded { component, sha256 } = loaded;
-    let imports = imports(&component, engine)?;
+    let (imports, later) = imports(&component, engine)?;
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
     let mut linker = Linker::new(engine);
     Checker::add_to_linker::<State, HasState>(&mut linker, |state| state).map_err(broken)?;
@@ -105,17 +119,23 @@ pub(super) async fn program(
         Origin::BuiltIn => {
             // Its language's library links what it never calls.
             linker.define_unknown_imports_as_traps(&component).map_err(broken)?;
-            (Limits::default(), false)
+            (Limits { lines: LINES, ..Limits::default() }, false)
         }
         Origin::File(limits) => {
             wasi::link(&mut linker).map_err(broken)?;
             (limits, true)
         }
     };
-    let pre = CheckerPre::new(linker.instantiate_pre(&component).map_err(broken)?).map_err(broken)?;
-    let described = describe(engine, crowd, name, &pre, limits.log_lines).await?;
-    // No other check writes the built-in one's lines.
-    if is_file && described.measurement == SMTP {
+    let pre = linker.instantiate_pre(&component).map_err(|error| match later {
+        Some(version) => LoadError::Later(version, chain(&error)),
+        None => broken(error),
+    });
+    let pre = CheckerPre::new(pre?).map_err(broken)?;
+    let described = timeless::describe(engine, crowd, name, &pre, limits.log_lines).await;
+    let described = described.map_err(|failure| LoadError::Describe(failure.text))?;
+    let described = convert::description(described).map_err(LoadError::Description)?;
+    // No other check writes the built-in one's lines, nor what could be those of its parts.
+    if is_file && is_within(&described.measurement, SMTP) {
         return Err(LoadError::Description(Contradiction::MeasurementOfBuiltIn(described.measurement)));
     }
     Ok(Program { pre, description: Arc::new(described), imports, sha256, limits })
@@ -131,33 +151,4 @@ pub(super) fn is_pinned(described: &Description, pinned: &Pinned) -> Result<(), 
         return Err(LoadError::Measurement(described.measurement.clone()));
     }
     Ok(())
-}
-
-/// What a component says is a function of its bytes: it sees no clock and no chance, cannot wait, and gets the same limits
-/// wherever it is.
-async fn describe(
-    engine: &Engine,
-    crowd: &Crowd,
-    name: &str,
-    pre: &CheckerPre<State>,
-    log_lines: u32,
-) -> Result<Description, LoadError> {
-    let log = Log::new(format!("check {name}"), Secrets::default(), log_lines);
-    let limits = Limits { cpu_time: limits::DESCRIBE_CPU_TIME, ..Limits::default() };
-    let state = State::describing(limits, log);
-    let meter = state.meter.clone();
-    let mut store = store(engine, state, crowd);
-    store.set_hostcall_fuel(limits::DESCRIPTION_BYTES);
-    let described = meter.count(timeout(limits::DESCRIBE_TIME, async {
-        let check = pre.instantiate_async(&mut store).await?;
-        check.sonde_check_check().call_describe(&mut store).await
-    }));
-    let described = match described.await {
-        Ok(Ok(described)) => described,
-        Ok(Err(error)) => return Err(LoadError::Describe(failure(&error, store.data()).text)),
-        Err(_late) => {
-            return Err(LoadError::Describe(format!("nothing within {:?}", limits::DESCRIBE_TIME)));
-        }
-    };
-    convert::description(described).map_err(LoadError::Description)
 }

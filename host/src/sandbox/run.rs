@@ -1,55 +1,84 @@
 //! One run of a program: what it is given in, a report out. Whatever it does, the report says so.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Map;
 use tokio::time::error::Elapsed;
-use wasmtime::Engine;
+use wasmtime::{Engine, Store};
 
 use super::{
     bindings::exports::sonde::check::check as wit,
+    cause,
     contradiction::Contradiction,
-    convert,
     cpu::Crowd,
-    limits,
+    fields, limits,
     log::Log,
+    parts::Reported,
     program::Program,
     state::State,
-    store::{failure, store},
+    store::{failure, go_on, store},
 };
 use crate::{
     catalogue::HostError,
     description::Description,
-    grant::Grant,
     host::Host,
-    net::Tls,
+    net::{NamedEndpoint, Reach},
     report::{Failure, Report, Used},
     secret::Secrets,
     text,
     value::Value,
 };
 
-/// What one run of a program is given.
-pub struct Run<'a> {
-    /// Begins each of its lines in the log: `job NAME: check NAME`.
+/// What a program is told of a job.
+pub struct Input<'a> {
+    /// The job's name.
+    pub job: &'a str,
+    /// Begins each line in the log: `job NAME: check NAME`.
     pub label: String,
     /// What is to be checked, told to the check as it was written.
     pub host: &'a Host,
-    /// TCP port there; none: unknown, the check is told 0.
+    /// TCP port there; none: the check has none for it, and is told 0.
     pub port: Option<u16>,
-    /// What may be reached, `host` and `port` included.
-    pub grant: Grant,
-    /// Trust in the server's TLS; the check can neither see nor change it.
-    pub tls: Arc<Tls>,
-    /// From the call on; for its report the check has half a second more.
-    pub timeout: Duration,
+    /// The job's further endpoints.
+    pub endpoints: &'a [NamedEndpoint],
     /// All that were given or have a default, by name; secrets, too.
     pub parameters: &'a Map<String, serde_json::Value>,
-    /// The secrets among them, masked in the log and the report.
+    /// The secrets among them, masked in the log and in whatever is said.
     pub secrets: &'a Secrets,
+    /// Of a run, from the call on; for its report the check has half a second more.
+    pub timeout: Duration,
+}
+
+impl Input<'_> {
+    /// As it is before a run: no time, no run.
+    pub(super) fn job(&self) -> wit::Job {
+        let endpoint = |host: &Host, port: Option<u16>| wit::Endpoint {
+            host: host.to_string(),
+            port: port.unwrap_or_default(),
+        };
+        let named = |own: &NamedEndpoint| wit::NamedEndpoint {
+            name: own.name.clone(),
+            endpoint: endpoint(&own.host, own.port),
+        };
+        wit::Job {
+            name: self.job.to_owned(),
+            target: endpoint(self.host, self.port),
+            endpoints: self.endpoints.iter().map(named).collect(),
+            parameters: serde_json::Value::Object(self.parameters.clone()).to_string(),
+            time: 0,
+            started_at_ms: 0,
+            deadline: u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX),
+            run_id: String::new(),
+        }
+    }
+}
+
+/// One run.
+pub struct Run<'a> {
+    /// Of this job.
+    pub input: Input<'a>,
+    /// What may be reached, the job's own host included, and by which rules; the check can neither see nor change it.
+    pub reach: Reach,
     /// The round's start in Unix seconds.
     pub time: u64,
     /// Letters and digits that no other run anywhere has.
@@ -58,76 +87,84 @@ pub struct Run<'a> {
 
 /// Runs a program once. Never fails: what goes wrong is in the report.
 pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: Run<'_>) -> Report {
-    let start = Instant::now();
-    let log = Log::new(run.label, run.secrets.clone(), program.limits.log_lines);
-    let state = State::new(program.limits.clone(), run.grant, run.tls, start + run.timeout, log);
+    let (start, started_at_ms) = (Instant::now(), unix_ms());
+    let Input { ref label, secrets, timeout, .. } = run.input;
+    let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines);
+    let state = State::new(program.limits.clone(), run.reach, start + timeout, log);
     let meter = state.meter.clone();
     let mut store = store(engine, state, crowd);
-    let input = wit::Job {
-        target: wit::Endpoint { host: run.host.to_string(), port: run.port.unwrap_or_default() },
-        parameters: serde_json::Value::Object(run.parameters.clone()).to_string(),
-        time: run.time,
-        run_id: run.run_id.to_owned(),
-    };
-    let (fields, failure) = meter
+    let job = wit::Job { time: run.time, started_at_ms, run_id: run.run_id.to_owned(), ..run.input.job() };
+    let report = meter
         .count(async {
-            let ran = tokio::time::timeout(run.timeout + limits::GRACE, async {
+            let ran = tokio::time::timeout(timeout + limits::GRACE, async {
                 let instance = program.pre.instantiate_async(&mut store).await?;
-                instance.sonde_check_check().call_run(&mut store, &input).await
+                instance.sonde_check_check().call_run(&mut store, &job).await
             });
             let ran = ran.await;
-            conclude(ran, &program.description, store.data(), run.timeout, run.secrets)
+            conclude(ran, &program.description, &mut store, timeout, secrets).await
         })
         .await;
     let state = store.into_data();
     state.end();
     let measured = state.outbound.measured(start.elapsed());
     let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
-    Report { fields, failure, measured, used }
+    Report { measured, used, ..report }
+}
+
+/// Now, by the clock on the wall.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 type Ran = Result<wasmtime::Result<wit::Report>, Elapsed>;
-type Concluded = (Vec<(String, Value)>, Option<Failure>);
 
 /// What a run comes to: a report as it was announced, or what went wrong; its texts without secrets and as short as they are
-/// shown, so that nobody keeps megabytes until the line is written.
-fn conclude(
+/// shown, so that nobody keeps megabytes until the lines are written.
+async fn conclude(
     ran: Ran,
     description: &Description,
-    state: &State,
+    store: &mut Store<State>,
     timeout: Duration,
     secrets: &Secrets,
-) -> Concluded {
+) -> Report {
     let accepted = match ran {
-        Ok(Ok(report)) => accept(report, description, state)
-            .map_err(|contradiction| Failure::of_host(HostError::CheckReport, contradiction.to_string())),
-        Ok(Err(error)) => Err(failure(&error, state)),
+        Ok(Ok(report)) => accept(report, description, store, secrets).await,
+        Ok(Err(error)) => Err(failure(&error, store.data())),
         Err(_late) => {
             let text = format!("no report within {timeout:?} and {:?} of grace: stopped", limits::GRACE);
             Err(Failure::of_host(HostError::CheckDeadline, text))
         }
     };
-    let (mut fields, mut failure) =
-        accepted.unwrap_or_else(|failure| (description.unreported(), Some(failure)));
-    let values = fields.iter_mut().map(|(_, value)| value);
-    let said = failure.iter_mut().map(|failure| &mut failure.text);
+    let mut report = accepted.unwrap_or_else(|failure| Report {
+        fields: description.unreported(),
+        failure: Some(failure),
+        ..Report::default()
+    });
+    let values = report.fields.iter_mut().map(|(_, value)| value);
+    let said = report.failure.iter_mut().map(|failure| &mut failure.text);
     for text in values.filter_map(Value::as_text_mut).chain(said) {
         *text = secrets.outgoing(text, text::TEXT_BYTES);
     }
-    (fields, failure)
+    report
 }
 
-fn accept(report: wit::Report, description: &Description, state: &State) -> Result<Concluded, Contradiction> {
-    let fields = convert::fields(report.fields, description)?;
-    let failure = match report.failure {
-        None => None,
-        Some(wit::Failure { cause: wit::Cause::Network(kind), text }) => {
-            Some(Failure::of_host(state.host_error(kind), text))
-        }
-        Some(wit::Failure { cause: wit::Cause::Judgement(own), text }) => {
-            let (outcome, code) = convert::own_failure(own, description)?;
-            Some(Failure { outcome, code, text })
-        }
-    };
-    Ok((fields, failure))
+async fn accept(
+    report: wit::Report,
+    description: &Description,
+    store: &mut Store<State>,
+    secrets: &Secrets,
+) -> Result<Report, Failure> {
+    let wrong =
+        |contradiction: Contradiction| Failure::of_host(HostError::CheckReport, contradiction.to_string());
+    let fields = fields::reported(report.fields, &description.fields).map_err(wrong)?;
+    let failure = report.failure.map(|failure| cause::failure(failure, description));
+    let failure = failure.transpose().map_err(wrong)?;
+    let mut reported = Reported::new(description, store.data().limits.lines, secrets);
+    for part in report.parts {
+        reported.add(part).map_err(wrong)?;
+        go_on(store).await?;
+    }
+    let Reported { parts, dropped: parts_dropped, .. } = reported;
+    Ok(Report { fields, parts, parts_dropped, failure, ..Report::default() })
 }

@@ -6,7 +6,6 @@ use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::WasiCtx;
 
 use super::{
-    bindings::sonde::check::network::ErrorKind,
     calls::Calls,
     cpu::Meter,
     limits::{self, Limiter, Limits},
@@ -15,8 +14,7 @@ use super::{
 };
 use crate::{
     catalogue::HostError,
-    grant::Grant,
-    net::{Outbound, Quota, Tls},
+    net::{NetError, Outbound, Quota, Reach},
 };
 
 /// A store's data.
@@ -26,24 +24,23 @@ pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
-    /// It describes itself: time stands still, and chance is always the same.
+    /// It says something before any run: time stands still, and chance is always the same.
     pub(crate) timeless: bool,
     pub(crate) outbound: Outbound,
     calls: Calls,
-    pub(crate) denied: u32,
-    pub(crate) faults: Vec<(ErrorKind, HostError)>,
+    denied: u32,
     pub(crate) log: Arc<Log>,
 }
 
 impl State {
-    pub(crate) fn new(limits: Limits, grant: Grant, tls: Arc<Tls>, deadline: Instant, log: Log) -> Self {
+    pub(crate) fn new(limits: Limits, reach: Reach, deadline: Instant, log: Log) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let (log, calls) = (Arc::new(log), Calls::default());
         let quota = Quota::new(limits.connections, limits.traffic_bytes);
         Self {
             limiter: Limiter::new(&limits),
-            outbound: Outbound::new(grant, tls, quota, deadline),
+            outbound: Outbound::new(reach, quota, deadline),
             limits,
             meter: Meter::default(),
             table,
@@ -51,23 +48,33 @@ impl State {
             timeless: false,
             calls,
             denied: 0,
-            faults: Vec::new(),
             log,
         }
     }
 
-    /// For a check that describes itself: nothing is granted, and nothing can be seen that differs from call to call.
-    pub(crate) fn describing(limits: Limits, log: Log) -> Self {
-        let mut state = Self::new(limits, Grant::none(), Arc::default(), Instant::now(), log);
+    /// For what a check says before any run: nothing is granted, and nothing can be seen that differs from call to call.
+    pub(crate) fn timeless(limits: Limits, log: Log) -> Self {
+        let mut state = Self::new(limits, Reach::default(), Instant::now(), log);
         state.wasi = wasi::timeless_context(&state.log, &state.calls);
         state.timeless = true;
         state
     }
 
+    /// Tells the operator of a call that was refused, if that is what the error says.
+    pub(crate) fn note_denied(&mut self, error: &NetError) {
+        if error.host_error() != HostError::Denied {
+            return;
+        }
+        self.denied += 1;
+        if self.denied <= limits::DENIED_LINES {
+            self.log.note(&format!("denied: {error}"));
+        }
+    }
+
     /// Says what there was no line for.
     pub(crate) fn end(&self) {
         if self.denied > limits::DENIED_LINES {
-            self.log.note(&format!("denied: {} more connections", self.denied - limits::DENIED_LINES));
+            self.log.note(&format!("denied: {} more calls", self.denied - limits::DENIED_LINES));
         }
     }
 

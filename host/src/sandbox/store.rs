@@ -53,6 +53,17 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
     ticking.map(drop)
 }
 
+/// Between two steps of what the host computes for a check: gives way to others, as the check itself does, and ends it where
+/// its time is used up.
+pub(super) async fn go_on(store: &mut Store<State>) -> Result<(), Failure> {
+    if store.data().meter.turn() > limits::TICK {
+        tokio::task::yield_now().await;
+    }
+    let state = store.data();
+    let cpu_time = state.limits.cpu_time;
+    if state.meter.running() > cpu_time { Err(failure(&CpuUsedUp(cpu_time).into(), state)) } else { Ok(()) }
+}
+
 /// What a trap means.
 pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     let kind = if error.is::<CpuUsedUp>() {
@@ -66,7 +77,7 @@ pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     };
     let text = chain(error);
     let key = match (kind, state.limiter.refused) {
-        // Nobody sets what it may use up while it describes itself.
+        // Nobody sets what it may use up before any run.
         _ if state.timeless => None,
         (HostError::CheckCpu, _) => Some(format!("`limits.cpu_time`, {:?}", state.limits.cpu_time)),
         (HostError::CheckMemory, Some(Growth::Memory)) => {

@@ -84,6 +84,27 @@ impl Finder {
     }
 }
 
+/// What was read so far, as far as one of the texts may have begun in it.
+#[derive(Clone)]
+pub(super) struct Seeker {
+    finder: Arc<Finder>,
+    state: StateID,
+}
+
+impl Seeker {
+    pub(super) fn new(finder: &Arc<Finder>) -> Self {
+        Self { finder: Arc::clone(finder), state: finder.start }
+    }
+
+    /// One of the texts ends in the next piece.
+    pub(super) fn finds(&mut self, mut piece: impl Iterator<Item = u8>) -> bool {
+        piece.any(|byte| {
+            self.state = self.finder.next(self.state, byte);
+            self.finder.ended(self.state).is_some()
+        })
+    }
+}
+
 /// What was read so far, and where the texts stand in it.
 pub(super) struct Reading {
     finder: Arc<Finder>,

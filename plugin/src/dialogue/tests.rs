@@ -87,8 +87,11 @@ fn a_bad_greeting_is_told_apart_by_what_it_is() {
     assert_outcome(&plain(), [Say("HTTP/1.1 400\r\n")], (1, -1, protocol(ErrorCode::NotSmtp)));
     assert_outcome(&plain(), [Say("\x15\x03\x01")], (1, -1, protocol(ErrorCode::SpeaksTls)));
     assert_outcome(&plain(), [], (1, -1, Cause::Network(ErrorKind::ConnectionClosed)));
-    let report =
-        assert_outcome(&plain(), [Fail(ErrorKind::Timeout)], (11, -1, Cause::Network(ErrorKind::Timeout)));
+    let report = assert_outcome(
+        &plain(),
+        [Fail(ErrorKind::ReadTimeout)],
+        (11, -1, Cause::Network(ErrorKind::ReadTimeout)),
+    );
     assert_eq!(report.get(Field::BannerTime), None);
 }
 
@@ -97,10 +100,10 @@ fn silence_before_the_greeting_names_what_may_be_behind_it() {
     let text = |parameters: &Parameters, turns: &[Turn]| {
         let turns = turns.iter().copied().collect();
         let (report, _) = drive_server(parameters, Server { turns, ..Server::default() });
-        assert_eq!(outcome(&report), (1, -1, Some(Cause::Network(ErrorKind::Timeout))));
+        assert_eq!(outcome(&report), (1, -1, Some(Cause::Network(ErrorKind::ReadTimeout))));
         report.failure.unwrap().text
     };
-    let silence = Broken(ErrorKind::Timeout);
+    let silence = Broken(ErrorKind::ReadTimeout);
     let starttls = Parameters { connection: Security::StartTls, ..plain() };
     for parameters in [plain(), starttls] {
         let text = text(&parameters, &[silence]);
@@ -116,8 +119,8 @@ fn silence_before_the_greeting_names_what_may_be_behind_it() {
 
 #[test]
 fn silence_within_the_greeting_does_not_hint_at_tls() {
-    let (report, _) = drive(&plain(), [Say("220-wait\r\n"), Fail(ErrorKind::Timeout)]);
-    assert_eq!(outcome(&report), (1, -1, Some(Cause::Network(ErrorKind::Timeout))));
+    let (report, _) = drive(&plain(), [Say("220-wait\r\n"), Fail(ErrorKind::ReadTimeout)]);
+    assert_eq!(outcome(&report), (1, -1, Some(Cause::Network(ErrorKind::ReadTimeout))));
     assert!(!report.failure.unwrap().text.contains("speaks TLS?"));
 }
 
@@ -272,14 +275,14 @@ fn loss_after_the_final_dot_is_ambiguous_and_before_it_is_not() {
     let cut = Cause::Network(ErrorKind::LimitExceeded);
     assert_eq!(with([Mail(""), Fail(ErrorKind::LimitExceeded)]), (8, -1, Some(cut)));
     let silent = own(Kind::Timeout, ErrorCode::DeliveryAmbiguous);
-    assert_eq!(with([Mail(""), Fail(ErrorKind::Timeout)]), (8, -1, Some(silent)));
+    assert_eq!(with([Mail(""), Fail(ErrorKind::ReadTimeout)]), (8, -1, Some(silent)));
     let before = Cause::Network(ErrorKind::ConnectionReset);
     assert_eq!(with([Fail(ErrorKind::ConnectionReset), Fail(ErrorKind::Other)]), (8, -1, Some(before)));
 }
 
 #[test]
 fn however_quit_goes_the_outcome_stands() {
-    let (report, _) = drive(&plain(), [HELLO, EHLO, Ask("QUIT", ""), Fail(ErrorKind::Timeout)]);
+    let (report, _) = drive(&plain(), [HELLO, EHLO, Ask("QUIT", ""), Fail(ErrorKind::ReadTimeout)]);
     assert_eq!(outcome(&report), (0, 0, None));
     assert_eq!(report.get(Field::QuitTime), None);
 }

@@ -1,147 +1,128 @@
-"""IMAP: greeting, TLS, login, the number of messages in a mailbox and the age of the newest (RFC 9051, RFC 3501)."""
+"""IMAP: greeting, TLS, login, the number of messages in a mailbox and the age of the newest; and what further mailboxes hold,
+each a part (RFC 9051, RFC 3501)."""
 
 import _strptime  # noqa: F401  strptime imports it when it first runs, and a sandbox has no files to import from
-import json
+import re
 from datetime import datetime
 
-import wit_world
-from componentize_py_types import Err
-from wit_world.exports.check import (
-    Cause_Judgement, Cause_Network, ConditionalDefault, Description, ErrorDescription, Failure, FailureKind, Field,
-    FieldDescription, FieldKind, Job, OwnFailure, Parameter, ParameterKind, Report, TagDescription, Value_Float,
-    Value_Integer, Value_Text,
-)
-from wit_world.imports.network import Connection
+import sonde
+from sonde import Failed
 
-NOT_IMAP, REFUSED, NO_STARTTLS, LOGIN_REFUSED, LOGIN_IN_CLEAR = range(1000, 1005)
-ERRORS = [
-    ErrorDescription(NOT_IMAP, "not-imap", "What the server says is not IMAP."),
-    ErrorDescription(REFUSED, "refused", "The server refuses the session, or a command."),
-    ErrorDescription(NO_STARTTLS, "starttls-not-offered", "The server does not offer STARTTLS."),
-    ErrorDescription(LOGIN_REFUSED, "login-refused", "The server refuses the login."),
-    ErrorDescription(LOGIN_IN_CLEAR, "login-in-clear", "Without verified TLS the password is not sent."),
-]
-LINE_BYTES = 8192
+NOT_IMAP, REFUSED, NO_STARTTLS, LOGIN_REFUSED, LOGIN_IN_CLEAR, NO_MAILBOX = range(1000, 1006)
 REPLY_LINES = 1000
 
 
-class Judgement(Exception):
-    def __init__(self, kind, code, text):
-        self.failure = Failure(Cause_Judgement(OwnFailure(kind, code)), text)
+class Session(sonde.Lines):
+    count = 0
 
-
-class Session:
-    def __init__(self, connection):
-        self.connection, self.unread, self.count, self.at = connection, b"", 0, 0
-
-    def line(self):
-        while b"\n" not in self.unread:
-            received = self.connection.read(LINE_BYTES, None)
-            self.unread, self.at = self.unread + received.bytes, received.received_at
-            if not received.bytes or len(self.unread) > LINE_BYTES + len(received.bytes):
-                text = f"after {self.count} commands: {self.unread[:80]!r} and no end of line"
-                raise Judgement(FailureKind.PROTOCOL_ERROR, NOT_IMAP, text)
-        line, _, self.unread = self.unread.partition(b"\n")
-        return line.decode(errors="replace").strip()
-
-    def command(self, text, shown=None, kind=FailureKind.REJECTED, code=REFUSED):
+    def command(self, text, shown=None, refused=("rejected", REFUSED)):
         """Sends a command; its untagged replies, if it is accepted."""
-        self.count += 1
+        self.count, untagged = self.count + 1, []
         self.connection.write(f"a{self.count} {text}\r\n".encode())
-        untagged = []
-        while len(untagged) < REPLY_LINES:
-            line = self.line()
-            if line.startswith("* "):
-                untagged.append(line[2:])
-            elif line.upper().startswith(f"A{self.count} OK"):
-                return untagged
-            elif line.startswith(f"a{self.count} "):
-                raise Judgement(kind, code, f"{shown or text}: {line}")
-            else:
-                break
-        raise Judgement(FailureKind.PROTOCOL_ERROR, NOT_IMAP, f"{shown or text}: {line!r}")
+        while (line := self.next(shown or text)).startswith("* ") and len(untagged) < REPLY_LINES:
+            untagged.append(line[2:])
+        if line.upper().startswith(f"A{self.count} OK"):
+            return untagged
+        how = refused if line.startswith(f"a{self.count} ") else ("protocol-error", NOT_IMAP)
+        raise Failed(*how, f"{shown or text}: {line}")
+
+    def status(self, mailbox):
+        """A mailbox, which need not be there (RFC 9051, section 6.3.11). Of what the server says only numbers are taken."""
+        part, numbers = sonde.Part("mailbox", mailbox=mailbox), re.compile("(MESSAGES|UNSEEN) ([0-9]+)", re.IGNORECASE)
+        try:
+            for reply in self.command(f"STATUS {quoted(mailbox)} (MESSAGES UNSEEN)", refused=("rejected", NO_MAILBOX)):
+                if reply.upper().startswith("STATUS "):
+                    part |= {name.lower(): int(of[:19]) for name, of in numbers.findall(reply.rpartition("(")[2])}
+        except Failed as failed:
+            if failed.code != NO_MAILBOX:
+                raise
+            part.failed = failed
+        return part
+
+    def capabilities(self):
+        return set(" ".join(self.command("CAPABILITY")).upper().split()) - {"CAPABILITY"}
 
 
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def check(job, given, fields):
-    session = Session(Connection.connect(job.target))
-    connection, verified = session.connection, False
-    begun_at = connection.opened().connected_at
-    if given["connection"] == "tls":
-        secured = connection.start_tls()
-        begun_at, verified = secured.secured_at, secured.verify_error is None
-    greeting = session.line()
-    if not greeting.startswith(("* OK", "* PREAUTH")):
-        bye = greeting.startswith("* BYE")
-        kind, code = (FailureKind.REJECTED, REFUSED) if bye else (FailureKind.PROTOCOL_ERROR, NOT_IMAP)
-        raise Judgement(kind, code, f"greeting: {greeting!r}")
-    fields["greeting_time_ms"] = Value_Float((session.at - begun_at) / 1e6)
-    fields["greeting"] = Value_Text(greeting[2:])
-    capabilities = " ".join(session.command("CAPABILITY")).upper().split()
-    if given["connection"] == "starttls":
-        if "STARTTLS" not in capabilities:
-            raise Judgement(FailureKind.TLS_ERROR, NO_STARTTLS, "STARTTLS is not among the capabilities")
-        session.command("STARTTLS", kind=FailureKind.TLS_ERROR)
-        verified = connection.start_tls().verify_error is None
-        capabilities = " ".join(session.command("CAPABILITY")).upper().split()
-    fields["capabilities"] = Value_Text(" ".join(sorted(set(capabilities) - {"CAPABILITY"})))
-    if given["username"]:
-        if not verified and not given["allow_plaintext_auth"]:
-            raise Judgement(FailureKind.AUTH_FAILED, LOGIN_IN_CLEAR, "the password is not sent without verified TLS")
-        begun_at = session.at
-        login = f"LOGIN {quoted(given['username'])} {quoted(given['password'])}"
-        session.command(login, "LOGIN", FailureKind.AUTH_FAILED, LOGIN_REFUSED)
-        fields["login_time_ms"] = Value_Float((session.at - begun_at) / 1e6)
-        for reply in session.command(f"EXAMINE {quoted(given['mailbox'])}"):
-            if reply.upper().endswith(" EXISTS") and reply.split()[0].isdigit():
-                fields["messages"] = Value_Integer(min(int(reply.split()[0][:19]), 2**63 - 1))
-        if "messages" in fields and fields["messages"].value > 0:
-            for reply in session.command("FETCH * (INTERNALDATE)"):
-                if 'INTERNALDATE "' in reply:
-                    date = reply.partition('INTERNALDATE "')[2].partition('"')[0].strip()
-                    age = job.time - int(datetime.strptime(date, "%d-%b-%Y %H:%M:%S %z").timestamp())
-                    fields["newest_age_s"] = Value_Integer(max(age, 0))
-    session.command("LOGOUT")
+def age(date, now):
+    try:
+        return max(now - int(datetime.strptime(date, "%d-%b-%Y %H:%M:%S %z").timestamp()), 0)
+    except ValueError as error:
+        raise Failed("protocol-error", NOT_IMAP, str(error)) from None
 
 
-class Check(wit_world.exports.Check):
-    def describe(self) -> Description:
-        def parameter(name, kind, default, doc, choices=(), conditional=()):
-            return Parameter(name, kind, False, json.dumps(default), list(conditional), list(choices), True, doc)
+class Check(sonde.Check):
+    name, version, measurement = "imap", "0.1.0", "imap"
+    doc = "Opens an IMAP session, logs in and looks at a mailbox."
+    parameters = [
+        sonde.parameter("connection", "text", "When TLS begins.", "plain", choices=["plain", "starttls", "tls"]),
+        sonde.parameter("port", "port", "TCP port.", 143, when=[("connection", "tls", 993)]),
+        sonde.parameter("username", "text", "User name; empty: no login.", ""),
+        sonde.parameter("password", "secret", "Its password.", ""),
+        sonde.parameter("mailbox", "text", "Mailbox to look at, never changed.", "INBOX"),
+        sonde.parameter("mailboxes", "text-list", "Further ones, of which only the numbers of messages are asked.", []),
+        sonde.parameter("allow_plaintext_auth", "boolean", "Logs in also without verified TLS.", False),
+    ]
+    fields = [
+        sonde.field("greeting_time_ms", "float", "From connected (or TLS) to the end of the greeting.", "ms", phase=True),
+        sonde.field("login_time_ms", "float", "LOGIN to its reply.", "ms", phase=True),
+        sonde.field("greeting", "text", "The greeting."),
+        sonde.field("capabilities", "text", "What the server offers."),
+        sonde.field("messages", "integer", "Messages in the mailbox."),
+        sonde.field("newest_age_s", "integer", "Age of its newest message.", "s"),
+    ]
+    parts = [
+        sonde.part("mailbox", "One of `mailboxes`.", {"mailbox": "Its name."}, [
+            sonde.field("messages", "integer", "Messages in it."),
+            sonde.field("unseen", "integer", "Those of them that nobody has seen."),
+        ]),
+    ]
+    tags = [sonde.tag("connection", "connection", "When TLS begins.")]
+    errors = [
+        sonde.error(NOT_IMAP, "not-imap", "What the server says is not IMAP."),
+        sonde.error(REFUSED, "refused", "The server refuses the session, or a command."),
+        sonde.error(NO_STARTTLS, "starttls-not-offered", "The server does not offer STARTTLS."),
+        sonde.error(LOGIN_REFUSED, "login-refused", "The server refuses the login."),
+        sonde.error(LOGIN_IN_CLEAR, "login-in-clear", "Without verified TLS the password is not sent."),
+        sonde.error(NO_MAILBOX, "no-mailbox", "A mailbox does not exist, or cannot be looked at."),
+    ]
 
-        at_tls = ConditionalDefault("connection", '"tls"', "993")
-        time, text = ("ms", FieldKind.FLOAT), ("", FieldKind.TEXT)
-        return Description(
-            "imap", "0.1.0", "imap", "Opens an IMAP session, logs in and looks at a mailbox.",
-            [
-                parameter("connection", ParameterKind.TEXT, "plain", "When TLS begins.", ["plain", "starttls", "tls"]),
-                parameter("port", ParameterKind.PORT, 143, "TCP port.", conditional=[at_tls]),
-                parameter("username", ParameterKind.TEXT, "", "User name; empty: no login."),
-                parameter("password", ParameterKind.SECRET, "", "Its password."),
-                parameter("mailbox", ParameterKind.TEXT, "INBOX", "Mailbox to look at, never changed."),
-                parameter("allow_plaintext_auth", ParameterKind.BOOLEAN, False, "Logs in also without verified TLS."),
-            ],
-            [FieldDescription(name, kind, unit, doc, None, unit == "ms") for name, (unit, kind), doc in [
-                ("greeting_time_ms", time, "From connected (or TLS) to the end of the greeting."),
-                ("login_time_ms", time, "LOGIN to its reply."),
-                ("greeting", text, "The greeting."), ("capabilities", text, "What the server offers."),
-                ("messages", ("", FieldKind.INTEGER), "Messages in the mailbox."),
-                ("newest_age_s", ("s", FieldKind.INTEGER), "Age of its newest message."),
-            ]],
-            [TagDescription("connection", "connection", "When TLS begins.")], ERRORS,
-        )
+    def judge(self, job, given):
+        if given["username"] and not given["password"]:
+            raise sonde.Refused("password", "expected beside `username`")
 
-    def run(self, job: Job) -> Report:
-        fields, failure = {}, None
-        try:
-            check(job, json.loads(job.parameters), fields)
-        except Err as error:
-            failure = Failure(Cause_Network(error.value.kind), error.value.text)
-        except Judgement as judgement:
-            failure = judgement.failure
-        except ValueError as error:
-            failure = Judgement(FailureKind.PROTOCOL_ERROR, NOT_IMAP, str(error)).failure
-        return Report([Field(name, value) for name, value in fields.items()], failure)
+    def measure(self, job, given, report):
+        connection = sonde.Connection.connect(job.target)
+        session = Session(connection, NOT_IMAP)
+        secured = connection.start_tls() if given["connection"] == "tls" else None
+        begun_at = secured.secured_at if secured else connection.opened().connected_at
+        greeting = session.next("greeting")
+        if not greeting.startswith(("* OK", "* PREAUTH")):
+            how = ("rejected", REFUSED) if greeting.startswith("* BYE") else ("protocol-error", NOT_IMAP)
+            raise Failed(*how, f"greeting: {greeting!r}")
+        report["greeting_time_ms"], report["greeting"] = sonde.ms(begun_at, session.at), greeting[2:]
+        if given["connection"] == "starttls":
+            if "STARTTLS" not in session.capabilities():
+                raise Failed("tls-error", NO_STARTTLS, "STARTTLS is not among the capabilities")
+            session.command("STARTTLS", refused=("tls-error", REFUSED))
+            secured = connection.start_tls()
+        report["capabilities"] = " ".join(sorted(session.capabilities()))
+        if given["username"]:
+            if not (given["allow_plaintext_auth"] or secured and secured.verify_error is None):
+                raise Failed("auth-failed", LOGIN_IN_CLEAR, "the password is not sent without verified TLS")
+            begun_at, login = session.at, f"LOGIN {quoted(given['username'])} {quoted(given['password'])}"
+            session.command(login, "LOGIN", ("auth-failed", LOGIN_REFUSED))
+            report["login_time_ms"] = sonde.ms(begun_at, session.at)
+            for reply in session.command(f"EXAMINE {quoted(given['mailbox'])}"):
+                if exists := re.fullmatch(r"([0-9]+) EXISTS", reply, re.IGNORECASE):
+                    report["messages"] = int(exists[1][:19])
+            for reply in session.command("FETCH * (INTERNALDATE)") if report.get("messages") else []:
+                if date := re.search('INTERNALDATE "([^"]*)', reply):
+                    report["newest_age_s"] = age(date[1].strip(), job.time)
+            mailboxes = given["mailboxes"] if isinstance(given["mailboxes"], list) else [given["mailboxes"]]
+            for mailbox in dict.fromkeys(mailboxes):
+                report.parts.append(session.status(mailbox))
+        session.command("LOGOUT")

@@ -1,5 +1,5 @@
-//! A check that does harm in the way its parameter `harm` names; while it describes itself, in the way that the word names which
-//! the tests write into the component: calls in; descriptions and reports out, or none.
+//! A check that does harm in the way its parameter `harm` names, in a run or while it judges a job; while it describes itself, in
+//! the way that the word names which the tests write into the component: calls in; descriptions, refusals and reports out, or none.
 
 #![cfg(target_family = "wasm")]
 #![allow(
@@ -12,11 +12,13 @@
 )]
 
 mod describing;
+mod parts;
 mod running;
+mod validating;
 
 wit_bindgen::generate!({ path: "../../wit", world: "checker" });
 
-use exports::sonde::check::check::{Description, Guest, Job, Report};
+use exports::sonde::check::check::{Description, Guest, Job, Refusal, Report};
 
 struct Component;
 
@@ -25,6 +27,10 @@ export!(Component);
 impl Guest for Component {
     fn describe() -> Description {
         describing::describe()
+    }
+
+    fn validate(job: Job) -> Option<Refusal> {
+        validating::validate(job)
     }
 
     fn run(job: Job) -> Report {

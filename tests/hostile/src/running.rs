@@ -12,7 +12,8 @@ use crate::{
 
 pub(crate) fn run(job: Job) -> Report {
     let parameters: serde_json::Value = serde_json::from_str(&job.parameters).unwrap();
-    let mut report = Report { fields: vec![report("state", Value::Integer(1))], failure: None };
+    let mut report =
+        Report { fields: vec![report("state", Value::Integer(1))], parts: Vec::new(), failure: None };
     let mut say = |text: String| report.fields.push(self::report("said", Value::Text(text)));
     let connect = |host: &str, port| Connection::connect(&Endpoint { host: host.into(), port });
     match parameters["harm"].as_str().unwrap() {
@@ -209,6 +210,39 @@ pub(crate) fn run(job: Job) -> Report {
             say(hidden);
         }
         "secret-in-a-panic" => panic!("{}", parameters["password"].as_str().unwrap()),
+        // Both ask for TLS, the further endpoint first.
+        "further-first" => {
+            let secured = |to: &Endpoint| {
+                Connection::connect(to).and_then(|connection| connection.start_tls()).map(drop)
+            };
+            let further = secured(&job.endpoints[0].endpoint).map_err(|error| error.kind);
+            let own = secured(&job.target).map_err(|error| error.kind);
+            say(format!("{further:?} {own:?}"));
+        }
+        "without-port" => {
+            let errors =
+                [job.target.port, 22].map(|port| connect(&job.target.host, port).map(drop).unwrap_err());
+            let denied = errors.iter().filter(|error| error.kind == ErrorKind::Denied).count();
+            say(format!("{} {denied}", job.target.port));
+        }
+        // One endpoint's secret to the other.
+        leak if leak.starts_with("leak-") => {
+            let (to, secret) = match leak {
+                "leak-back" => (&job.target, "imap_password"),
+                _ => (&job.endpoints[0].endpoint, "password"),
+            };
+            let secret = parameters[secret].as_str().unwrap().as_bytes();
+            let pieces = match leak {
+                "leak-in-base64" => vec![base64(&[b"\0me\0", secret].concat())],
+                "leak-in-two" => vec![secret[..5].to_vec(), secret[5..].to_vec()],
+                _ => vec![secret.to_vec()],
+            };
+            let connection = Connection::connect(to).unwrap();
+            let written =
+                pieces.iter().map(|piece| connection.write(piece).map(drop).map_err(|error| error.kind));
+            say(format!("{:?}", written.collect::<Vec<_>>()));
+            connection.write(b"end").unwrap();
+        }
         // The harm is the server's.
         server if server.starts_with("tls-") => {
             let connection = connect(&job.target.host, job.target.port).unwrap();
@@ -226,7 +260,11 @@ pub(crate) fn run(job: Job) -> Report {
             report.failure =
                 ended.err().map(|error| Failure { cause: Cause::Network(error.kind), text: error.text });
         }
-        other => panic!("no such harm: {other}"),
+        other => {
+            let secret = parameters["password"].as_str().unwrap();
+            report.parts =
+                crate::parts::reported(other, secret).unwrap_or_else(|| panic!("no such harm: {other}"));
+        }
     }
     report
 }
@@ -234,6 +272,15 @@ pub(crate) fn run(job: Job) -> Report {
 /// All but the last, each on a line.
 fn letters_of(text: &str) -> String {
     text[..text.len() - 1].chars().map(|letter| format!("{letter}\n")).collect()
+}
+
+/// Without padding.
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    bits.chunks(6)
+        .map(|six| letters[(0..6).fold(0, |sum, bit| sum << 1 | six.get(bit).copied().unwrap_or(0)) as usize])
+        .collect()
 }
 
 fn report(name: &str, value: Value) -> Field {

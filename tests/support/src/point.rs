@@ -37,7 +37,8 @@ pub fn points(text: &str) -> Vec<Point> {
                             FieldValue::I64(value) => ('i', value.to_string()),
                             FieldValue::F64(value) => ('f', value.to_string()),
                             FieldValue::String(value) => ('s', value.to_string()),
-                            other => panic!("{key}: {other:?}"),
+                            FieldValue::Boolean(value) => ('b', value.to_string()),
+                            FieldValue::U64(value) => panic!("{key}: {value} without a sign"),
                         };
                         (key.to_string(), value)
                     })

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{super::file::File, *};
+use super::{
+    super::file::{Alarm, File},
+    *,
+};
 
 /// Of every key a value that fits.
 const WHOLE: &str = "
@@ -15,7 +18,7 @@ const WHOLE: &str = "
     sha256 = 'a'
     description_sha256 = 'a'
     measurement = 'a'
-    limits = { memory_mib = 1, cpu_time = 'a', wall_time = 'a', connections = 1, traffic_mib = 1, log_lines = 1 }
+    limits = { memory_mib = 1, cpu_time = 'a', wall_time = 'a', connections = 1, traffic_mib = 1, log_lines = 1, lines = 1 }
     [[job]]
     name = 'a'
     check = 'a'
@@ -26,7 +29,7 @@ const WHOLE: &str = "
     parameters = { a = 1 }
     tls = { verify = 'full', server_name = 'a', min_version = '1.3', ca_file = 'a', crl_file = 'a', client_cert = 'a', \
            client_key = 'a' }
-    alarm = { a = { warning = 1, critical = '< 1' } }
+    alarm = { a = { warning = 1, critical = '< 1' }, b = { c = { warning = 1 } } }
 ";
 
 fn refused(text: &str) -> String {
@@ -95,7 +98,10 @@ fn a_refusal_names_line_key_and_what_is_expected() {
 #[test]
 fn a_whole_file_is_read_as_the_library_reads_it() {
     let file: File = decode(WHOLE).unwrap();
-    assert_eq!(file.job[0].alarm["a"].warning.as_ref().unwrap().0, "1");
+    let alarm = &file.job[0].alarm;
+    let (Alarm::Field(levels), Alarm::Part(fields)) = (&alarm["a"], &alarm["b"]) else { panic!("{WHOLE}") };
+    assert_eq!(levels.warning.as_ref().unwrap().0, "1");
+    assert_eq!(fields["c"].warning.as_ref().unwrap().0, "1");
     let job = "[[job]]\nname = 'a'\nparameters = { a = -0x10, b = 1_0.5, c = true, d = [1, 'x'], e = { f = \"é\" }, g = inf }";
     let read: File = decode(&job.replace("-0x10", "-1_6")).unwrap();
     let wanted: toml::Table = toml::from_str(&job.replace("-0x10", "-16")).unwrap();
@@ -131,4 +137,34 @@ proptest! {
             prop_assert!(!refused.contains("hunter") && !refused.contains("7777"), "{}", refused);
         }
     }
+}
+
+/// Values in each other, each behind so many words of a key.
+fn nested(values: usize, words: usize) -> String {
+    let key = ["a"].repeat(words).join(".");
+    format!("{}1{}", format!("{{ {key} = ").repeat(values), " }".repeat(values))
+}
+
+#[test]
+fn however_deep_a_file_is_it_is_refused_and_no_stack_runs_over() {
+    let parameter = |value: &str| refused(&format!("[[job]]\nname = 'a'\nparameters.x = {value}"));
+    let deep = "line 3: more than 32 tables and lists in each other";
+    // The file, its jobs, this one and its parameters are four.
+    assert!(decode::<File>(&format!("[[job]]\nname = 'a'\nparameters.x = {}", nested(28, 1))).is_ok());
+    for value in
+        [nested(29, 1), nested(80, 1), nested(1, 79), nested(10, 79), "[".repeat(50) + &"]".repeat(50)]
+    {
+        assert_eq!(parameter(&value), deep, "{value}");
+    }
+    // Here the parser itself goes no further.
+    for value in [nested(10_000, 1), "[".repeat(10_000), "[".repeat(10_000) + &"]".repeat(10_000)] {
+        assert_eq!(parameter(&value), deep);
+    }
+    let key = vec!["a"; 10_000].join(".");
+    for text in [format!("[{key}]"), format!("{key} = 1"), format!("x = {{ {key} = 1 }}")] {
+        assert_eq!(refused(&text), deep.trim_start_matches("line 3: "));
+    }
+    // All that it reads, and the most of what it reads until it finds a fault.
+    assert_eq!(parameter(&nested(80, 79)), deep);
+    assert!(parameter(&format!("{}\n?", nested(80, 79))).starts_with("line 4: "));
 }

@@ -23,11 +23,19 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
         ),
         (
             format!("name = \"a\"\n{declared}[[check]]\nname = \"b\"\n{}", pinned(&"1".repeat(64), "m")),
-            "check `b`: measurement: check `a`, another component, writes this measurement",
+            "check `b`: measurement: check `a`, another component, writes this measurement, or may do so of its parts",
         ),
         (
             format!("name = \"a\"\n{}", pinned(&zeros, "smtp")),
-            "check `a`: measurement: check `smtp`, another component, writes this measurement",
+            "check `a`: measurement: check `smtp`, another component, writes this measurement, or may do so of its parts",
+        ),
+        (
+            format!("name = \"a\"\n{}", pinned(&zeros, "smtp_hop")),
+            "check `a`: measurement: check `smtp`, another component, writes this measurement, or may do so of its parts",
+        ),
+        (
+            format!("name = \"a\"\n{}", pinned(&zeros, "sonde_hop")),
+            "check `a`: measurement: the host's own lines are of this measurement",
         ),
         (
             format!("name = \"a\"\n{}", pinned(&zeros, "sonde")),
@@ -46,6 +54,10 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
             "check `a`: limits.log_lines: expected at most 10000",
         ),
         (
+            format!("name = \"a\"\n{declared}limits.lines = 257"),
+            "check `a`: limits.lines: expected at most 256",
+        ),
+        (
             format!("name = \"a\"\n{declared}limits.memory = 1"),
             "line 7: check.limits: unknown key `memory`; did you mean `memory_mib`?",
         ),
@@ -53,6 +65,37 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
         let refused = read(&format!("[[check]]\n{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap_err();
         assert_eq!(refused, format!("sonde.toml: {expected}"));
     }
+}
+
+#[test]
+fn no_check_can_write_what_the_parts_of_another_could() {
+    let check = |number: u8, measurement: &str, lines: u16| {
+        let digest = number.to_string().repeat(64);
+        format!(
+            "[[check]]\nname = \"c{number}-{lines}\"\ncomponent = \"c.wasm\"\nsha256 = \"{digest}\"\n\
+             description_sha256 = \"{digest}\"\nmeasurement = \"{measurement}\"\nlimits.lines = {lines}\n"
+        )
+    };
+    let read = |checks: &[String]| read(&(checks.concat() + "[[job]]\nname = \"a\"\nhost = \"h\"")).map(drop);
+    let refused = |second: &str, first: &str| {
+        Err(format!(
+            "sonde.toml: check `{second}`: measurement: check `{first}`, another component, writes this measurement, or may \
+             do so of its parts"
+        ))
+    };
+    // `imap` may have parts `mailbox`, in whatever order they stand and whatever is loaded first.
+    let (imap, mailbox) = (check(1, "imap", 64), check(2, "imap_mailbox", 1));
+    assert_eq!(read(&[imap.clone(), mailbox.clone()]), refused("c2-1", "c1-64"));
+    assert_eq!(read(&[mailbox.clone(), imap.clone()]), refused("c1-64", "c2-1"));
+    // Parts `mailbox_quota` of the one and `quota` of the other.
+    assert_eq!(read(&[imap.clone(), check(2, "imap_mailbox", 2)]), refused("c2-2", "c1-64"));
+    // One that has no parts by the operator's word writes no line of any.
+    assert_eq!(read(&[check(1, "imap", 1), mailbox.clone()]), Ok(()));
+    assert_eq!(read(&[check(1, "imap", 1), check(2, "imap_mailbox", 64)]), Ok(()));
+    assert_eq!(read(&[check(1, "imap", 1), check(2, "imap", 1)]), refused("c2-1", "c1-1"));
+    assert_eq!(read(&[imap.clone(), check(2, "imaps", 64)]), Ok(()));
+    // The same component is no other check.
+    assert_eq!(read(&[imap, check(1, "imap", 9)]), Ok(()));
 }
 
 #[test]
@@ -65,7 +108,7 @@ fn limits_are_those_given_and_the_usual_ones() {
          description_sha256 = \"{digest}\"\nmeasurement = \"a\"\n"
     );
     let job = "[[job]]\nname = \"a\"\nhost = \"h\"\n";
-    let limits = "[check.limits]\nmemory_mib = 8\ncpu_time = \"50ms\"\nconnections = 0\n";
+    let limits = "[check.limits]\nmemory_mib = 8\ncpu_time = \"50ms\"\nconnections = 0\nlines = 9\n";
     fs::write(&path, check + limits + job).unwrap();
     let plan = config::read(&path).unwrap();
     assert_eq!(plan.checks[0].source.path, folder.path().join("c/a.wasm"));
@@ -73,6 +116,7 @@ fn limits_are_those_given_and_the_usual_ones() {
         memory_bytes: 8 << 20,
         cpu_time: Duration::from_millis(50),
         connections: 0,
+        lines: 9,
         ..crate::sandbox::Limits::default()
     };
     assert_eq!(plan.checks[0].source.limits, expected);

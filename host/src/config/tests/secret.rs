@@ -1,7 +1,5 @@
 //! Secrets, and what may be one, show nowhere; what is none is refused.
 
-use std::collections::BTreeMap;
-
 use super::*;
 
 #[test]

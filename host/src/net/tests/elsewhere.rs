@@ -24,7 +24,7 @@ async fn handshake(
     let more = [format!("tcp://{host}:{port}").parse().unwrap()];
     let (grant, tls) =
         (Grant::new(&own.parse().unwrap(), Some(1), &more), Arc::new(Tls::new(rules).unwrap()));
-    let mut outbound = Outbound::new(grant, tls, quota(), later());
+    let outbound = Outbound::new(Reach::new(grant, tls), quota(), later());
     let mut connection = outbound.connect(host, port).await.unwrap();
     let (peer, _) = listener.accept().await.unwrap();
     let mut roots = RootCertStore::empty();

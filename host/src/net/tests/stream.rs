@@ -9,8 +9,8 @@ use super::*;
 async fn a_burst_of_records_of_any_size_is_read_whole() {
     let authority = Authority::default();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -38,8 +38,8 @@ async fn a_burst_of_records_of_any_size_is_read_whole() {
 async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
     let authority = Authority::default();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -61,8 +61,8 @@ const BEHIND_THE_END: usize = 100_000;
 async fn what_stands_behind_a_close_notify_is_nobodys() {
     let authority = Authority::default();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -82,8 +82,8 @@ async fn what_stands_behind_a_close_notify_is_nobodys() {
 async fn what_was_said_before_the_stream_broke_is_read_before_that() {
     let authority = Authority::default();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let server = authority.issue("localhost", FAR).server();
     let serving = tokio::spawn(async move {
         let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();
@@ -105,8 +105,8 @@ async fn what_was_said_before_the_stream_broke_is_read_before_that() {
 async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
     let authority = Authority::default();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let server = authority.issue("localhost", FAR).server();
     let (go, gone) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(async move {
@@ -137,6 +137,57 @@ async fn a_write_given_up_leaves_the_encrypted_stream_whole() {
     assert!(all > 65_536);
 }
 
+/// A wait that ends before the next byte is sent.
+const NO_TIME: Duration = Duration::from_millis(1);
+
+/// Sends the bytes one by one, each when the client has given up waiting for what it is a part of.
+async fn a_byte_at_a_time(wire: &[u8], peer: &mut TcpStream, connection: &mut Connection) -> Vec<u8> {
+    let mut read = Vec::new();
+    for byte in wire {
+        peer.write_all(&[*byte]).await.unwrap();
+        // Waits, and then only looks.
+        loop {
+            let got = connection.read(5, Some(NO_TIME)).await;
+            let Ok(got) = got else {
+                assert_eq!(got.unwrap_err().host_error(), HostError::ReadTimeout);
+                break;
+            };
+            read.extend(got.bytes);
+        }
+        assert_eq!(connection.look(5).await.err().unwrap().host_error(), HostError::ReadTimeout);
+    }
+    read
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_at_any_byte_loses_none_and_the_connection_stays_usable() {
+    let said = [&b"* 1 EXISTS\r\n"[..], &[b'x'; 100], b"* BYE\r\n"];
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    assert_eq!(a_byte_at_a_time(&said.concat(), &mut peer, &mut connection).await, said.concat());
+
+    let authority = Authority::default();
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
+    let server = authority.issue("localhost", FAR).server();
+    let accepting = tokio::spawn(async move { TlsAcceptor::from(server).accept(peer).await.unwrap() });
+    connection.start_tls().await.unwrap();
+    let mut stream = accepting.await.unwrap();
+    let (peer, tls) = stream.get_mut();
+    let mut wire = Vec::new();
+    for record in said {
+        tls.writer().write_all(record).unwrap();
+        while tls.wants_write() {
+            tls.write_tls(&mut wire).unwrap();
+        }
+    }
+    assert_eq!(a_byte_at_a_time(&wire, peer, &mut connection).await, said.concat());
+    connection.write(b"a1 NOOP\r\n").await.unwrap();
+    let mut heard = vec![0; 9];
+    stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, b"a1 NOOP\r\n");
+}
+
 /// A run's bytes, and records of one byte each which are that many only with what TLS adds to them.
 const SHARE: u64 = 100_000;
 const RECORDS: usize = 10_000;
@@ -147,8 +198,8 @@ async fn what_tls_itself_adds_counts_as_received() {
     let server = authority.issue("localhost", FAR).server();
     let listener = listener().await;
     for look in [false, true] {
-        let mut outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, SHARE));
-        let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+        let outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, SHARE));
+        let (mut connection, peer) = opened_from(&outbound, &listener).await;
         let server = Arc::clone(&server);
         let serving = tokio::spawn(async move {
             let mut stream = TlsAcceptor::from(server).accept(peer).await.unwrap();

@@ -15,10 +15,10 @@ pub(super) fn identity(authority: &Authority, host: &str) -> ClientIdentity {
     ClientIdentity { chain_pem: certificate.into(), key_pem: key.into() }
 }
 
-async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secured, NetError>, Measured) {
+async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secured, NetError>, Contact) {
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, rules, quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, rules, quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let serving = tokio::spawn(async move {
         if let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(server).accept(peer).await {
             stream.write_all(b"220 hi\r\n").await.unwrap();
@@ -32,7 +32,7 @@ async fn handshake(server: Arc<ServerConfig>, rules: &TlsRules) -> (Result<Secur
     }
     drop(connection);
     serving.await.unwrap();
-    let measured = outbound.run.measured().clone();
+    let measured = contact(&outbound);
     (secured, measured)
 }
 
@@ -123,8 +123,8 @@ async fn a_server_that_closes_or_keeps_silent_inside_the_handshake_is_named() {
     let failed = connection.start_tls().await;
     assert_eq!(failed.err().unwrap().host_error(), HostError::TlsClosed);
     let grant = grant("localhost", port(&listener));
-    let mut outbound = Outbound::new(grant, Arc::default(), quota(), Instant::now() + BRIEF * 5);
-    let (mut connection, _peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = Outbound::new(Reach::new(grant, Arc::default()), quota(), Instant::now() + BRIEF * 5);
+    let (mut connection, _peer) = opened_from(&outbound, &listener).await;
     let failed = connection.start_tls().await;
     assert_eq!(failed.err().unwrap().host_error(), HostError::TlsTimeout);
 }
@@ -150,8 +150,8 @@ async fn a_greeting_read_late_with_the_end_of_the_handshake_keeps_its_time() {
         .with_single_cert(chain, key)
         .unwrap();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let pause = Duration::from_millis(200);
     let peer = peer.into_std().unwrap();
     let serving = std::thread::spawn(move || {
@@ -185,15 +185,15 @@ async fn a_handshake_waits_for_the_server_alone() {
     let authority = Authority::default();
     let server = authority.issue("localhost", FAR).server();
     let listener = listener().await;
-    let mut outbound = outbound_by(&listener, &trusting(&authority), quota());
-    let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
     let accepting = async {
         time::sleep(Duration::from_millis(100)).await;
         tokio_rustls::TlsAcceptor::from(server).accept(peer).await.unwrap()
     };
     let (secured, _open) = tokio::join!(connection.start_tls(), accepting);
     let secured = secured.unwrap();
-    assert_eq!(outbound.run.measured().tls, Some(secured.wait));
+    assert_eq!(contact(&outbound).tls, Some(secured.wait));
     assert!(secured.wait >= Duration::from_millis(95), "{secured:?}");
     assert!(secured.started_at + secured.wait <= secured.secured_at, "{secured:?}");
 }
@@ -264,8 +264,8 @@ async fn a_share_that_ends_inside_the_handshake_is_named() {
     let authority = Authority::default();
     let listener = listener().await;
     for bytes in [100, 1000] {
-        let mut outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, bytes));
-        let (mut connection, peer) = opened_from(&mut outbound, &listener).await;
+        let outbound = outbound_by(&listener, &trusting(&authority), Quota::new(1, bytes));
+        let (mut connection, peer) = opened_from(&outbound, &listener).await;
         let serving = tokio::spawn(
             tokio_rustls::TlsAcceptor::from(authority.issue("localhost", FAR).server()).accept(peer),
         );

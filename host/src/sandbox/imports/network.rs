@@ -25,13 +25,8 @@ impl HostConnection for State {
         match self.outbound.connect(&to.host, to.port).await {
             Ok(connection) => Ok(self.table.push(connection).map_err(|_full| full())),
             Err(error) => {
-                if error.host_error() == HostError::Denied {
-                    self.denied += 1;
-                    if self.denied <= limits::DENIED_LINES {
-                        self.log.note(&format!("denied: {error}"));
-                    }
-                }
-                Ok(Err(self.remember(&error)))
+                self.note_denied(&error);
+                Ok(Err(failed(&error)))
             }
         }
     }
@@ -41,6 +36,7 @@ impl HostConnection for State {
         let opened = self.table.get(&this)?.opened();
         Ok(Opened {
             address: opened.address.to_string(),
+            local_address: opened.local_address.to_string(),
             started_at: instant(opened.started_at),
             connected_at: instant(opened.connected_at),
         })
@@ -52,12 +48,13 @@ impl HostConnection for State {
             Ok(secured) => Ok(Ok(Secured {
                 version: secured.version,
                 cipher: secured.cipher,
+                group: secured.group,
                 started_at: instant(secured.started_at),
                 secured_at: instant(secured.secured_at),
                 wait_ns: instant(secured.wait),
                 verify_error: secured.verify_error,
             })),
-            Err(error) => Ok(Err(self.remember(&error))),
+            Err(error) => Ok(Err(failed(&error))),
         }
     }
 
@@ -78,7 +75,7 @@ impl HostConnection for State {
             Ok(received) => {
                 Ok(Ok(Received { bytes: received.bytes, received_at: instant(received.received_at) }))
             }
-            Err(error) => Ok(Err(self.remember(&error))),
+            Err(error) => Ok(Err(failed(&error))),
         }
     }
 
@@ -90,7 +87,10 @@ impl HostConnection for State {
         self.charge_call()?;
         match self.table.get_mut(&this)?.write(&bytes).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
-            Err(error) => Ok(Err(self.remember(&error))),
+            Err(error) => {
+                self.note_denied(&error);
+                Ok(Err(failed(&error)))
+            }
         }
     }
 
@@ -104,22 +104,9 @@ fn full() -> Error {
     Error { kind: ErrorKind::LimitExceeded, text: "as many handles are open as there can be".to_owned() }
 }
 
-impl State {
-    /// Converts an error for the check, and keeps its number for the line.
-    fn remember(&mut self, error: &NetError) -> Error {
-        let kind = kind(error.host_error());
-        self.faults.retain(|(known, _)| *known != kind);
-        self.faults.push((kind, error.host_error()));
-        Error { kind, text: error.to_string() }
-    }
-
-    /// The number of a network error that the check reports: that of the call which failed so.
-    pub(crate) fn host_error(&self, kind: ErrorKind) -> HostError {
-        self.faults
-            .iter()
-            .find(|(known, _)| *known == kind)
-            .map_or_else(|| general(kind), |(_, error)| *error)
-    }
+/// Converts an error for the check.
+fn failed(error: &NetError) -> Error {
+    Error { kind: kind(error.host_error()), text: error.to_string() }
 }
 
 fn instant(since_start: Duration) -> Instant {
@@ -127,43 +114,54 @@ fn instant(since_start: Duration) -> Instant {
 }
 
 macro_rules! kinds {
-    ($($kind:ident: $general:ident $(| $finer:ident)*;)+) => {
-        /// What a check decides on.
+    ($($kind:ident: $error:ident;)+) => {
+        /// What a check decides on; whatever has no kind of its own is `other`.
         fn kind(error: HostError) -> ErrorKind {
             match error {
-                $(HostError::$general $(| HostError::$finer)* => ErrorKind::$kind,)+
+                $(HostError::$error => ErrorKind::$kind,)+
                 _ => ErrorKind::Other,
             }
         }
 
-        /// The number of a kind that no call of the run failed with.
-        fn general(kind: ErrorKind) -> HostError {
-            match kind { $(ErrorKind::$kind => HostError::$general,)+ }
+        impl ErrorKind {
+            /// Its number for the line.
+            pub(in crate::sandbox) fn host_error(self) -> HostError {
+                match self { $(Self::$kind => HostError::$error,)+ }
+            }
         }
     };
 }
 
-// A kind of error, and the numbers that it stands for: the first where nothing finer is known.
+// Each kind, and the number that it stands for.
 kinds! {
-    Denied: Denied;
-    Timeout: ReadTimeout | ConnectTimeout | TlsTimeout;
     NameNotFound: NameNotFound;
     ResolverFailed: ResolverFailed;
     ResolverTimeout: ResolverTimeout;
+    ResolverRefused: ResolverRefused;
+    DnssecBogus: DnssecBogus;
+    Denied: Denied;
+    ConnectTimeout: ConnectTimeout;
     ConnectionRefused: ConnectionRefused;
     Unreachable: Unreachable;
     ConnectionReset: ConnectionReset;
     ConnectionClosed: ConnectionClosed;
+    ReadTimeout: ReadTimeout;
     CertificateExpired: CertificateExpired;
     CertificateNotYetValid: CertificateNotYetValid;
     CertificateNameMismatch: CertificateNameMismatch;
     CertificateUnknownIssuer: CertificateUnknownIssuer;
     CertificateRevoked: CertificateRevoked;
     CertificateInvalid: CertificateInvalid;
-    TlsAlert: TlsAlert | TlsClientCertificate;
+    CertificateTlsaMismatch: CertificateTlsaMismatch;
+    CertificatePinMismatch: CertificatePinMismatch;
+    TlsAlert: TlsAlert;
+    TlsClientCertificate: TlsClientCertificate;
     TlsNotTls: TlsNotTls;
     TlsClosed: TlsClosed;
-    TlsUnsupported: TlsUnsupported | TlsVersion | TlsNoCipher;
+    TlsTimeout: TlsTimeout;
+    TlsVersion: TlsVersion;
+    TlsNoCipher: TlsNoCipher;
+    TlsUnsupported: TlsUnsupported;
     TlsFailed: TlsFailed;
     PlaintextBeforeTls: PlaintextBeforeTls;
     LimitExceeded: CheckLimit;

@@ -44,7 +44,7 @@ struct Waiting;
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a check that describes itself has nothing to wait for")
+        f.write_str("before a run there is nothing to wait for")
     }
 }
 

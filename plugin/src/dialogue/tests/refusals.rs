@@ -37,11 +37,12 @@ fn a_refusal_that_ends_the_connection_decides_at_its_step() {
     for (at, (turn, _)) in STEPS.into_iter().enumerate() {
         for answer in ["554 5.7.1 go away\r\n", "554-go away\r\n", "554 go aw", "554-5.7.1 no\r\n554-", "554"]
         {
-            for after in [Close, Broken(ErrorKind::ConnectionReset), Broken(ErrorKind::Timeout)] {
+            for after in [Close, Broken(ErrorKind::ConnectionReset), Broken(ErrorKind::ReadTimeout)] {
                 let (report, server) = until(turn, [answering(turn, answer), after]);
                 assert_refused(&report, at, 554, answer);
                 // A server that is silent behind a whole reply is not known to be gone.
-                let gone = !answer.ends_with("go away\r\n") || !matches!(after, Broken(ErrorKind::Timeout));
+                let gone =
+                    !answer.ends_with("go away\r\n") || !matches!(after, Broken(ErrorKind::ReadTimeout));
                 assert!(!gone || !server.sent.contains("QUIT"), "{answer}: {}", server.sent);
             }
         }
@@ -125,7 +126,7 @@ fn a_refused_ehlo_decides_where_helo_is_not_answered() {
         vec![ehlo, Broken(ErrorKind::ConnectionReset)],
         vec![ehlo, Fail(ErrorKind::ConnectionReset)],
         vec![ehlo, helo],
-        vec![ehlo, helo, Fail(ErrorKind::Timeout)],
+        vec![ehlo, helo, Fail(ErrorKind::ReadTimeout)],
         vec![ehlo, helo, Fail(ErrorKind::ConnectionReset)],
     ] {
         let turns = [HELLO].into_iter().chain(last).collect();
@@ -162,6 +163,6 @@ fn a_recipient_refused_by_half_a_reply_ends_the_session() {
 #[test]
 fn a_mail_refused_by_half_a_reply_is_not_ambiguous() {
     let refused = own(Kind::Rejected, ErrorCode::MessageRefused);
-    let (report, _) = until(9, [Mail("554-5.7.1 spam\r\n"), Fail(ErrorKind::Timeout)]);
+    let (report, _) = until(9, [Mail("554-5.7.1 spam\r\n"), Fail(ErrorKind::ReadTimeout)]);
     assert_eq!(outcome(&report), (8, 554, Some(refused)));
 }

@@ -74,7 +74,7 @@ fn a_phase_that_was_not_completed_has_no_time() {
     let open = Parameters { allow_plaintext_auth: true, ..login(Auth::Login) };
     let (report, _) = drive(&open, [HELLO, EHLO, AUTH_LOGIN, Ask("dXNlcg==\r\n", "")]);
     assert_eq!(report.get(Field::AuthTime), None);
-    let (report, _) = until(4, [answering(4, ""), Fail(ErrorKind::Timeout)]);
+    let (report, _) = until(4, [answering(4, ""), Fail(ErrorKind::ReadTimeout)]);
     assert_eq!(report.get(Field::EhloTime), None);
     let (report, _) = until(0, [answering(0, "HTTP/1.1 400\r\n")]);
     assert_eq!(report.get(Field::BannerTime), None);

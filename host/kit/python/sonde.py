@@ -1,0 +1,149 @@
+"""What a check is made of: a description from plain values, a report from dictionaries, failures as exceptions.
+
+A check is a class `Check` on the one here. The interface's words, such as `text-list`, are texts. Yours to change.
+"""
+
+import json
+
+import wit_world
+from componentize_py_types import Err
+from wit_world.exports import check as wit
+from wit_world.imports.network import Connection  # noqa: F401  for checks
+
+LINE_BYTES = 8192
+LEAST, MOST = -(2**63), 2**63 - 1
+
+tag, endpoint, error = wit.TagDescription, wit.EndpointDescription, wit.ErrorDescription
+
+
+def parameter(name, kind, doc, default=None, required=False, choices=(), when=(), endpoint=None, single_line=True):
+    """`when`: defaults that depend on another parameter, each as (its name, its value, the default then)."""
+    conditional = [wit.ConditionalDefault(other, json.dumps(equals), json.dumps(then)) for other, equals, then in when]
+    default, kind = None if default is None else json.dumps(default), _word(wit.ParameterKind, kind)
+    return wit.Parameter(name, kind, required, default, conditional, list(choices), single_line, endpoint, doc)
+
+
+def field(name, kind, doc, unit="", phase=False, unreported=None):
+    """`unreported`: its value on the line of a run that could not report."""
+    kind = _word(wit.FieldKind, kind)
+    return wit.FieldDescription(name, kind, unit, doc, None if unreported is None else _value(kind, unreported), phase)
+
+
+def part(name, doc, tags, fields):
+    """`tags`: what each of them is, by its name."""
+    return wit.PartDescription(name, doc, [wit.PartTag(*tag) for tag in tags.items()], fields)
+
+
+class Failed(Exception):
+    """The check's own judgement: its kind, one of the announced codes, and for people what was tried and what came."""
+
+    def __init__(self, kind, code, text):
+        super().__init__(text)
+        self.code = code
+        self.failure = wit.Failure(wit.Cause_Judgement(wit.OwnFailure(_word(wit.FailureKind, kind), code)), text)
+
+
+class Refused(Exception):
+    """A job that cannot be run: the parameter that is wrong, and what is wrong with it."""
+
+    def __init__(self, parameter, text):
+        super().__init__(text)
+        self.refusal = wit.Refusal(parameter, text)
+
+
+class Check(wit_world.exports.Check):
+    """A check gives these, and overrides `measure`, and `judge` where a parameter's kind does not say all."""
+
+    name = version = measurement = doc = ""
+    parameters, fields, tags, endpoints, parts, errors = [], [], [], [], [], []
+
+    def judge(self, job, given):
+        """Raises `Refused` where a job with these parameters cannot be run."""
+
+    def measure(self, job, given, report):
+        """Fills the report. What is in it stays there if this fails, by `Failed` or because a network call does."""
+        raise NotImplementedError
+
+    def describe(self):
+        about = self.name, self.version, self.measurement, self.doc
+        return wit.Description(*about, self.parameters, self.fields, self.tags, self.endpoints, self.parts, self.errors)
+
+    def validate(self, job):
+        try:
+            self.judge(job, json.loads(job.parameters))
+        except Refused as refused:
+            return refused.refusal
+
+    def run(self, job):
+        report, of = Report(), {kind.name: kind.fields for kind in self.parts}
+        try:
+            self.measure(job, json.loads(job.parameters), report)
+        except (Failed, Err) as failed:
+            report.failed = failed
+        parts = [
+            wit.Part(part.kind, [wit.TagValue(*tag) for tag in part.tags.items()], *_found(part, of[part.kind]))
+            for part in report.parts
+        ]
+        fields, failure = _found(report, self.fields)
+        return wit.Report(fields, parts, failure)
+
+
+class Part(dict):
+    """Values by the names of their fields; None: not measured. `failed`: the exception that says what is wrong with it."""
+
+    def __init__(self, kind, **tags):
+        self.kind, self.tags, self.failed = kind, tags, None
+
+
+class Report(Part):
+    """The same for the whole run; `parts` are to be appended to."""
+
+    def __init__(self):
+        super().__init__(None)
+        self.parts = []
+
+
+class Lines:
+    """Reads what a peer says. Fails with `code` where it closes, or says over `limit` bytes, inside a line."""
+
+    def __init__(self, connection, code, limit=LINE_BYTES):
+        self.connection, self.code, self.limit, self.unread, self.at = connection, code, limit, b"", 0
+
+    def next(self, what):
+        """The next line, without white space around it; then `at` is when its end arrived. `what` is for the failure."""
+        while b"\n" not in self.unread:
+            received = self.connection.read(self.limit, None)
+            self.unread, self.at = self.unread + received.bytes, received.received_at
+            if not received.bytes or len(self.unread) > self.limit + len(received.bytes):
+                why = "the line is too long" if received.bytes else "the peer closes"
+                raise Failed("protocol-error", self.code, f"{what}: {why}: {self.unread[:80]!r}")
+        line, _, self.unread = self.unread.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+
+def ms(begin, end):
+    """Milliseconds from one instant to another."""
+    return (end - begin) / 1e6
+
+
+def granted(job, name):
+    """The job's further endpoint of that name; None: it has none."""
+    return next((one.endpoint for one in job.endpoints if one.name == name), None)
+
+
+def _word(enum, word):
+    return enum[word.upper().replace("-", "_")]
+
+
+def _value(kind, value):
+    if kind == wit.FieldKind.INTEGER:
+        return wit.Value_Integer(max(LEAST, min(int(value), MOST)))
+    return getattr(wit, f"Value_{kind.name.title()}")(value)
+
+
+def _found(part, announced):
+    kinds = {field.name: field.kind for field in announced}
+    fields = [wit.Field(name, _value(kinds[name], value)) for name, value in part.items() if value is not None]
+    if isinstance(part.failed, Err):
+        return fields, wit.Failure(wit.Cause_Network(part.failed.value.kind), part.failed.value.text)
+    return fields, part.failed and part.failed.failure

@@ -1,0 +1,130 @@
+//! Limits on values of the job's own line, and of its parts.
+
+use super::*;
+
+#[test]
+fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
+    let check = check("smtp");
+    for text in ["login_time_ms", "login_time_ms=", "login_time_ms=,", "login_time_ms= , "] {
+        let job = AdHoc { alarm_limits: vec![text.to_owned()], ..AdHoc::new("a", &check, "h") };
+        let refused = job.job().unwrap_err().to_string();
+        assert_eq!(refused, "limit: expected [PART.]FIELD=WARNING[,CRITICAL]", "{text}");
+    }
+}
+
+#[test]
+fn limits_may_be_on_the_parts_of_a_run() {
+    let field = |name: &str, kind| Field {
+        name: name.to_owned(),
+        kind,
+        unit: String::new(),
+        doc: String::new(),
+        when_unreported: None,
+        phase: false,
+    };
+    let mut check = check("smtp");
+    let mut description = (*description()).clone();
+    description.parts = vec![Part {
+        name: "mailbox".to_owned(),
+        doc: String::new(),
+        tags: Vec::new(),
+        // One that is called as a level is.
+        fields: vec![
+            field("messages", FieldKind::Integer),
+            field("warning", FieldKind::Float),
+            field("state", FieldKind::Text),
+        ],
+    }];
+    check.description = Arc::new(description);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let limits = |text: &str| {
+        fs::write(&path, format!("[[job]]\nname = \"a\"\nhost = \"h\"\n{text}")).unwrap();
+        let job = config::read(&path).and_then(|plan| plan.jobs[0].job(&check));
+        let job = job.map_err(|error| error.to_string().replace(&folder.path().display().to_string(), ""));
+        job.map(|job| job.alarm_limits)
+    };
+    let limit = |field: &str, severity, text: &str| Limit {
+        part: Some("mailbox".to_owned()),
+        ..Limit::parse(field, severity, text).unwrap()
+    };
+    let expected = [limit("messages", Severity::Critical, "9"), limit("warning", Severity::Warning, "< 1")];
+    let text = "[job.alarm.mailbox]\nmessages = { critical = 9 }\nwarning = { warning = \"< 1\" }";
+    assert_eq!(limits(text).unwrap(), expected);
+    let beside = "[job.alarm]\ntotal_time_ms = { warning = 1 }\nmailbox.error_code = { warning = \"!= 0\" }";
+    assert_eq!(limits(beside).unwrap().len(), 2);
+    for (text, expected) in [
+        (
+            "alarm.mailbox.mesages = { warning = 1 }",
+            "job `a`: alarm.mailbox.mesages: the check reports no such number; did you mean `messages`?",
+        ),
+        (
+            "alarm.mailbox.state = { warning = 1 }",
+            "job `a`: alarm.mailbox.state: the check reports no such number",
+        ),
+        (
+            "alarm.mailbox.alarm_state = { warning = 1 }",
+            "job `a`: alarm.mailbox.alarm_state: the check reports no such number",
+        ),
+        (
+            "alarm.mailboxes.messages = { warning = 1 }",
+            "job `a`: alarm.mailboxes: the check reports no such parts; did you mean `mailbox`?",
+        ),
+        (
+            "alarm.mailbox.messages = {}",
+            "job `a`: alarm.mailbox.messages: expected `warning`, `critical` or both",
+        ),
+        (
+            "alarm.mailbox.messages = { warning = \"many\" }",
+            "job `a`: alarm.mailbox.messages.warning: no limit: expected a number or, for example, \"< 30\" \
+             (>, >=, <, <=, ==, !=)",
+        ),
+        (
+            "alarm.mailbox = { warning = 1, messages = { warning = 1 } }",
+            "line 4: job.alarm.mailbox: expected limits on a field, or tables of limits on fields of a part",
+        ),
+        (
+            "alarm.mailbox = { warn = 1 }",
+            "line 4: job.alarm.mailbox: unknown key `warn`; did you mean `warning`?",
+        ),
+        (
+            "alarm.mailbox.messages = { warn = 1 }",
+            "line 4: job.alarm.mailbox.messages: unknown key `warn`; did you mean `warning`?",
+        ),
+        (
+            "alarm.mailbox.messages = true",
+            "line 4: job.alarm.mailbox.messages: expected a number or, for example, \"< 30\", not true or false",
+        ),
+    ] {
+        assert_eq!(limits(text).unwrap_err(), format!("/sonde.toml: {expected}"), "{text}");
+    }
+    let of_text = |text: &str| {
+        let job = AdHoc { alarm_limits: vec![text.to_owned()], ..AdHoc::new("a", &check, "h") };
+        job.job().map(|job| job.alarm_limits).map_err(|error| error.to_string())
+    };
+    assert_eq!(of_text("mailbox.messages=,9").unwrap(), expected[..1]);
+    assert_eq!(
+        of_text("mailbox.mesages=9").unwrap_err(),
+        "alarm.mailbox.mesages: the check reports no such number; did you mean `messages`?"
+    );
+    assert_eq!(
+        of_text("mailbox.messages=many").unwrap_err(),
+        "limit mailbox.messages: no limit: expected a number or, for example, \"< 30\" (>, >=, <, <=, ==, !=)"
+    );
+}
+
+#[test]
+fn a_check_with_parts_is_pinned_with_lines_for_them() {
+    let mut check = check("a");
+    let pinned = |check: &Check| {
+        sample::pinned(check, "a.wasm", "mx1", &BTreeMap::default(), &BTreeMap::default()).unwrap()
+    };
+    assert!(!pinned(&check).contains("lines"), "{}", pinned(&check));
+    let mut description = (*description()).clone();
+    let part = Part { name: "box".to_owned(), doc: String::new(), tags: Vec::new(), fields: Vec::new() };
+    description.parts = vec![part];
+    check.description = Arc::new(description);
+    let limits =
+        "\n\n[check.limits]\n# Of a run: its job's own and those of its parts.\nlines = 64\n\n[[job]]\n";
+    assert!(pinned(&check).contains(limits), "{}", pinned(&check));
+}

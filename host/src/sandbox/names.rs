@@ -1,0 +1,36 @@
+//! The names in what a component says of itself: text in, the same out. Refuses what is no name, is the host's, or stands twice.
+
+use super::contradiction::{Contradiction, NAME_BYTES};
+use crate::{description::RESERVED, text};
+
+/// Of a parameter, field, tag, kind of parts or measurement; it is one more of those that are taken.
+pub(super) fn name(text: &str, of_host: &[&str], taken: &mut Vec<String>) -> Result<String, Contradiction> {
+    let legal = text.len() <= NAME_BYTES
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if !legal {
+        return Err(Contradiction::Name(text::clean(text)));
+    }
+    if of_host.contains(&text) || text == "time" {
+        return Err(Contradiction::NameOfHost(text.to_owned()));
+    }
+    // Names of a check's line and its parts'; a parameter stands on none.
+    let kept = RESERVED.iter().map(|(begin, _)| *begin).find(|begin| text.starts_with(begin));
+    if let Some(begin) = kept.filter(|_| !of_host.is_empty()) {
+        return Err(Contradiction::NameReserved(text.to_owned(), begin));
+    }
+    if taken.iter().any(|known| known == text) {
+        return Err(Contradiction::NameTwice(text.to_owned()));
+    }
+    taken.push(text.to_owned());
+    Ok(text.to_owned())
+}
+
+/// Of a check or an error code.
+pub(super) fn check_name(text: &str) -> Result<String, Contradiction> {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || text.len() > NAME_BYTES || !text.bytes().all(good) {
+        return Err(Contradiction::CheckName(text::clean(text)));
+    }
+    Ok(text.to_owned())
+}
