@@ -298,3 +298,24 @@ fn what_a_check_refuses_reads_like_what_the_host_does() {
     assert_eq!((points.len(), points[0].code("error_code"), stderr(&output)), (1, 215, said));
     assert!(points[0].text("error").ends_with(refused.trim_end()), "{points:?}");
 }
+
+/// One after the other, each to its time and not beyond it: two hundred milliseconds of computing each would be four seconds.
+#[test]
+fn a_check_that_is_slow_to_judge_its_jobs_holds_up_none_beyond_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("hostile.wasm"), folder.path().join("sonde.toml"));
+    fs::write(&file, hostile("honest")).unwrap();
+    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap(), "--host", "127.0.0.1", "-p", "harm=none"]));
+    let (check, job) = pinned.split_once("\n[[job]]").unwrap();
+    let job = |number: usize| {
+        let job = job.replace("\"none\"", "\"validate-loop\"");
+        let job = job.replacen("name = \"hostile\"", &format!("name = \"{number}\"\ntimeout = \"1s\""), 1);
+        format!("\n[[job]]{job}")
+    };
+    fs::write(&config, check.to_owned() + &(0..20).map(job).collect::<String>()).unwrap();
+    let points = points(&stdout(&sonde(&["run", "--config", config.to_str().unwrap()])));
+    assert_eq!(points.len(), 20);
+    assert!(points.iter().all(|point| point.code("error_code") == 215), "{points:?}");
+    let late = "check `hostile`: it has not judged the job within 1s";
+    assert!(points.iter().any(|point| point.text("error") == late), "{points:?}");
+}

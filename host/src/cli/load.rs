@@ -120,7 +120,9 @@ pub(super) async fn leniently(
         .filter_map(|planned| {
             let at = checks.iter().position(|(name, _)| name == planned.check())?;
             let (_, check) = checks.get(at)?;
-            let place = Place { sandbox: Arc::clone(&sandbox), turn: Arc::clone(turns.get(at)?) };
+            // Those of the built-in check were judged above.
+            let turn = turns.get(at).filter(|_| planned.check() != SMTP).map(Arc::clone);
+            let place = Place { sandbox: Arc::clone(&sandbox), turn };
             Some(coming(planned, check.clone(), began, place, Arc::clone(&beforehand)))
         })
         .collect();
@@ -150,7 +152,18 @@ async fn coming(
     let loaded = time::timeout_at(began + timeout, check.wait_for(Option::is_some)).await;
     let loaded = loaded.map(|loaded| loaded.ok().and_then(|loaded| loaded.clone()));
     match loaded {
-        Ok(Some(check)) => fit(planned, check, place).await,
+        Ok(Some(check)) => {
+            let unjudged = planned.unfit(check.clone());
+            match time::timeout_at(began + timeout, fit(planned, check, place)).await {
+                Ok(job) => job,
+                Err(_late) => {
+                    let text = format!("check `{name}`: it has not judged the job within {timeout:?}");
+                    output::log(Level::Error, &format!("job {}: {text}", unjudged.name));
+                    let check = unjudged.check.unfit(HostError::CheckJob, text);
+                    Job { check, ..unjudged }
+                }
+            }
+        }
         // Its task died.
         Ok(None) => {
             let text = format!("check `{name}`: the host failed over it; its log has the place");
@@ -168,7 +181,8 @@ async fn coming(
 /// all of them at once.
 struct Place {
     sandbox: Arc<Sandbox>,
-    turn: Arc<Mutex<()>>,
+    /// None: it was judged before.
+    turn: Option<Arc<Mutex<()>>>,
 }
 
 /// The job; one that its check cannot run says so.
@@ -179,7 +193,8 @@ async fn fit(planned: Planned, check: Check, place: Place) -> Job {
     let (own, of) = (planned.clone(), check.clone());
     // What a stranger's description makes of it must not end the round.
     let built = task::spawn(async move {
-        let _turn = place.turn.lock().await;
+        let Some(turn) = place.turn else { return own.job(&of) };
+        let _turn = turn.lock().await;
         own.validated(&of, &place.sandbox).await
     });
     let built = built.await;

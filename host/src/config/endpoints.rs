@@ -212,7 +212,7 @@ pub(super) fn port(
 }
 
 /// With their ports. Refuses two that are the same, for each is to have trust and facts of its own.
-pub(super) fn with_ports(
+fn with_ports(
     endpoints: Vec<NamedEndpoint>,
     check: &Description,
     own: &Host,

@@ -103,7 +103,7 @@ impl Planned {
     /// The same, as far as can be told without asking the check.
     pub fn job(&self, check: &Check) -> Result<Job, ConfigError> {
         let job = self.of.job.get_or_init(|| self.of.build(check, &self.host)).clone()?;
-        // A default may be about the host.
+        // A default may be about the host, and a clash with its port is that host's alone.
         let endpoints = self.of.parts.endpoints.complete(&check.description, &self.host, &job.parameters);
         let endpoints = endpoints.map_err(|at| self.of.refused(at))?;
         Ok(Job { host: self.host.clone(), endpoints, ..job })
@@ -245,7 +245,6 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
         }
     }
     let port = endpoints::port(description, None, &parameters)?;
-    let endpoints = endpoints::with_ports(endpoints, description, &host, &parameters)?;
     let unfindable = |error| At::key("parameters", Problem::Secret(error));
     let secrets = Secrets::new(&secrets).map_err(unfindable)?;
     let apart = endpoints::apart(description, &parameters, &endpoints).map_err(unfindable)?;
@@ -260,7 +259,7 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
         check: check.clone(),
         host,
         port,
-        endpoints,
+        endpoints: endpoints.into(),
         tags: tags.collect(),
         secrets,
         apart,
@@ -354,6 +353,9 @@ impl<'a> AdHoc<'a> {
             endpoints,
             alarm_limits,
         };
-        job(parts, host, given, self.check)
+        let endpoints = parts.endpoints.clone();
+        let job = job(parts, host, given, self.check)?;
+        let endpoints = endpoints.complete(description, &job.host, &job.parameters)?;
+        Ok(Job { endpoints, ..job })
     }
 }

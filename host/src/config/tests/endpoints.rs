@@ -1,7 +1,7 @@
 //! Further endpoints of a job: where each is, by whose word, and what is refused.
 
 use super::*;
-use crate::{description::FurtherEndpoint, grant::Whose};
+use crate::{description::FurtherEndpoint, grant::Whose, sandbox::SMTP};
 
 /// The check with an endpoint that must be named, one that has a default below the job's host, one that has any, and one that
 /// may be left out.
@@ -113,6 +113,19 @@ fn what_a_check_has_by_default_opens_nothing_that_nobody_named() {
     );
     let addressed = AdHoc { host: "127.0.0.1".to_owned(), ..named(&[("imap", "i")]) };
     assert!(refused(addressed).starts_with("endpoints.sts.host: expected a host name or address"));
+}
+
+#[test]
+fn of_several_hosts_only_one_that_clashes_with_an_endpoint_is_refused_whichever_comes_first() {
+    let check = Check { description: with_endpoints(), ..check(SMTP) };
+    let text =
+        "[[job]]\nname = 'a'\nhosts = ['h', 'i']\nendpoints.imap.host = 'i'\nparameters.imap_port = 25\n";
+    for order in [[0, 1], [1, 0]] {
+        let plan = of_text(Path::new("sonde.toml"), text).unwrap();
+        for place in order {
+            assert_eq!(plan.jobs[place].job(&check).is_ok(), place == 0, "{order:?}");
+        }
+    }
 }
 
 #[test]
