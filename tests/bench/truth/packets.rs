@@ -32,8 +32,16 @@ pub(crate) struct Opening {
     pub(crate) answered: Option<u64>,
 }
 
-/// By the client's port.
-pub(crate) type Openings = HashMap<u16, Opening>;
+/// By the client's port, which one connection may have after another.
+#[derive(Default)]
+pub(crate) struct Openings(HashMap<u16, Vec<Opening>>);
+
+impl Openings {
+    /// Of the connection that this port had at a moment.
+    pub(crate) fn of(&self, port: u16, at: u64) -> Option<&Opening> {
+        self.0.get(&port)?.iter().rev().find(|opening| opening.asked <= at)
+    }
+}
 
 /// Watches the connections to one port of this machine.
 pub(crate) struct Packets(Arc<Mutex<Openings>>);
@@ -49,7 +57,7 @@ impl Packets {
             socket.set_recv_buffer_size(BUFFER)?;
         }
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        let openings = Arc::new(Mutex::new(Openings::new()));
+        let openings = Arc::new(Mutex::new(Openings::default()));
         let seen = Arc::clone(&openings);
         // It ends with the program.
         thread::spawn(move || {
@@ -73,10 +81,14 @@ impl Packets {
 
 fn note(openings: &mut Openings, server: u16, (from, to, flags): (u16, u16, u8), stamp: u64) {
     if to == server && flags & ACK == 0 {
-        openings.entry(from).or_insert(Opening { asked: stamp, answered: None });
+        let of_port = openings.0.entry(from).or_default();
+        // Asked again where nobody has answered.
+        if of_port.last().is_none_or(|opening| opening.answered.is_some()) {
+            of_port.push(Opening { asked: stamp, answered: None });
+        }
     } else if from == server
         && flags & ACK != 0
-        && let Some(opening) = openings.get_mut(&to)
+        && let Some(opening) = openings.0.get_mut(&to).and_then(|of_port| of_port.last_mut())
     {
         opening.answered.get_or_insert(stamp);
     }
