@@ -7,9 +7,8 @@ use crate::{
         exports::sonde::check::check as wit,
         sonde::check::{log, network},
     },
-    describe::{self, ParameterKind},
-    dialogue,
-    error::{self, ErrorCode, Kind},
+    describe, dialogue,
+    error::{self, ErrorCode},
     field::{self, Field, FieldKind},
     job::Job,
     parameters::Parameters,
@@ -82,13 +81,7 @@ fn parameter(from: &describe::Parameter) -> wit::Parameter {
     };
     wit::Parameter {
         name: from.name.into(),
-        kind: match from.kind {
-            ParameterKind::Text => wit::ParameterKind::Text,
-            ParameterKind::Boolean => wit::ParameterKind::Boolean,
-            ParameterKind::TextList => wit::ParameterKind::TextList,
-            ParameterKind::Secret => wit::ParameterKind::Secret,
-            ParameterKind::Port => wit::ParameterKind::Port,
-        },
+        kind: from.kind,
         required: false,
         default: Some(from.default.into()),
         conditional_defaults: from.conditional_defaults.iter().map(conditional).collect(),
@@ -135,17 +128,9 @@ fn convert(report: Report) -> wit::Report {
         failure: report.failure.map(|failure| wit::Failure {
             cause: match failure.cause {
                 Cause::Network(kind) => wit::Cause::Network(kind),
-                Cause::Own(kind, code) => wit::Cause::Judgement(wit::OwnFailure {
-                    kind: match kind {
-                        Kind::Timeout => wit::FailureKind::Timeout,
-                        Kind::ReadFailed => wit::FailureKind::ReadFailed,
-                        Kind::TlsError => wit::FailureKind::TlsError,
-                        Kind::Rejected => wit::FailureKind::Rejected,
-                        Kind::AuthFailed => wit::FailureKind::AuthFailed,
-                        Kind::ProtocolError => wit::FailureKind::ProtocolError,
-                    },
-                    code: code.row().number,
-                }),
+                Cause::Own(kind, code) => {
+                    wit::Cause::Judgement(wit::OwnFailure { kind, code: code.row().number })
+                }
             },
             text: failure.text,
         }),

@@ -2,16 +2,8 @@
 
 use ParameterKind::{Boolean, Port, Secret, Text, TextList};
 
-/// What a parameter's value may be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "documented case by case in wit/check.wit")]
-pub enum ParameterKind {
-    Text,
-    Boolean,
-    TextList,
-    Secret,
-    Port,
-}
+/// What a parameter's value may be: see `wit/check.wit`.
+pub use crate::bindings::exports::sonde::check::check::ParameterKind;
 
 /// One parameter.
 #[derive(Clone, Copy, Debug)]

@@ -4,17 +4,8 @@ use Kind::{AuthFailed, ProtocolError, ReadFailed, Rejected, TlsError};
 
 use crate::table::table;
 
-/// What kind of failure it is; mirrors `failure-kind` in `wit/check.wit`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "documented case by case in wit/check.wit")]
-pub enum Kind {
-    Timeout,
-    ReadFailed,
-    TlsError,
-    Rejected,
-    AuthFailed,
-    ProtocolError,
-}
+/// What kind of failure it is: see `wit/check.wit`.
+pub use crate::bindings::exports::sonde::check::check::FailureKind as Kind;
 
 /// What is known of a code before a run.
 #[derive(Clone, Copy, Debug)]

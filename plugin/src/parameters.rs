@@ -311,9 +311,12 @@ mod tests {
             let fits = match parameter.kind {
                 ParameterKind::Text => default.is_string(),
                 ParameterKind::Boolean => default.is_boolean(),
-                ParameterKind::TextList => default.is_array(),
+                ParameterKind::TextList | ParameterKind::IntegerList => default.is_array(),
                 ParameterKind::Secret => default == "",
-                ParameterKind::Port => default.is_u64(),
+                ParameterKind::Integer => default.is_i64(),
+                ParameterKind::Number => default.is_number(),
+                ParameterKind::Duration | ParameterKind::Port => default.is_u64(),
+                ParameterKind::Table => default.is_object(),
             };
             assert!(fits, "{} = {default}", parameter.name);
         }
