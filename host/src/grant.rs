@@ -137,7 +137,7 @@ pub enum Whose {
     Own,
     /// The job's own host at another port, which it grants besides.
     OwnHost,
-    /// The further endpoint in this place.
+    /// The further endpoint in this place: its host at its port, or, where it has none, at any that is granted.
     Named(usize),
     /// What it grants without a name.
     Elsewhere,
@@ -207,9 +207,13 @@ impl Grant {
         if let Some(place) = self.named.iter().position(|named| named.covers(host, port)) {
             return Whose::Named(place);
         }
-        match own {
-            Some(own) if own.ports.is_empty() => Whose::Own,
-            Some(_) => Whose::OwnHost,
+        if own.is_some_and(|own| own.ports.is_empty()) {
+            return Whose::Own;
+        }
+        let without_port = |named: &Endpoint| named.ports.is_empty() && named.covers_host(host);
+        match self.named.iter().position(without_port) {
+            Some(place) => Whose::Named(place),
+            None if own.is_some() => Whose::OwnHost,
             None => Whose::Elsewhere,
         }
     }
