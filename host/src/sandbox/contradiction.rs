@@ -47,6 +47,8 @@ pub enum Contradiction {
     Secret(String),
     /// A default depends on a parameter that there is not.
     ConditionOnNothing(String),
+    /// A default depends on a parameter whose own default depends on another: which comes first?
+    ConditionOnCondition(String),
     /// A default depends on a value that the other parameter cannot have.
     ConditionNeverMet(String),
     /// Two parameters of kind `port` for the job's own host, or for one further endpoint.
@@ -142,6 +144,12 @@ impl fmt::Display for Contradiction {
             }
             Self::ConditionOnNothing(name) => {
                 write!(f, "a default of parameter `{name}` depends on a parameter that does not exist")
+            }
+            Self::ConditionOnCondition(name) => {
+                write!(
+                    f,
+                    "a default of parameter `{name}` depends on a parameter whose own defaults depend on others"
+                )
             }
             Self::ConditionNeverMet(name) => {
                 write!(f, "a default of parameter `{name}` depends on a value that the other cannot have")

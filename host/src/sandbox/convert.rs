@@ -43,6 +43,9 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
             let name = || parameter.name.clone();
             let other = parameters.iter().find(|other| other.name == default.parameter);
             let other = other.ok_or_else(|| Contradiction::ConditionOnNothing(name()))?;
+            if !other.conditional_defaults.is_empty() {
+                return Err(Contradiction::ConditionOnCondition(name()));
+            }
             other.judge(&default.equals).map_err(|_| Contradiction::ConditionNeverMet(name()))?;
         }
     }
@@ -210,7 +213,7 @@ mod tests {
     use super::*;
     use crate::description::{HOST_TAGS, host_fields};
 
-    fn parameter(name: &str, kind: wit::ParameterKind, default: &str) -> wit::Parameter {
+    pub(super) fn parameter(name: &str, kind: wit::ParameterKind, default: &str) -> wit::Parameter {
         wit::Parameter {
             name: name.into(),
             kind,
@@ -224,20 +227,37 @@ mod tests {
         }
     }
 
-    /// With one parameter besides the port.
-    fn described(one: wit::Parameter) -> Result<Description, Contradiction> {
-        description(wit::Description {
+    pub(super) fn field(name: &str) -> wit::FieldDescription {
+        wit::FieldDescription {
+            name: name.into(),
+            kind: wit::FieldKind::Integer,
+            unit: String::new(),
+            doc: String::new(),
+            when_unreported: None,
+            phase: false,
+        }
+    }
+
+    /// That announces nothing.
+    pub(super) fn bare() -> wit::Description {
+        wit::Description {
             name: "a".into(),
             version: String::new(),
             measurement: "a".into(),
             doc: String::new(),
-            parameters: vec![parameter("port", wit::ParameterKind::Port, "25"), one],
+            parameters: Vec::new(),
             fields: Vec::new(),
             tags: Vec::new(),
             endpoints: Vec::new(),
             parts: Vec::new(),
             errors: Vec::new(),
-        })
+        }
+    }
+
+    /// With one parameter besides the port.
+    fn described(one: wit::Parameter) -> Result<Description, Contradiction> {
+        let parameters = vec![parameter("port", wit::ParameterKind::Port, "25"), one];
+        description(wit::Description { parameters, ..bare() })
     }
 
     #[test]
@@ -315,6 +335,9 @@ mod tests {
         assert_eq!(of(when("26".into(), text(VALUE_BYTES + 1))), long);
         assert_eq!(of(when(text(VALUE_BYTES + 1), text(9))), long);
         assert_eq!(of(when(text(9), text(9))), Err(Contradiction::ConditionNeverMet("a".into())));
+        let mut itself = when("26".into(), text(9));
+        itself.conditional_defaults[0].parameter = "a".into();
+        assert_eq!(of(itself), Err(Contradiction::ConditionOnCondition("a".into())));
         let mut chosen = parameter("a", wit::ParameterKind::Text, "\"\"");
         chosen.choices = vec![text(VALUE_BYTES + 1)];
         assert_eq!(of(chosen), Err(Contradiction::ChoiceLong("a".into())));
@@ -327,31 +350,14 @@ mod tests {
 
     #[test]
     fn what_the_host_may_come_to_call_its_own_is_kept_for_it_in_fields_and_tags_alone() {
-        let announced = |field: &str, tag: &str| {
-            let field = wit::FieldDescription {
-                name: field.into(),
-                kind: wit::FieldKind::Integer,
-                unit: String::new(),
-                doc: String::new(),
-                when_unreported: None,
-                phase: false,
-            };
+        let announced = |name: &str, tag: &str| {
             let tag = wit::TagDescription { name: tag.into(), parameter: "port".into(), doc: String::new() };
-            let described = wit::Description {
-                name: "a".into(),
-                version: String::new(),
-                measurement: "tls_x".into(),
-                doc: String::new(),
-                parameters: vec![
-                    parameter("port", wit::ParameterKind::Port, "25"),
-                    parameter("tls_x", wit::ParameterKind::Text, "\"\""),
-                ],
-                fields: vec![field],
-                tags: vec![tag],
-                endpoints: Vec::new(),
-                parts: Vec::new(),
-                errors: Vec::new(),
-            };
+            let parameters = vec![
+                parameter("port", wit::ParameterKind::Port, "25"),
+                parameter("tls_x", wit::ParameterKind::Text, "\"\""),
+            ];
+            let (measurement, fields, tags) = ("tls_x".into(), vec![field(name)], vec![tag]);
+            let described = wit::Description { measurement, parameters, fields, tags, ..bare() };
             description(described).map(drop)
         };
         for (begin, _) in RESERVED {

@@ -72,37 +72,14 @@ pub(super) fn are_about(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::description, *};
+    use super::{
+        super::{
+            description,
+            tests::{bare, field, parameter},
+        },
+        *,
+    };
     use crate::description::Description;
-
-    fn parameter(name: &str, kind: wit::ParameterKind, default: &str) -> wit::Parameter {
-        wit::Parameter {
-            name: name.into(),
-            kind,
-            required: false,
-            default: Some(default.into()),
-            conditional_defaults: Vec::new(),
-            choices: Vec::new(),
-            single_line: true,
-            endpoint: None,
-            doc: String::new(),
-        }
-    }
-
-    fn bare() -> wit::Description {
-        wit::Description {
-            name: "a".into(),
-            version: String::new(),
-            measurement: "a".into(),
-            doc: String::new(),
-            parameters: Vec::new(),
-            fields: Vec::new(),
-            tags: Vec::new(),
-            endpoints: Vec::new(),
-            parts: Vec::new(),
-            errors: Vec::new(),
-        }
-    }
 
     fn endpoint(name: &str, default: Option<&str>) -> wit::EndpointDescription {
         let default = default.map(ToOwned::to_owned);
@@ -117,16 +94,8 @@ mod tests {
     ) -> Result<Description, Contradiction> {
         let mut one = parameter("a", about.0, "1");
         one.endpoint = about.1.map(ToOwned::to_owned);
-        let field = wit::FieldDescription {
-            name: field.into(),
-            kind: wit::FieldKind::Integer,
-            unit: String::new(),
-            doc: String::new(),
-            when_unreported: None,
-            phase: false,
-        };
         let parameters = vec![parameter("port", wit::ParameterKind::Port, "25"), one];
-        description(wit::Description { parameters, fields: vec![field], endpoints, ..bare() })
+        description(wit::Description { parameters, fields: vec![self::field(field)], endpoints, ..bare() })
     }
 
     #[test]
