@@ -84,6 +84,13 @@ impl fmt::Display for Misshapen {
                 f,
                 "unknown key `{key}`: what the check takes stands in [job.parameters], rules of TLS in [job.tls]"
             ),
+            Fault::Unknown { key, meant: None, .. }
+                if key == "port" && self.keys.iter().any(|key| key == "endpoints") =>
+            {
+                f.write_str(
+                    "unknown key `port`: the port of an endpoint is a parameter, see `sonde describe`",
+                )
+            }
             Fault::Unknown { key, meant: None, .. } => write!(f, "unknown key `{key}`"),
             Fault::Unknown { key, meant: Some(meant), .. } => {
                 write!(f, "unknown key `{key}`; did you mean `{meant}`?")
