@@ -151,7 +151,7 @@ impl Limit {
 }
 
 /// Judges the fields of a job's own line; a broken limit on a certificate's end says which certificate it is. A kind of which
-/// no part is among `parts` was not measured.
+/// no part is among `parts`, which have a line, was not measured.
 #[must_use]
 pub fn judge(
     limits: &[Limit],
@@ -164,7 +164,7 @@ pub fn judge(
         match &limit.part {
             None => verdict.look(limit, fields, measured.ending(&limit.field)),
             Some(kind) if parts.iter().any(|part| part.kind == *kind) => {}
-            Some(kind) => verdict.add(State::Unknown, format!("part {kind}: none reported")),
+            Some(kind) => verdict.add(State::Unknown, format!("no part {kind} has a line")),
         }
     }
     verdict.alarm()
@@ -300,7 +300,7 @@ mod tests {
         let part =
             report::Part { kind: "box".into(), tags: Vec::new(), fields: fields.to_vec(), failure: None };
         let alarm = judge(&limits, &fields, &Measured::default(), &[part]);
-        assert_eq!(alarm, Alarm { state: State::Unknown, text: "part hop: none reported".into() });
+        assert_eq!(alarm, Alarm { state: State::Unknown, text: "no part hop has a line".into() });
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn a_check_with_parts_is_looked_at_pinned_and_run() {
     };
     let lines = check(&["--limit", "box.count=5", "--limit", "texts.error_code=1"]);
     let alarms: Vec<_> = points(&lines).iter().map(|point| point.text("alarm").to_owned()).collect();
-    assert_eq!(alarms, ["part texts: none reported", "count 7 > 5", "count not measured"], "{lines}");
+    assert_eq!(alarms, ["no part texts has a line", "count 7 > 5", "count not measured"], "{lines}");
     let json = check(&["--output", "json"]);
     let objects: Vec<Json> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let measurements: Vec<_> = objects.iter().map(|object| object["measurement"].as_str().unwrap()).collect();

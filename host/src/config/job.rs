@@ -112,14 +112,19 @@ impl Planned {
     /// The job, with a check that cannot run it and says so.
     #[must_use]
     pub fn unfit(&self, check: Check) -> Job {
-        let port = self.of.given.get("port").and_then(toml::Value::as_integer);
+        // As far as that can be told: its series is that of its other lines.
+        let of_check = check.description.port_of(None);
+        let given = self.of.given.get(of_check.map_or("port", |port| &port.name));
+        let port = given.and_then(toml::Value::as_integer);
+        let port = port.or_else(|| of_check?.default.as_ref()?.as_i64());
         let parts = self.of.parts.clone();
+        let endpoints = parts.endpoints.of(&check.description, &self.host).unwrap_or_default();
         Job {
             name: parts.name,
             check,
             host: self.host.clone(),
             port: port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
-            endpoints: Arc::default(),
+            endpoints: endpoints.into(),
             grants: Vec::new(),
             deny: parts.deny,
             timeout: parts.timeout,
@@ -204,6 +209,12 @@ pub(super) fn planned(
     let defaults = if check.is_none() { Defaults::All } else { Defaults::None };
     let endpoints = Endpoints::from_file(shape.endpoints, defaults, folder(declared_in), trusts)?;
     let alarm_limits = alarm::of_table(shape.alarm)?;
+    if let Some(part) = alarm_limits.iter().find_map(|limit| limit.part.as_ref())
+        && check.is_some_and(|check| check.limits.lines == 1)
+    {
+        let wrong = "no part has a line: `lines` in the [check.limits] of its check is 1";
+        return Err(At::key(format!("alarm.{part}"), Problem::Contradiction(wrong)));
+    }
     let of = Arc::new(Table {
         declared_in: declared_in.to_owned(),
         check: shape.check,

@@ -219,6 +219,14 @@ fn a_job_of_a_check_that_cannot_run_it_is_kept_whatever_its_parameters() {
     let jobs: Vec<_> =
         jobs.iter().map(|job| (job.host.written(), job.port, job.alarm_limits.len())).collect();
     assert_eq!(jobs, [("h", Some(6379), 1), ("::1", Some(6379), 1)]);
+    // What its description says of the port is known where that is: its series stays the same.
+    let mut described = (*description()).clone();
+    described.parameters.iter_mut().filter(|known| known.name == "port").for_each(|port| {
+        port.name = "tcp".to_owned();
+        port.default = Some(25.into());
+    });
+    let refusing = Check { description: Arc::new(described), ..broken };
+    assert_eq!(plan.jobs[0].unfit(refusing).port, Some(25));
     for wrong in [job.replace("[::1]", "i:25/"), job.replace("warning = 1", "warning = \"x\"")] {
         fs::write(&path, wrong).unwrap();
         assert!(config::read(&path).is_err());
@@ -364,6 +372,11 @@ fn a_key_in_the_wrong_table_is_told_where_such_keys_stand() {
     let refused = |text: &str| read(text).map(drop).unwrap_err();
     let job = format!("sonde.toml: {job}");
     assert_eq!(refused("[[job]]\nname = \"a\"\nhost = \"h\"\nport = 25"), job);
+    assert_eq!(
+        refused("[[job]]\nname = \"a\"\nhost = \"h\"\n[job.endpoints.imap]\nport = 993"),
+        "sonde.toml: line 5: job.endpoints.imap: unknown key `port`: the port of an endpoint is a parameter, see `sonde \
+         describe`"
+    );
     assert_eq!(
         refused("[job]\nname = \"a\""),
         "sonde.toml: line 1: job: expected a list, not a table: write two brackets, as in [[job]]"

@@ -196,7 +196,7 @@ fn a_part_has_a_line_of_its_own_behind_that_of_its_job() {
         lines(&job.points(&report, 7)),
         format!(
             "smtp,{of_job}port=25,result=success,server=mx1 result_code=0i,error_code=0i,parts_dropped=2i,alarm_state=3i,\
-             alarm=\"part hop: none reported\" 7\n\
+             alarm=\"no part hop has a line\" 7\n\
              smtp_box,{of_job}name=in\\ box,port=25,result=success,server=mx1 result_code=0i,error_code=0i,count=3i,\
              alarm_state=0i 7\n\
              smtp_box,{of_job}name=out,port=25,result=timeout,server=mx1 result_code=1i,error_code=407i,error=\"full\",\
@@ -205,7 +205,7 @@ fn a_part_has_a_line_of_its_own_behind_that_of_its_job() {
     );
     let failed = job.points(&failed("gone"), 7);
     assert_eq!(failed.job.field("parts_dropped"), Some(&Value::Integer(0)));
-    assert_eq!(failed.job.text("alarm"), "part box: none reported, part hop: none reported");
+    assert_eq!(failed.job.text("alarm"), "no part box has a line, no part hop has a line");
     assert!(failed.parts.is_empty());
 }
 

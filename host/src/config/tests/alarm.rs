@@ -128,3 +128,22 @@ fn a_check_with_parts_is_pinned_with_lines_for_them() {
         "\n\n[check.limits]\n# Of a run: its job's own and those of its parts.\nlines = 64\n\n[[job]]\n";
     assert!(pinned(&check).contains(limits), "{}", pinned(&check));
 }
+
+#[test]
+fn a_limit_on_parts_that_may_have_no_line_is_refused() {
+    let zeros = "0".repeat(64);
+    let with = |lines: &str| {
+        read(&format!(
+            "[[check]]\nname = \"c\"\ncomponent = \"c.wasm\"\nsha256 = \"{zeros}\"\ndescription_sha256 = \"{zeros}\"\n\
+             measurement = \"c\"\n{lines}[[job]]\nname = \"a\"\ncheck = \"c\"\nhost = \"h\"\n\
+             alarm.mailbox.messages = {{ warning = 1 }}\n"
+        ))
+        .unwrap_err()
+    };
+    let wrong = "no part has a line: `lines` in the [check.limits] of its check is 1";
+    for lines in ["", "limits.lines = 1\n"] {
+        assert_eq!(with(lines), format!("sonde.toml: job `a`: alarm.mailbox: {wrong}"));
+    }
+    // Of this check, which has no parts.
+    assert!(with("limits.lines = 2\n").contains("the check reports no such parts"));
+}
