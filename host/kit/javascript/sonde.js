@@ -3,9 +3,7 @@
 // The module that is built exports `check`, which `sonde` makes. Words of the interface, such as `text-list` or
 // `protocol-error`, are texts. This file is yours to change.
 
-import { Connection } from 'sonde:check/network@0.1.0';
-
-export { Connection };
+export { Connection } from 'sonde:check/network@0.1.0';
 
 const LINE_BYTES = 8192;
 const LF = 10;
@@ -108,6 +106,9 @@ export class Lines {
     [this.#unread, this.at] = [unread, receivedAt];
   }
 }
+
+/** Sends a text; gives the instant at which it was sent. (`write` takes bytes, and of a text nothing.) */
+export const say = (connection, text) => connection.write(new TextEncoder().encode(text));
 
 /** Milliseconds from one instant to another. */
 export const ms = (begin, end) => Number(end - begin) / 1e6;

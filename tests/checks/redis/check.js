@@ -1,6 +1,6 @@
 // Redis: AUTH, PING and INFO (RESP 2): memory, clients, and how far the replicas, or this replica, lag behind.
 
-import { Connection, Failed, Lines, Refused, ms, sonde } from './sonde.js';
+import { Connection, Failed, Lines, ms, Refused, say, sonde } from './sonde.js';
 
 const [NOT_REDIS, AUTH_REFUSED, REFUSED, LOADING] = [1000, 1001, 1002, 1003];
 const REPLY_BYTES = 1 << 17;
@@ -17,7 +17,7 @@ class Session {
   command(...words) {
     const [what, encoder] = [words[0], new TextEncoder()];
     const parts = words.map((word) => `$${encoder.encode(word).length}\r\n${word}\r\n`);
-    const sentAt = this.connection.write(encoder.encode(`*${words.length}\r\n${parts.join('')}`));
+    const sentAt = say(this.connection, `*${words.length}\r\n${parts.join('')}`);
     const line = this.lines.next(what);
     if (!line.endsWith('\r')) throw notRedis(`${what}: a line that ends without CR`);
     const [type, text] = [line.slice(0, 1), line.slice(1, -1)];

@@ -103,7 +103,9 @@ impl From<Error> for Failure {
 }
 
 impl Report {
+    /// Once or anew.
     pub fn set(&mut self, name: &str, value: Value) {
+        self.fields.retain(|field| field.name != name);
         self.fields.push(Field { name: name.into(), value });
     }
 }
@@ -136,7 +138,8 @@ impl<'a> Lines<'a> {
             }
             let Received { bytes, received_at } = self.connection.read(LINE_BYTES, None)?;
             if bytes.is_empty() || self.unread.len() > LINE_BYTES as usize {
-                let text = format!("{what}: no end of line after {} bytes", self.unread.len());
+                let why = if bytes.is_empty() { "the peer closes" } else { "the line is too long" };
+                let text = format!("{what}: {why}, after {} bytes of it", self.unread.len());
                 return Err(failed(FailureKind::ProtocolError, self.code, text));
             }
             self.unread.extend(bytes);
