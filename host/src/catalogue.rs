@@ -100,10 +100,14 @@ host_errors! {
     ConnectionReset = 405 "connection-reset" ReadFailed;
     /// The peer closed the connection.
     ConnectionClosed = 406 "connection-closed" ReadFailed;
-    /// The peer was silent.
+    /// The peer was silent until the job's time was over.
     ReadTimeout = 407 "read-timeout" Timeout;
     /// Another network fault.
     NetworkOther = 408 "network-other" ConnectionFailed;
+    /// The peer did not take what was sent.
+    WriteTimeout = 409 "write-timeout" Timeout;
+    /// The peer was silent for as long as the check would wait.
+    WaitEnded = 410 "wait-ended" Timeout;
     /// A certificate in the chain is past its end.
     CertificateExpired = 501 "certificate-expired" CertInvalid;
     /// A certificate in the chain is not valid yet.

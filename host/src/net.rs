@@ -21,7 +21,7 @@ pub use self::{
     outbound::Outbound,
     quota::Quota,
     reach::{NamedEndpoint, Reach},
-    tls::{NoTls, Tls, Trust},
+    tls::{NoTls, Tls, Trust, Verification},
 };
 
 /// To be called when the program starts: the kernel stamps what arrives from a moment after it was first asked to.

@@ -11,7 +11,7 @@ use crate::{
     error::{self, ErrorCode},
     field::{self, Field, FieldKind},
     job::Job,
-    parameters::Parameters,
+    parameters::{Invalid, Parameters},
     report::{Cause, Report, Value},
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
@@ -48,9 +48,9 @@ impl wit::Guest for Component {
         }
     }
 
-    fn validate(job: wit::Job) -> Option<wit::Refusal> {
-        let refused = Parameters::read(&job.parameters).err()?;
-        Some(wit::Refusal { parameter: refused.parameter().into(), text: refused.to_string() })
+    fn validate(job: wit::Job) -> Vec<wit::Refusal> {
+        let refused = Parameters::read(&job.parameters).err().unwrap_or_default();
+        refused.iter().map(refusal).collect()
     }
 
     fn run(job: wit::Job) -> wit::Report {
@@ -67,7 +67,11 @@ impl wit::Guest for Component {
                 };
                 dialogue::run(&mut Host(None), &job)
             }
-            Err(invalid) => dialogue::invalid(format!("{}: {invalid}", invalid.parameter())),
+            Err(invalid) => {
+                let told: Vec<_> =
+                    invalid.iter().map(|wrong| format!("{}: {wrong}", wrong.parameter())).collect();
+                dialogue::invalid(told.join("; "))
+            }
         };
         convert(report)
     }
@@ -106,6 +110,10 @@ fn field(from: field::Row) -> wit::FieldDescription {
         when_unreported: (from.kind == FieldKind::CodeAlways).then_some(wit::Value::Integer(-1)),
         phase: from.kind == FieldKind::Phase,
     }
+}
+
+fn refusal(from: &Invalid) -> wit::Refusal {
+    wit::Refusal { subject: wit::Subject::Parameter(from.parameter().into()), text: from.to_string() }
 }
 
 fn error(from: error::Row) -> wit::ErrorDescription {
@@ -166,7 +174,11 @@ impl Transport for Host {
 
     fn start_tls(&mut self) -> Result<Secured, Fault> {
         let secured = self.connection()?.start_tls().map_err(from_wit)?;
-        Ok(Secured { at: secured.secured_at, wait: secured.wait_ns, verify_error: secured.verify_error })
+        let verify_error = match secured.verification {
+            network::Verification::Failed(error) => Some(error.text),
+            network::Verification::Verified | network::Verification::Skipped => None,
+        };
+        Ok(Secured { at: secured.secured_at, wait: secured.wait_ns, verify_error })
     }
 
     fn read(&mut self, max: u32, wait_ms: Option<u32>) -> Result<(Vec<u8>, Instant), Fault> {

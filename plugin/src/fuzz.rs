@@ -74,7 +74,7 @@ impl Transport for Server<'_> {
         if self.pending.is_empty() {
             let looks = wait_ms == Some(0) && !self.turns.is_empty();
             return match self.end {
-                _ if looks => Err(fault(ErrorKind::ReadTimeout)),
+                _ if looks => Err(fault(ErrorKind::WaitEnded)),
                 None => Ok((Vec::new(), 0)),
                 Some(kind) => Err(fault(kind)),
             };

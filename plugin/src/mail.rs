@@ -8,7 +8,6 @@ use crate::{
     session::Session,
     step::{DATA, MAIL, MESSAGE, RCPT},
     stop::Stop,
-    transport::ErrorKind,
 };
 
 pub(crate) fn mail(session: &mut Session<'_>) -> Result<(), Stop> {
@@ -67,8 +66,7 @@ fn ambiguous(stop: Stop) -> Stop {
     if !stop.is_loss() {
         return stop;
     }
-    let silent = stop.cause == Cause::Network(ErrorKind::ReadTimeout);
-    let kind = if silent { Kind::Timeout } else { Kind::ReadFailed };
+    let kind = if stop.is_silence() { Kind::Timeout } else { Kind::ReadFailed };
     Stop {
         cause: Cause::Own(kind, ErrorCode::DeliveryAmbiguous),
         text: format!("ambiguous: the mail may have been delivered: {}", stop.text),

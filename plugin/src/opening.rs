@@ -2,7 +2,7 @@
 
 use crate::{
     field::Field,
-    report::{Cause, Value},
+    report::Value,
     session::Session,
     step::{BANNER, CONNECT, NAME},
     stop::Stop,
@@ -34,7 +34,7 @@ pub(crate) fn greeting(session: &mut Session<'_>) -> Result<(), Stop> {
 
 /// A server that has not said a word waits for TLS, or is too busy, or makes its clients wait on purpose.
 fn explain_silence(session: &Session<'_>, stop: Stop) -> Stop {
-    let silent = stop.cause == Cause::Network(ErrorKind::ReadTimeout) && session.reader.said().is_empty();
+    let silent = stop.is_silence() && session.reader.said().is_empty();
     if !silent || session.secured {
         return stop;
     }

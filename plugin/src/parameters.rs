@@ -136,38 +136,38 @@ impl fmt::Display for Invalid {
 }
 
 impl Parameters {
-    /// Reads the JSON object of a job.
-    pub fn read(json: &str) -> Result<Self, Invalid> {
-        let parameters: Self = object(json)?;
-        refuse_line_breaks(&object(json)?)?;
-        parameters.judge()?;
-        Ok(parameters)
+    /// Reads the JSON object of a job; or all that is wrong with it.
+    pub fn read(json: &str) -> Result<Self, Vec<Invalid>> {
+        let read = || Ok((object::<Self>(json)?, refuse_line_breaks(&object(json)?)?));
+        let (parameters, ()) = read().map_err(|invalid| vec![invalid])?;
+        let invalid = parameters.judge();
+        if invalid.is_empty() { Ok(parameters) } else { Err(invalid) }
     }
 
-    fn judge(&self) -> Result<(), Invalid> {
+    fn judge(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
         if !is_domain(&self.ehlo_name) {
-            return Err(Invalid::EhloName);
+            invalid.push(Invalid::EhloName);
         }
         match (self.username.is_empty(), self.password.is_empty()) {
-            (true, false) => return Err(Invalid::NoUsername),
-            (false, true) => return Err(Invalid::NoPassword),
+            (true, false) => invalid.push(Invalid::NoUsername),
+            (false, true) => invalid.push(Invalid::NoPassword),
             _ => {}
         }
         if self.to.is_empty() {
-            return Ok(());
+            return invalid;
         }
         if self.from.is_empty() {
-            return Err(Invalid::NoSender);
-        }
-        if !is_address(&self.from) {
-            return Err(Invalid::Address("from"));
+            invalid.push(Invalid::NoSender);
+        } else if !is_address(&self.from) {
+            invalid.push(Invalid::Address("from"));
         }
         // The only mailbox without a domain (RFC 5321 section 4.5.1).
         let is_recipient = |to: &String| is_address(to) || to.eq_ignore_ascii_case("postmaster");
         if !self.to.iter().all(is_recipient) {
-            return Err(Invalid::Address("to"));
+            invalid.push(Invalid::Address("to"));
         }
-        Ok(())
+        invalid
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use crate::describe::{Parameter, ParameterKind};
 
-    fn read(given: &Map<String, Value>) -> Result<Parameters, Invalid> {
+    fn read(given: &Map<String, Value>) -> Result<Parameters, Vec<Invalid>> {
         Parameters::read(&Value::from(given.clone()).to_string())
     }
 
@@ -299,9 +299,22 @@ mod tests {
         ] {
             let mut parameters = defaults();
             parameters.extend(given.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
-            let judged = read(&parameters).map(drop).map_err(|invalid| invalid.parameter());
-            assert_eq!(judged, expected, "{given:?}");
+            let names =
+                |invalid: Vec<Invalid>| -> Vec<&str> { invalid.iter().map(Invalid::parameter).collect() };
+            let judged = read(&parameters).map(drop).map_err(names);
+            assert_eq!(judged, expected.map_err(|name: &str| vec![name]), "{given:?}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let mut given = defaults();
+        for (name, value) in [("ehlo_name", ""), ("password", "p"), ("from", "x"), ("to", "y")] {
+            given.insert(name.to_owned(), value.into());
+        }
+        let expected =
+            vec![Invalid::EhloName, Invalid::NoUsername, Invalid::Address("from"), Invalid::Address("to")];
+        assert_eq!(read(&given).map(drop), Err(expected));
     }
 
     #[test]

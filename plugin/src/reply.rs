@@ -1,7 +1,7 @@
 //! Replies (RFC 5321 section 4.2): lines in, a reply out. Refuses over-long ones, and what is no reply at all; loses no
 //! refusal, also where it was cut off.
 
-use crate::transport::{ErrorKind, Fault, Instant, Transport};
+use crate::transport::{Fault, Instant, Transport};
 
 /// Bytes of a line without its end; the RFC's 512 are exceeded in practice.
 const LINE_BYTES: usize = 8192;
@@ -134,9 +134,7 @@ impl Reader {
     /// Looks for a reply that nobody asked for, and waits for nothing. None: nothing has come.
     pub fn unasked(&mut self, transport: &mut dyn Transport) -> Option<Result<Reply, NoReply>> {
         match self.reply(transport, Some(Within::NOW)) {
-            Err(NoReply::Fault(fault)) if fault.kind == ErrorKind::ReadTimeout && self.said.is_empty() => {
-                None
-            }
+            Err(NoReply::Fault(fault)) if fault.kind.is_silence() && self.said.is_empty() => None,
             found => Some(found),
         }
     }

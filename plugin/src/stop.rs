@@ -52,6 +52,11 @@ impl Stop {
         self.in_step && self.reply.as_ref().is_some_and(|reply| reply.code >= 500)
     }
 
+    /// The server is silent.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self.cause, Cause::Network(kind) if kind.is_silence())
+    }
+
     /// The server is gone or silent.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(self.cause, Cause::Network(kind) if kind.is_loss())

@@ -13,6 +13,12 @@ impl ErrorKind {
         !matches!(self, Self::LimitExceeded | Self::InvalidState)
     }
 
+    /// The peer said nothing.
+    #[must_use]
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::ReadTimeout | Self::WaitEnded)
+    }
+
     /// The peer's TLS is at fault.
     #[must_use]
     pub fn is_tls(self) -> bool {

@@ -130,7 +130,7 @@ const FAILURES: &[(&str, &str, HostError, &str)] = &[
     ("forged-code", "hostile", HostError::CheckReport, "error code 201 is not announced"),
     ("secret-in-a-panic", "hostile", HostError::CheckTrapped, "wasm trap: "),
     ("silence", "hostile", HostError::ReadTimeout, ": silence"),
-    ("write-without-end", "hostile", HostError::ReadTimeout, ""),
+    ("write-without-end", "hostile", HostError::WriteTimeout, "it does not read what is sent"),
 ];
 
 /// Runs it in a round of its own, and looks at what it cost the process.

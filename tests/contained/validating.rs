@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sonde_host::sandbox::{Limits, Unfit};
+use sonde_host::sandbox::{Blamed, Limits, Refusal, Unfit};
 use support::hostile;
 
 use crate::{
@@ -25,14 +25,21 @@ const HARMS: &[(&str, &str)] = &[
     // Whichever is used up first, its time or its calls.
     ("validate-flood-log", "more than "),
     ("validate-nothing", "it refuses the job for parameter `no such`, which does not exist"),
+    ("validate-no-endpoint", "it refuses the job for endpoint `no such`, which does not exist"),
+    ("validate-many", "Timeout: no; 15 more"),
+    ("validate-endless", "fuel"),
     ("validate-secret", "harm: it is ***"),
     ("validate-secret-as-parameter", "it refuses the job for parameter `***`, which does not exist"),
+    ("validate-secret-as-endpoint", "it refuses the job for endpoint `***`, which does not exist"),
     ("validate-network", "harm: ErrorKind::Denied"),
 ];
 
 fn told(unfit: &Unfit) -> String {
     match unfit {
-        Unfit::Refused(refusal) => format!("{}: {}", refusal.parameter, refusal.text),
+        Unfit::Refused(Refusal { blamed: Blamed::Parameter(name), text }, _) => format!("{name}: {text}"),
+        Unfit::Refused(Refusal { blamed, text }, others) => {
+            format!("{blamed:?}: {text}; {} more", others.len())
+        }
         Unfit::Unjudged(failure) => failure.text.clone(),
     }
 }

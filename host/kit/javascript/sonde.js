@@ -18,21 +18,19 @@ export class Failed extends Error {
   }
 }
 
-/** A job that cannot be run: the parameter that is wrong, and what is wrong with it. */
-export class Refused extends Error {
-  constructor(parameter, text) {
-    super(text);
-    this.refusal = { parameter, text };
-  }
-}
+/** Why a job cannot be run; it is about { parameter: '…' }, { endpoint: '…' }, 'host', 'timeout', or the 'job'. */
+export const refusal = (text, about = 'job') => {
+  const [tag, val] = typeof about === 'string' ? [about] : Object.entries(about)[0];
+  return { subject: { tag, val }, text };
+};
 
 /**
  * A check of: `name`, `version`, `measurement`, `doc`; `parameters`, `fields`, `tags`, `endpoints`, `parts` and `errors`, each an
  * object of objects by their names; `measure(job, given, report)`, which sets `report.fields` by name and adds `report.parts`
- * – what is there stays if it then throws `Failed`, or a network call its error –; and `judge(job, given)`, which throws
- * `Refused` where a job with these parameters cannot be run, if a parameter's kind does not say all.
+ * – what is there stays if it then throws `Failed`, or a network call its error –; and `judge(job, given)`, which gives a
+ * `refusal` for all that is wrong with a job with these parameters, if a parameter's kind does not say all.
  */
-export const sonde = ({ judge = () => {}, measure, ...about }) => ({
+export const sonde = ({ judge = () => [], measure, ...about }) => ({
   describe: () => ({
     ...about,
     parameters: list(about.parameters, parameter),
@@ -43,14 +41,7 @@ export const sonde = ({ judge = () => {}, measure, ...about }) => ({
     errors: list(about.errors, (error) => error),
   }),
 
-  validate(job) {
-    try {
-      judge(job, JSON.parse(job.parameters));
-    } catch (error) {
-      if (error instanceof Refused) return error.refusal;
-      throw error;
-    }
-  },
+  validate: (job) => judge(job, JSON.parse(job.parameters)),
 
   run(job) {
     const report = { fields: {}, parts: [] };
@@ -60,7 +51,7 @@ export const sonde = ({ judge = () => {}, measure, ...about }) => ({
       report.failed = error;
     }
     const parts = report.parts.map((part) => ({
-      name: part.kind, tags: texts(part.tags, 'value'), ...found(part, about.parts[part.kind].fields),
+      name: part.kind, tags: texts(part.tags, 'value'), ...found(part, about.parts?.[part.kind]?.fields),
     }));
     return { ...found(report, about.fields), parts };
   },
@@ -132,12 +123,19 @@ const field = ({ unreported, ...rest }) => ({
 });
 
 const within = (integer) => (integer < LEAST ? LEAST : integer > MOST ? MOST : integer);
-const value = (kind, of) => ({ tag: kind, val: kind === 'integer' ? within(BigInt(of)) : of });
+const isWhole = (of) => typeof of === 'bigint' || Number.isInteger(of);
+
+/** Where it is nothing of the kind, the host says which field it is. */
+const value = (kind, of) => {
+  if (typeof of === 'boolean') return { tag: 'boolean', val: of };
+  if (typeof of !== 'number' && typeof of !== 'bigint') return { tag: 'text', val: String(of) };
+  return kind === 'integer' && isWhole(of) ? { tag: kind, val: within(BigInt(of)) } : { tag: 'float', val: Number(of) };
+};
 
 /** Fields that are undefined or null were not measured. */
-const found = ({ fields, failed }, announced) => ({
+const found = ({ fields, failed }, announced = {}) => ({
   fields: Object.entries(fields).filter(([, of]) => of !== undefined && of !== null)
-    .map(([name, of]) => ({ name, value: value(announced[name].kind, of) })),
+    .map(([name, of]) => ({ name, value: value(announced[name]?.kind, of) })),
   failure: failed && failure(failed),
 });
 

@@ -8,10 +8,9 @@ import json
 import wit_world
 from componentize_py_types import Err
 from wit_world.exports import check as wit
-from wit_world.imports.network import Connection  # noqa: F401  for checks
+from wit_world.imports.network import Connection, Verification_Verified as Verified  # noqa: F401  for checks
 
-LINE_BYTES = 8192
-LEAST, MOST = -(2**63), 2**63 - 1
+LINE_BYTES, LEAST, MOST = 8192, -(2**63), 2**63 - 1
 
 tag, endpoint, error = wit.TagDescription, wit.EndpointDescription, wit.ErrorDescription
 
@@ -34,6 +33,12 @@ def part(name, doc, tags, fields):
     return wit.PartDescription(name, doc, [wit.PartTag(*tag) for tag in tags.items()], fields)
 
 
+def refusal(text, about="job", **named):
+    """Why a job cannot be run; it is about `parameter="…"`, `endpoint="…"`, the "host", the "timeout", or the "job"."""
+    about, *name = next(iter(named.items()), [about])
+    return wit.Refusal(getattr(wit, f"Subject_{about.title()}")(*name), text)
+
+
 class Failed(Exception):
     """The check's own judgement: its kind, one of the announced codes, and for people what was tried and what came."""
 
@@ -43,14 +48,6 @@ class Failed(Exception):
         self.failure = wit.Failure(wit.Cause_Judgement(wit.OwnFailure(_word(wit.FailureKind, kind), code)), text)
 
 
-class Refused(Exception):
-    """A job that cannot be run: the parameter that is wrong, and what is wrong with it."""
-
-    def __init__(self, parameter, text):
-        super().__init__(text)
-        self.refusal = wit.Refusal(parameter, text)
-
-
 class Check(wit_world.exports.Check):
     """A check gives these, and overrides `measure`, and `judge` where a parameter's kind does not say all."""
 
@@ -58,7 +55,8 @@ class Check(wit_world.exports.Check):
     parameters, fields, tags, endpoints, parts, errors = [], [], [], [], [], []
 
     def judge(self, job, given):
-        """Raises `Refused` where a job with these parameters cannot be run."""
+        """Gives a `refusal` for all that is wrong with a job with these parameters."""
+        return []
 
     def measure(self, job, given, report):
         """Fills the report. What is in it stays there if this fails, by `Failed` or because a network call does."""
@@ -69,10 +67,7 @@ class Check(wit_world.exports.Check):
         return wit.Description(*about, self.parameters, self.fields, self.tags, self.endpoints, self.parts, self.errors)
 
     def validate(self, job):
-        try:
-            self.judge(job, json.loads(job.parameters))
-        except Refused as refused:
-            return refused.refusal
+        return list(self.judge(job, json.loads(job.parameters)))
 
     def run(self, job):
         report, of = Report(), {kind.name: kind.fields for kind in self.parts}
@@ -81,7 +76,7 @@ class Check(wit_world.exports.Check):
         except (Failed, Err) as failed:
             report.failed = failed
         parts = [
-            wit.Part(part.kind, [wit.TagValue(*tag) for tag in part.tags.items()], *_found(part, of[part.kind]))
+            wit.Part(part.kind, [wit.TagValue(*tag) for tag in part.tags.items()], *_found(part, of.get(part.kind, [])))
             for part in report.parts
         ]
         fields, failure = _found(report, self.fields)
@@ -136,14 +131,19 @@ def _word(enum, word):
 
 
 def _value(kind, value):
-    if kind == wit.FieldKind.INTEGER:
-        return wit.Value_Integer(max(LEAST, min(int(value), MOST)))
-    return getattr(wit, f"Value_{kind.name.title()}")(value)
+    """Where it is nothing of the kind, the host says which field it is."""
+    if isinstance(value, bool):
+        return wit.Value_Boolean(value)
+    if not isinstance(value, int | float):
+        return wit.Value_Text(str(value))
+    if kind == wit.FieldKind.INTEGER and value == value:  # not so of NaN
+        return wit.Value_Integer(int(max(LEAST, min(value, MOST))))
+    return wit.Value_Float(value)
 
 
 def _found(part, announced):
     kinds = {field.name: field.kind for field in announced}
-    fields = [wit.Field(name, _value(kinds[name], value)) for name, value in part.items() if value is not None]
+    fields = [wit.Field(name, _value(kinds.get(name), value)) for name, value in part.items() if value is not None]
     if isinstance(part.failed, Err):
         return fields, wit.Failure(wit.Cause_Network(part.failed.value.kind), part.failed.value.text)
     return fields, part.failed and part.failed.failure

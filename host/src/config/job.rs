@@ -29,7 +29,7 @@ use crate::{
     host::{Host, NoHost},
     job::Job,
     net::Tls,
-    sandbox::{Refusal, SMTP, Sandbox, Unfit},
+    sandbox::{Blamed, Refusal, SMTP, Sandbox, Unfit},
     secret::{self, Secrets, apart::Apart},
     text,
     tls_rules::TlsRules,
@@ -287,10 +287,29 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
 /// What a check says of a job reads as what the host does.
 fn refused(unfit: Unfit) -> At {
     match unfit {
-        Unfit::Refused(Refusal { parameter, text }) => {
-            At::key(format!("parameters.{parameter}"), Problem::Refused(text))
+        Unfit::Refused(Refusal { blamed, text }, others) => {
+            let mut said = text;
+            for Refusal { blamed, text } in others {
+                let key = key(&blamed).map(|key| format!("{key}: ")).unwrap_or_default();
+                said = format!("{said}; {key}{text}");
+            }
+            match key(&blamed) {
+                Some(key) => At::key(key, Problem::Refused(said)),
+                None => At::whole(Problem::Refused(said)),
+            }
         }
         Unfit::Unjudged(failure) => At::whole(Problem::Unjudged(failure.text)),
+    }
+}
+
+/// The key of what a check refuses; none: of the job as a whole.
+fn key(blamed: &Blamed) -> Option<String> {
+    match blamed {
+        Blamed::Parameter(name) => Some(format!("parameters.{name}")),
+        Blamed::Host => Some("host".to_owned()),
+        Blamed::Endpoint(name) => Some(format!("endpoints.{name}")),
+        Blamed::Timeout => Some("timeout".to_owned()),
+        Blamed::Job => None,
     }
 }
 

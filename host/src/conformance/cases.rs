@@ -128,7 +128,7 @@ pub(super) async fn odd_values(
                 Ok(()) => cases.push((job, Must::Report)),
                 Err(unfit) => {
                     let miss = match unfit {
-                        Unfit::Refused(_) => None,
+                        Unfit::Refused(..) => None,
                         Unfit::Unjudged(failure) => Some(format!("validate: {}", failure.text)),
                     };
                     verdicts.push(Verdict { case: name, report: None, miss });

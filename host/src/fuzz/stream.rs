@@ -128,7 +128,7 @@ async fn read(port: u16, tls: &Arc<Tls>, most: usize, looks: bool) -> Vec<u8> {
                 read.extend(received.bytes);
             }
             // Nothing was there.
-            Err(error) if looks && error.host_error() == HostError::ReadTimeout => yield_now().await,
+            Err(error) if looks && error.host_error() == HostError::WaitEnded => yield_now().await,
             Err(error) => {
                 assert_ne!(error.host_error(), HostError::ReadTimeout, "{error:?}");
                 break read;

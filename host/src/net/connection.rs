@@ -15,7 +15,7 @@ use super::{
     reach::Rules,
     run::Run,
     tcp::Tcp,
-    tls::TlsStream,
+    tls::{TlsStream, Verification},
 };
 use crate::{host::Host, outcome::Outcome};
 
@@ -59,8 +59,8 @@ pub struct Secured {
     pub secured_at: Duration,
     /// How long it waited for the server.
     pub wait: Duration,
-    /// What verification found wrong, and the job accepts.
-    pub verify_error: Option<String>,
+    /// What is known of who the server is.
+    pub verification: Verification,
 }
 
 /// One connection.
@@ -127,7 +127,7 @@ impl Connection {
             started_at: run.clock.at(done?),
             secured_at: run.clock.at(self.tcp.last_arrival()),
             wait: stream.wait(),
-            verify_error: facts.verify_error,
+            verification: stream.verification(),
         };
         self.tls = Some(Box::new(stream));
         self.spoilt = false;
@@ -150,14 +150,24 @@ impl Connection {
     pub async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {
         let deadline = self.run.until(wait);
         let received = time::timeout_at(deadline.into(), self.receive(max)).await;
-        let received = received.unwrap_or_else(|_late| Err(Fault::Silent(self.silence(deadline))));
+        let received = received.unwrap_or_else(|_late| {
+            let silence = self.silence(deadline);
+            let is_over = deadline == self.run.deadline;
+            Err(if is_over { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
+        });
         received.map_err(|fault| self.failed(fault))
     }
 
     /// Gives at most `max` of the bytes that are there already, as [`Self::read`] does, or the error that nothing is.
     pub async fn look(&mut self, max: usize) -> Result<Received, NetError> {
-        let looked = time::timeout_at(self.run.deadline.into(), self.receive_now(max)).await;
-        let received = looked.unwrap_or(Ok(None)).and_then(|received| received.ok_or(Fault::NothingThere));
+        let deadline = self.run.deadline;
+        let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await.unwrap_or(Ok(None));
+        // Who only looks would never learn that the time is over.
+        let nothing = || match Instant::now() < deadline {
+            true => Fault::NothingThere,
+            false => Fault::Silent(self.silence(deadline)),
+        };
+        let received = looked.and_then(|received| received.ok_or_else(nothing));
         received.map_err(|fault| self.failed(fault))
     }
 

@@ -59,8 +59,11 @@ pub(super) enum Fault {
     HandshakeClosed,
     HandshakeLost(io::Error),
     Tls(TlsFault),
-    /// For so long.
+    /// For so long, when the job's time was over.
     Silent(Duration),
+    /// For so long, which was as long as it was to be waited for.
+    WaitOver(Duration),
+    /// As little as that nothing was to be waited for.
     NothingThere,
     /// It was to be written, and belongs to another endpoint.
     SecretOfAnother,
@@ -160,13 +163,14 @@ impl Fault {
             }
             Self::Tls(fault) => fault.says(),
             Self::Silent(time) => (HostError::ReadTimeout, format!("silence for {}", seconds(*time))),
-            Self::NothingThere => (HostError::ReadTimeout, "nothing has arrived".into()),
+            Self::WaitOver(time) => (HostError::WaitEnded, format!("silence for {}", seconds(*time))),
+            Self::NothingThere => (HostError::WaitEnded, "nothing has arrived".into()),
             Self::SecretOfAnother => {
                 let text =
                     "what was to be written has a secret of another endpoint in it: nothing of it was sent";
                 (HostError::Denied, text.into())
             }
-            Self::NotTaken => (HostError::ReadTimeout, "it does not read what is sent".into()),
+            Self::NotTaken => (HostError::WriteTimeout, "it does not read what is sent".into()),
             Self::Stream(error) => (of_a_stream(error.kind()), plain(error)),
         }
     }
@@ -208,9 +212,11 @@ fn of_connecting(kind: io::ErrorKind) -> HostError {
 
 fn of_a_stream(kind: io::ErrorKind) -> HostError {
     match kind {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => HostError::ConnectionReset,
+        // The last one: what was sent was never acknowledged, and the kernel gave the connection up.
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::TimedOut => {
+            HostError::ConnectionReset
+        }
         io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => HostError::ConnectionClosed,
-        io::ErrorKind::TimedOut => HostError::ReadTimeout,
         io::ErrorKind::QuotaExceeded => HostError::CheckLimit,
         _ => HostError::NetworkOther,
     }

@@ -163,12 +163,25 @@ async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connectio
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout() {
+async fn the_end_of_a_wait_is_told_from_the_end_of_the_jobs_time() {
     let listener = listener().await;
-    let (mut connection, _peer) = opened(&listener).await;
+    let deadline = Instant::now() + 2 * BRIEF;
+    let reach = Reach::new(grant("localhost", port(&listener)), Arc::default());
+    let outbound = Outbound::new(reach, quota(), deadline);
+    let (mut connection, _peer) = opened_from(&outbound, &listener).await;
     let silent = connection.read(512, Some(BRIEF)).await.err().unwrap();
-    assert_eq!(silent.host_error(), HostError::ReadTimeout);
+    assert_eq!(silent.host_error(), HostError::WaitEnded);
     assert!(silent.to_string().contains(": silence for 0.1 s"), "{silent}");
+    assert_eq!(connection.look(512).await.err().unwrap().host_error(), HostError::WaitEnded);
+    for wait in [None, Some(Duration::ZERO), Some(BRIEF), Some(Duration::MAX)] {
+        let silent = connection.read(512, wait).await.err().unwrap();
+        assert_eq!(silent.host_error(), HostError::ReadTimeout, "{wait:?}");
+        assert!(Instant::now() >= deadline, "{wait:?}");
+    }
+    // Who polls learns it, too.
+    for _ in 0..2 {
+        assert_eq!(connection.look(512).await.err().unwrap().host_error(), HostError::ReadTimeout);
+    }
 }
 
 #[tokio::test]
@@ -207,11 +220,11 @@ async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
             std::thread::sleep(BRIEF);
         };
         let nothing = connection.look(512).await.err().unwrap();
-        assert_eq!(nothing.host_error(), HostError::ReadTimeout, "{nothing}");
+        assert_eq!(nothing.host_error(), HostError::WaitEnded, "{nothing}");
         say(b"421 bye\r\n").await;
         assert_eq!(connection.look(512).await.unwrap().bytes, b"421 bye\r\n");
         let nothing = connection.look(512).await.err().unwrap();
-        assert_eq!(nothing.host_error(), HostError::ReadTimeout, "{nothing}");
+        assert_eq!(nothing.host_error(), HostError::WaitEnded, "{nothing}");
         drop((serving, peer));
         std::thread::sleep(BRIEF);
         assert!(connection.look(512).await.unwrap().bytes.is_empty());
@@ -322,7 +335,7 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
 async fn a_read_given_up_loses_nothing() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
-    assert_eq!(connection.read(512, Some(BRIEF)).await.err().unwrap().host_error(), HostError::ReadTimeout);
+    assert_eq!(connection.read(512, Some(BRIEF)).await.err().unwrap().host_error(), HostError::WaitEnded);
     peer.write_all(b"220 late\r\n").await.unwrap();
     assert_eq!(connection.read(512, None).await.unwrap().bytes, b"220 late\r\n");
 }
@@ -388,7 +401,7 @@ async fn a_write_given_up_leaves_little_behind_however_often_it_is_tried() {
     let much = vec![b'x'; MUCH];
     for _ in 0..100 {
         let given_up = connection.write(&much).await.err().unwrap();
-        assert_eq!(given_up.host_error(), HostError::ReadTimeout);
+        assert_eq!(given_up.host_error(), HostError::WriteTimeout);
     }
     // What waits is charged: so little waits.
     assert!(outbound.run.quota.send(REST).is_ok());

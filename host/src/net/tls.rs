@@ -34,7 +34,7 @@ pub use self::{
 };
 use self::{observer::Seen, situation::Situation};
 use super::{error::Fault, tcp::Tcp};
-use crate::{host::Host, measured::TlsFacts};
+use crate::{catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -42,6 +42,17 @@ const RECORD_BYTES: usize = 16_640;
 const HEADER_BYTES: usize = 5;
 /// Bytes taken at once of what was decrypted.
 const CLEAR_BYTES: usize = 4096;
+
+/// What came of verifying the server's certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verification {
+    /// It is the server's, by the job's trust.
+    Verified,
+    /// The job does not want it.
+    Skipped,
+    /// It failed, with this number and for this reason, and the job goes on all the same.
+    Failed(HostError, String),
+}
 
 /// An encrypted stream: its handshake, what that showed, and what was said behind it.
 pub(super) struct TlsStream {
@@ -123,6 +134,16 @@ impl TlsStream {
     /// How long the handshake waited for the server: its time without our own computing.
     pub(super) fn wait(&self) -> Duration {
         self.wait
+    }
+
+    /// Of a handshake that is done.
+    pub(super) fn verification(&self) -> Verification {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&seen.fault, self.trust.verify) {
+            (Some(fault), _) => Verification::Failed(fault.number(), fault.to_string()),
+            (None, Verify::Off) => Verification::Skipped,
+            (None, Verify::Full | Verify::Report) => Verification::Verified,
+        }
     }
 
     /// What the handshake showed so far.

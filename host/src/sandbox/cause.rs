@@ -22,6 +22,7 @@ pub(super) fn failure(from: wit::Failure, by: &Description) -> Result<Failure, C
         wit::FailureKind::ReadFailed => Outcome::ReadFailed,
         wit::FailureKind::StringMismatch => Outcome::StringMismatch,
         wit::FailureKind::TlsError => Outcome::TlsError,
+        wit::FailureKind::CertInvalid => Outcome::CertInvalid,
         wit::FailureKind::Rejected => Outcome::Rejected,
         wit::FailureKind::AuthFailed => Outcome::AuthFailed,
         wit::FailureKind::ProtocolError => Outcome::ProtocolError,

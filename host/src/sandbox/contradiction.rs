@@ -71,8 +71,8 @@ pub enum Contradiction {
     CodeTwice(u32),
     /// An error code that was not announced.
     CodeUnannounced(u32),
-    /// A job is refused for a parameter that is not described.
-    RefusalOfNothing(String),
+    /// A job is refused for a parameter or an endpoint that is not described.
+    RefusalOfNothing(&'static str, String),
     /// A field that was not announced.
     FieldUnannounced(String),
     /// A field was reported twice.
@@ -170,8 +170,8 @@ impl fmt::Display for Contradiction {
             Self::CodeBelow(code) => write!(f, "error code {code} is below {FIRST_OWN_CODE}"),
             Self::CodeTwice(code) => write!(f, "error code {code} stands twice"),
             Self::CodeUnannounced(code) => write!(f, "error code {code} is not announced"),
-            Self::RefusalOfNothing(name) => {
-                write!(f, "it refuses the job for parameter `{name}`, which does not exist")
+            Self::RefusalOfNothing(what, name) => {
+                write!(f, "it refuses the job for {what} `{name}`, which does not exist")
             }
             Self::FieldUnannounced(name) => write!(f, "field `{name}` is reported but not announced"),
             Self::FieldTwice(name) => write!(f, "field `{name}` is reported twice"),

@@ -15,13 +15,31 @@ use super::{
     state::State,
     store::{failure, store},
 };
-use crate::{catalogue::HostError, report::Failure, secret::Secrets, text};
+use crate::{catalogue::HostError, description::Description, report::Failure, secret::Secrets, text};
+
+/// Refusals of a job that are told: nobody mends more at once.
+const TOLD: usize = 16;
+
+/// What of a job is wrong: parameters and endpoints by their names in the description.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Blamed {
+    /// A parameter.
+    Parameter(String),
+    /// Its own host.
+    Host,
+    /// The host of a further endpoint, or that it has one or none.
+    Endpoint(String),
+    /// Its time-out.
+    Timeout,
+    /// None of these alone.
+    Job,
+}
 
 /// Why a job cannot be run, in its check's words.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
-    /// The parameter that is wrong.
-    pub parameter: String,
+    /// What is wrong.
+    pub blamed: Blamed,
     /// What is wrong with it; without secrets.
     pub text: String,
 }
@@ -29,8 +47,8 @@ pub struct Refusal {
 /// Why a job is not run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unfit {
-    /// Its check says so.
-    Refused(Refusal),
+    /// Its check says so: the first of its reasons, and the others.
+    Refused(Refusal, Vec<Refusal>),
     /// Its check does not judge it.
     Unjudged(Failure),
 }
@@ -71,12 +89,35 @@ pub(super) async fn validate(
         Unfit::Unjudged(Failure { text, ..failure })
     };
     let said = conclude(said.await, &store).map_err(unjudged)?;
-    let Some(wit::Refusal { parameter, text }) = said else { return Ok(()) };
-    if !program.description.parameters.iter().any(|known| known.name == parameter) {
-        let wrong = Contradiction::RefusalOfNothing(text::clean(&parameter));
-        return Err(unjudged(Failure::of_host(HostError::CheckReport, wrong.to_string())));
+    let mut refusals = Vec::new();
+    for wit::Refusal { subject, text } in said.into_iter().take(TOLD) {
+        let blamed = blamed(subject, &program.description)
+            .map_err(|wrong| unjudged(Failure::of_host(HostError::CheckReport, wrong.to_string())))?;
+        refusals.push(Refusal { blamed, text: input.secrets.outgoing(&text, text::TEXT_BYTES) });
     }
-    Err(Unfit::Refused(Refusal { parameter, text: input.secrets.outgoing(&text, text::TEXT_BYTES) }))
+    let mut refusals = refusals.into_iter();
+    match refusals.next() {
+        None => Ok(()),
+        Some(first) => Err(Unfit::Refused(first, refusals.collect())),
+    }
+}
+
+/// What a refusal is about, which must be there.
+fn blamed(from: wit::Subject, description: &Description) -> Result<Blamed, Contradiction> {
+    let nothing = |what, name: String| Err(Contradiction::RefusalOfNothing(what, text::clean(&name)));
+    Ok(match from {
+        wit::Subject::Parameter(name) if !description.parameters.iter().any(|known| known.name == name) => {
+            return nothing("parameter", name);
+        }
+        wit::Subject::Endpoint(name) if !description.endpoints.iter().any(|known| known.name == name) => {
+            return nothing("endpoint", name);
+        }
+        wit::Subject::Parameter(name) => Blamed::Parameter(name),
+        wit::Subject::Endpoint(name) => Blamed::Endpoint(name),
+        wit::Subject::Host => Blamed::Host,
+        wit::Subject::Timeout => Blamed::Timeout,
+        wit::Subject::Job => Blamed::Job,
+    })
 }
 
 fn timeless(engine: &Engine, crowd: &Crowd, log: Log) -> Store<State> {

@@ -92,7 +92,7 @@ class Check(sonde.Check):
 
     def judge(self, job, given):
         if given["username"] and not given["password"]:
-            raise sonde.Refused("password", "expected beside `username`")
+            yield sonde.refusal("expected beside `username`", parameter="password")
 
     def measure(self, job, given, report):
         connection = sonde.Connection.connect(job.target)
@@ -111,7 +111,7 @@ class Check(sonde.Check):
             secured = connection.start_tls()
         report["capabilities"] = " ".join(sorted(session.capabilities()))
         if given["username"]:
-            if not (given["allow_plaintext_auth"] or secured and secured.verify_error is None):
+            if not (given["allow_plaintext_auth"] or secured and isinstance(secured.verification, sonde.Verified)):
                 raise Failed("auth-failed", LOGIN_IN_CLEAR, "the password is not sent without verified TLS")
             begun_at, login = session.at, f"LOGIN {quoted(given['username'])} {quoted(given['password'])}"
             session.command(login, "LOGIN", ("auth-failed", LOGIN_REFUSED))

@@ -1,6 +1,6 @@
 // Redis: AUTH, PING and INFO (RESP 2): memory, clients, and how far the replicas, or this replica, lag behind.
 
-import { Connection, Failed, Lines, ms, Refused, say, sonde } from './sonde.js';
+import { Connection, Failed, Lines, ms, refusal, say, sonde } from './sonde.js';
 
 const [NOT_REDIS, AUTH_REFUSED, REFUSED, LOADING] = [1000, 1001, 1002, 1003];
 const REPLY_BYTES = 1 << 17;
@@ -65,7 +65,7 @@ export const check = sonde({
   },
 
   judge(job, { username, password }) {
-    if (username !== '' && password === '') throw new Refused('password', 'expected beside `username`');
+    return username !== '' && password === '' ? [refusal('expected beside `username`', { parameter: 'password' })] : [];
   },
 
   measure(job, { connection: tls, username, password }, { fields }) {

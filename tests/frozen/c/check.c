@@ -34,10 +34,15 @@ void exports_sonde_check_check_describe(exports_sonde_check_check_description_t 
   LIST(ret->errors, error);
 }
 
-bool exports_sonde_check_check_validate(exports_sonde_check_check_job_t *job,
-                                        exports_sonde_check_check_refusal_t *ret) {
+void exports_sonde_check_check_validate(exports_sonde_check_check_job_t *job,
+                                        exports_sonde_check_check_list_refusal_t *ret) {
+  memset(ret, 0, sizeof *ret);
+  if (job->deadline < 1000000000) {
+    exports_sonde_check_check_refusal_t refusal = {.subject.tag = EXPORTS_SONDE_CHECK_CHECK_SUBJECT_TIMEOUT};
+    checker_string_dup(&refusal.text, "expected 1s at least");
+    LIST(*ret, refusal);
+  }
   exports_sonde_check_check_job_free(job);
-  return false;
 }
 
 // The nanoseconds from connected to the line's end; -1: there is none, -2: a network call failed.

@@ -29,7 +29,7 @@ impl Guest for Component {
         describing::describe()
     }
 
-    fn validate(job: Job) -> Option<Refusal> {
+    fn validate(job: Job) -> Vec<Refusal> {
         validating::validate(job)
     }
 

@@ -1,7 +1,7 @@
-//! Harm while the check judges a job, whose parameter `harm` names it: a job in; a refusal out, or none.
+//! Harm while the check judges a job, whose parameter `harm` names it: a job in; refusals out, or none.
 
 use crate::{
-    exports::sonde::check::check::{Job, Refusal},
+    exports::sonde::check::check::{Job, Refusal, Subject},
     random,
     sonde::check::{
         log,
@@ -9,18 +9,20 @@ use crate::{
     },
 };
 
-pub(crate) fn validate(job: Job) -> Option<Refusal> {
+pub(crate) fn validate(job: Job) -> Vec<Refusal> {
     let parameters: serde_json::Value = serde_json::from_str(&job.parameters).unwrap();
     let password = parameters["password"].as_str().unwrap_or_default();
-    let refuse = |text: String| Some(Refusal { parameter: "harm".into(), text });
-    match parameters["harm"].as_str().unwrap().strip_prefix("validate-")? {
+    let about = |subject: Subject, text: &str| vec![Refusal { subject, text: text.into() }];
+    let refuse = |text: String| about(Subject::Parameter("harm".into()), &text);
+    match parameters["harm"].as_str().unwrap().strip_prefix("validate-").unwrap_or_default() {
+        "" => Vec::new(),
         "refuses" => refuse("expected\x1b[31m \"good\"\nE! forged".into()),
         "loop" => loop {
             std::hint::black_box(0);
         },
         "wait" => {
             std::thread::sleep(std::time::Duration::from_secs(3600));
-            None
+            Vec::new()
         }
         "trap" => panic!("\x1b[31mharm\nE! forged"),
         "exit" => std::process::exit(0),
@@ -34,8 +36,15 @@ pub(crate) fn validate(job: Job) -> Option<Refusal> {
         "flood-log" => loop {
             log::write(log::Level::Error, "\x1b[31mharm\nsmtp forged=1\u{202e}");
         },
-        "nothing" => Some(Refusal { parameter: "no\nsuch".into(), text: String::new() }),
-        "secret-as-parameter" => Some(Refusal { parameter: password.into(), text: String::new() }),
+        "nothing" => about(Subject::Parameter("no\nsuch".into()), ""),
+        "no-endpoint" => about(Subject::Endpoint("no\nsuch".into()), ""),
+        "secret-as-parameter" => about(Subject::Parameter(password.into()), ""),
+        "secret-as-endpoint" => about(Subject::Endpoint(password.into()), ""),
+        "host" => about(Subject::Host, "expected a server"),
+        "timeout" => about(Subject::Timeout, "expected a longer one"),
+        "job" => about(Subject::Job, "expected another"),
+        "many" => vec![about(Subject::Timeout, "no"); 1_000].concat(),
+        "endless" => vec![about(Subject::Timeout, "no"); 100_000].concat(),
         "secret" => {
             log::write(log::Level::Error, password);
             println!("{password}");

@@ -4,7 +4,7 @@
 #![allow(dead_code, unused_imports)] // No check needs all of it.
 
 pub use crate::wit::exports::sonde::check::check::*;
-pub use crate::wit::sonde::check::network::{Connection, Endpoint, Error, Instant, Received};
+pub use crate::wit::sonde::check::network::{Connection, Endpoint, Error, Instant, Received, Verification};
 pub use serde_json::{Value as Json, json};
 
 const LINE_BYTES: u32 = 8192;
@@ -13,9 +13,9 @@ const LINE_BYTES: u32 = 8192;
 pub trait Check {
     fn description() -> Description;
 
-    /// Refuses a job that cannot be run.
-    fn judge(_job: &Job, _given: &Json) -> Result<(), Refusal> {
-        Ok(())
+    /// All that is wrong with a job, which then cannot be run.
+    fn judge(_job: &Job, _given: &Json) -> Vec<Refusal> {
+        Vec::new()
     }
 
     /// Fills the report. What is in it stays there if this fails, by the check's own judgement or because a network call does.
@@ -27,8 +27,8 @@ impl<T: Check> Guest for T {
         T::description()
     }
 
-    fn validate(job: Job) -> Option<Refusal> {
-        T::judge(&job, &serde_json::from_str(&job.parameters).unwrap_or_default()).err()
+    fn validate(job: Job) -> Vec<Refusal> {
+        T::judge(&job, &serde_json::from_str(&job.parameters).unwrap_or_default())
     }
 
     fn run(job: Job) -> Report {

@@ -54,14 +54,18 @@ async fn a_private_authority_is_trusted_at_the_jobs_own_host_alone() {
     let rules = trusting(&authority);
     // At whatever port.
     let (secured, _) = handshake(&authority, "localhost", "localhost", &rules).await;
-    assert_eq!(secured.unwrap().verify_error, None);
+    assert_eq!(secured.unwrap().verification, Verification::Verified);
     let (refused, _) = handshake(&authority, "mx1.example.org", "127.0.0.1", &rules).await;
     let refused = refused.err().unwrap();
     assert_eq!(refused.host_error(), HostError::CertificateUnknownIssuer);
     assert!(refused.to_string().contains(", which is not the job's own host: "), "{refused}");
     let rules = TlsRules { verify: Verify::Report, ..rules };
     let (reported, _) = handshake(&authority, "mx1.example.org", "127.0.0.1", &rules).await;
-    assert!(reported.unwrap().verify_error.is_some());
+    let verification = reported.unwrap().verification;
+    assert!(
+        matches!(verification, Verification::Failed(HostError::CertificateUnknownIssuer, _)),
+        "{verification:?}"
+    );
 }
 
 #[tokio::test]

@@ -149,12 +149,12 @@ async fn a_byte_at_a_time(wire: &[u8], peer: &mut TcpStream, connection: &mut Co
         loop {
             let got = connection.read(5, Some(NO_TIME)).await;
             let Ok(got) = got else {
-                assert_eq!(got.unwrap_err().host_error(), HostError::ReadTimeout);
+                assert_eq!(got.unwrap_err().host_error(), HostError::WaitEnded);
                 break;
             };
             read.extend(got.bytes);
         }
-        assert_eq!(connection.look(5).await.err().unwrap().host_error(), HostError::ReadTimeout);
+        assert_eq!(connection.look(5).await.err().unwrap().host_error(), HostError::WaitEnded);
     }
     read
 }
@@ -215,7 +215,7 @@ async fn what_tls_itself_adds_counts_as_received() {
             let got = if look { connection.look(512).await } else { connection.read(512, None).await };
             match got {
                 Ok(got) => count += got.bytes.len(),
-                Err(nothing_yet) if nothing_yet.host_error() == HostError::ReadTimeout => {
+                Err(nothing_yet) if nothing_yet.host_error() == HostError::WaitEnded => {
                     tokio::task::yield_now().await;
                 }
                 Err(error) => break error,

@@ -46,7 +46,7 @@ async fn a_good_certificate_is_accepted_and_described() {
     let (secured, measured) =
         handshake(authority.issue("localhost", FAR).server(), &trusting(&authority)).await;
     let secured = secured.unwrap();
-    assert_eq!((&*secured.version, secured.verify_error), ("TLSv1.3", None));
+    assert_eq!((&*secured.version, secured.verification), ("TLSv1.3", Verification::Verified));
     assert!(secured.cipher.starts_with("TLS_"), "{}", secured.cipher);
     assert_eq!(measured.tls_facts.group.as_deref(), Some("X25519MLKEM768"));
     assert_eq!(measured.tls_facts.not_after, Some(4_102_444_800));
@@ -80,11 +80,15 @@ async fn report_goes_on_with_the_error_and_off_without() {
     let authority = Authority::default();
     let rules = TlsRules { verify: Verify::Report, ..trusting(&authority) };
     let (secured, measured) = handshake(authority.issue("localhost", PAST).server(), &rules).await;
-    assert!(secured.unwrap().verify_error.is_some());
+    let (verification, said) = (secured.unwrap().verification, measured.tls_facts.verify_error.clone());
+    assert_eq!(verification, Verification::Failed(HostError::CertificateExpired, said.unwrap()));
     assert!(measured.tls_facts.days_left < Some(0));
     let rules = TlsRules { verify: Verify::Off, ..TlsRules::default() };
     let (secured, measured) = handshake(authority.issue("localhost", PAST).server(), &rules).await;
-    assert!(secured.unwrap().verify_error.is_none() && measured.tls_facts.verify_error.is_none());
+    assert_eq!(
+        (secured.unwrap().verification, measured.tls_facts.verify_error),
+        (Verification::Skipped, None)
+    );
 }
 
 #[tokio::test]

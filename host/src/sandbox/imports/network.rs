@@ -7,10 +7,11 @@ use wasmtime::component::Resource;
 
 use crate::{
     catalogue::HostError,
-    net::{Connection, NetError},
+    net::{self, Connection, NetError},
     sandbox::{
         bindings::sonde::check::network::{
             Endpoint, Error, ErrorKind, Host, HostConnection, Instant, Opened, Received, Secured,
+            Verification,
         },
         limits,
         state::State,
@@ -52,7 +53,7 @@ impl HostConnection for State {
                 started_at: instant(secured.started_at),
                 secured_at: instant(secured.secured_at),
                 wait_ns: instant(secured.wait),
-                verify_error: secured.verify_error,
+                verification: verification(secured.verification),
             })),
             Err(error) => Ok(Err(failed(&error))),
         }
@@ -109,6 +110,14 @@ fn failed(error: &NetError) -> Error {
     Error { kind: kind(error.host_error()), text: error.to_string() }
 }
 
+fn verification(from: net::Verification) -> Verification {
+    match from {
+        net::Verification::Verified => Verification::Verified,
+        net::Verification::Skipped => Verification::Skipped,
+        net::Verification::Failed(number, text) => Verification::Failed(Error { kind: kind(number), text }),
+    }
+}
+
 fn instant(since_start: Duration) -> Instant {
     u64::try_from(since_start.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -145,7 +154,9 @@ kinds! {
     Unreachable: Unreachable;
     ConnectionReset: ConnectionReset;
     ConnectionClosed: ConnectionClosed;
+    WaitEnded: WaitEnded;
     ReadTimeout: ReadTimeout;
+    WriteTimeout: WriteTimeout;
     CertificateExpired: CertificateExpired;
     CertificateNotYetValid: CertificateNotYetValid;
     CertificateNameMismatch: CertificateNameMismatch;

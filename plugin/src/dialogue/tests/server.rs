@@ -78,7 +78,7 @@ impl Transport for Server {
             match self.turns.front().copied() {
                 Some(Broken(kind)) => return Err(fault(kind)),
                 Some(Close) | None => return Ok((Vec::new(), self.clock)),
-                Some(_) if looks => return Err(fault(ErrorKind::ReadTimeout)),
+                Some(_) if looks => return Err(fault(ErrorKind::WaitEnded)),
                 Some(Say(text)) => self.pending.extend(text.as_bytes()),
                 Some(Fail(kind)) => {
                     self.turns.pop_front();

@@ -49,11 +49,12 @@ impl Check for Http {
         }
     }
 
-    fn judge(_: &Job, given: &Json) -> Result<(), Refusal> {
+    fn judge(_: &Job, given: &Json) -> Vec<Refusal> {
         if given["path"].as_str().is_some_and(|path| path.starts_with('/')) {
-            return Ok(());
+            return Vec::new();
         }
-        Err(Refusal { parameter: "path".into(), text: "expected a path that begins with `/`".into() })
+        let text = "expected a path that begins with `/`".into();
+        vec![Refusal { subject: Subject::Parameter("path".into()), text }]
     }
 
     fn measure(job: &Job, given: &Json, report: &mut Report) -> Result<(), Failure> {

@@ -1,13 +1,12 @@
-//! A check that uses every item of the interface, for `sonde-check.wasm` beside it: see the README there.
+//! A check that uses every item of the interface, for `rust.wasm`: see the README.
 
-#[path = "../../../../host/kit/rust/src/sonde.rs"]
 mod sonde;
 mod wit {
-    wit_bindgen::generate!({ path: "../../../wit", world: "checker" });
+    wit_bindgen::generate!({ path: "../wit", world: "checker" });
 }
 
 use sonde::*;
-use wit::sonde::check::log;
+use wit::sonde::check::{log, network::ErrorKind};
 
 const UNEXPECTED: u32 = 1000;
 
@@ -44,6 +43,7 @@ impl Check for Frozen {
                     json!([220]),
                     "Codes that the first line may begin with.",
                 ),
+                parameter("tls", Kind::Boolean, false, "Whether TLS begins behind the first line."),
                 parameter("pause", Kind::Duration, 250, "How long to wait for what comes unasked."),
                 parameter("want", Kind::Table, json!({ "text": "" }), "`text`: what the line must contain."),
                 Parameter {
@@ -80,6 +80,7 @@ impl Check for Frozen {
                     field("line_time_ms", Float, "ms", "From connected to its end."),
                     field("bytes", Integer, "B", "Its length."),
                     field("expected", Boolean, "", "It is as wanted."),
+                    field("peer", Text, "", "With TLS what is known of who says it; else the address that it is said to."),
                     field("line", Text, "", "The line."),
                 ],
             }],
@@ -88,17 +89,27 @@ impl Check for Frozen {
         }
     }
 
-    fn judge(job: &Job, given: &Json) -> Result<(), Refusal> {
+    fn judge(job: &Job, given: &Json) -> Vec<Refusal> {
         let known = |(key, value): (&String, &Json)| key == "text" && value.is_string();
-        let refused = |text: &str| Err(Refusal { parameter: "want".into(), text: text.into() });
+        let mut refused = Vec::new();
+        let mut refuse = |subject, text: &str| refused.push(Refusal { subject, text: text.into() });
         // No time passes here, and no run has a name.
         if (job.time, job.started_at_ms, &*job.run_id) != (0, 0, "") {
-            return refused("a time in `validate`");
+            refuse(Subject::Job, "a time in `validate`");
         }
-        match given["want"].as_object() {
-            Some(want) if want.iter().all(known) => Ok(()),
-            _ => refused("expected `text` and a text"),
+        if !given["want"].as_object().is_some_and(|want| want.iter().all(known)) {
+            refuse(Subject::Parameter("want".into()), "expected `text` and a text");
         }
+        if job.target.host == "192.0.2.1" {
+            refuse(Subject::Host, "not this one");
+        }
+        if job.endpoints.iter().any(|second| second.endpoint.host == "192.0.2.1") {
+            refuse(Subject::Endpoint("second".into()), "nor here");
+        }
+        if job.deadline < 1_000_000_000 {
+            refuse(Subject::Timeout, "expected 1s at least");
+        }
+        refused
     }
 
     fn measure(job: &Job, given: &Json, report: &mut Report) -> Result<(), Failure> {
@@ -130,7 +141,25 @@ fn line(of: &str, endpoint: &Endpoint, given: &Json) -> Result<Part, Failure> {
     let line = lines.next(of)?;
     // What comes unasked; nothing is not an error.
     let pause = given["pause"].as_u64().and_then(|ms| u32::try_from(ms).ok());
-    let unasked = connection.read(1024, pause).map_or(0, |received| received.bytes.len());
+    let unasked = match connection.read(1024, pause) {
+        Ok(received) => received.bytes.len(),
+        Err(error) if error.kind == ErrorKind::WaitEnded => 0,
+        Err(error) => return Err(error.into()),
+    };
+    let said_at = connection.write(b"EHLO frozen\r\n")?;
+    let peer = if given["tls"] == true {
+        let secured = connection.start_tls()?;
+        let in_order = secured.started_at + secured.wait_ns <= secured.secured_at && said_at <= secured.started_at;
+        let shown = !(secured.version.is_empty() || secured.cipher.is_empty() || secured.group.is_empty());
+        match secured.verification {
+            _ if !in_order || !shown => "?".into(),
+            Verification::Verified => "verified".into(),
+            Verification::Skipped => "skipped".into(),
+            Verification::Failed(error) => format!("{:?}", error.kind),
+        }
+    } else {
+        connection.opened().local_address
+    };
     // A single number is a list of one.
     let codes = given["codes"].as_array().map_or(std::slice::from_ref(&given["codes"]), Vec::as_slice);
     let begins = codes.iter().any(|code| line.starts_with(&code.to_string()));
@@ -144,6 +173,7 @@ fn line(of: &str, endpoint: &Endpoint, given: &Json) -> Result<Part, Failure> {
             field("line_time_ms", ms(connection.opened().connected_at, lines.at)),
             field("bytes", Value::Integer(line.len() as i64)),
             field("expected", Value::Boolean(expected)),
+            field("peer", Value::Text(peer)),
             field("line", Value::Text(line.clone())),
         ],
         failure: (!expected)
