@@ -88,7 +88,7 @@ host_errors! {
     ResolverRefused = 304 "resolver-refused" DnsError;
     /// The name server's answer is not signed as its zone must be.
     DnssecBogus = 305 "dnssec-bogus" DnsError;
-    /// The job does not grant this endpoint or this address; or a secret of another endpoint was to be sent there.
+    /// The job does not grant this endpoint or this address.
     Denied = 401 "denied" ConnectionFailed;
     /// No answer to the connection attempt.
     ConnectTimeout = 402 "connect-timeout" Timeout;
@@ -108,6 +108,8 @@ host_errors! {
     WriteTimeout = 409 "write-timeout" Timeout;
     /// The peer was silent for as long as the check would wait.
     WaitEnded = 410 "wait-ended" Timeout;
+    /// The check was about to send a secret of another endpoint, or what looks like it: nothing of it was sent.
+    SecretElsewhere = 411 "secret-elsewhere" CheckError;
     /// A certificate in the chain is past its end.
     CertificateExpired = 501 "certificate-expired" CertInvalid;
     /// A certificate in the chain is not valid yet.

@@ -6,7 +6,7 @@ mod part;
 use serde_json::{Value as Json, json};
 
 pub use self::{
-    kind::{LONGEST_MS, ParameterKind, TABLE_LEVELS},
+    kind::{LONGEST_MS, MOST_WHOLE, ParameterKind, TABLE_LEVELS},
     part::{Part, PartTag, TAG_BYTES, is_within, part_measurement},
 };
 use crate::{

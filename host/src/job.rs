@@ -83,7 +83,7 @@ impl Job {
                 Arc::clone(&self.tls),
             )
             .naming(&self.endpoints, &self.apart),
-            time,
+            round_started_at_s: time,
             run_id,
         };
         sandbox.run(program, run).await

@@ -62,7 +62,7 @@ impl wit::Guest for Component {
                     host: &job.target.host,
                     port: job.target.port,
                     parameters: &parameters,
-                    time: job.time,
+                    time: job.round_started_at_s,
                     run_id: &job.run_id,
                 };
                 dialogue::run(&mut Host(None), &job)

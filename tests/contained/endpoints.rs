@@ -83,10 +83,10 @@ async fn a_secret_of_one_endpoint_that_is_written_to_another_is_not_sent() {
     yard.servers.insert("leak-back", own);
     drop(log.lines());
     for (harm, said, heard, sent) in [
-        ("leak-plain", "[Err(ErrorKind::Denied)]", &heard_further, "end"),
-        ("leak-in-base64", "[Err(ErrorKind::Denied)]", &heard_further, "end"),
-        ("leak-in-two", "[Ok(()), Err(ErrorKind::Denied)]", &heard_further, "open-end"),
-        ("leak-back", "[Err(ErrorKind::Denied)]", &heard_own, "end"),
+        ("leak-plain", "[Err(ErrorKind::SecretElsewhere)]", &heard_further, "end"),
+        ("leak-in-base64", "[Err(ErrorKind::SecretElsewhere)]", &heard_further, "end"),
+        ("leak-in-two", "[Ok(()), Err(ErrorKind::SecretElsewhere)]", &heard_further, "open-end"),
+        ("leak-back", "[Err(ErrorKind::SecretElsewhere)]", &heard_own, "end"),
     ] {
         let (report, line) = yard.round(&[(harm, "endpoints")], TIMEOUT).await.pop().unwrap();
         assert_eq!(report.failure, None, "{harm}: {line}");

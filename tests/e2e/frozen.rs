@@ -14,13 +14,22 @@ use support::{
     certificates::{Authority, FAR},
     greeter, points, root, sonde, stderr, stdout,
 };
+use wit_component::WitPrinter;
 
 /// As they were when the interface was frozen.
 const COMPONENTS: &[(&str, &str)] = &[
-    ("c", "bc73a7cf9c4a4ae3562ad0295126b5f8103e536303681a958a73dca700f374dd"),
-    ("javascript", "462599cba38a4103e2c46e71d2f278b6e114cf82c5bd861cacb319b08e829028"),
-    ("python", "fc0fb64cbfa01b8b1f519891331ad19b1b159a66bd981a4690e026d02b4e24e6"),
-    ("rust", "9991d1948c3f6cdca56796f89432c8df3fee4139a6ed7f727fadc04cc9524054"),
+    ("c", "81adcfec7a971423945e677ab627690013b35bc0c0287db43094f65b7bcc50d5"),
+    ("javascript", "fd4d6362ada3555401561df257fc832990cbce7687fd460d2a158d35fd91f2c3"),
+    ("python", "6779a0e2b2da9a839d0990bceea994836b8723e84fbe18928f093889b6f2c0da"),
+    ("rust", "ebf4a4e160648a51fc026b83d084fa552ee1ce40b14cc43bebb1b6db233ce575"),
+];
+
+/// And the interface itself.
+const INTERFACE: &[(&str, &str)] = &[
+    ("check.wit", "171f40d61c9bfb0f84b19df8f1317d6befda6551728e03a1f149f517a8df1833"),
+    ("log.wit", "3c328555b38bc6baa8a0589d1d6ce2dc1993456f5a5ad8c2b8cc2bf9b0d11f75"),
+    ("network.wit", "98dd16444d96af421d1cc9ed60465a110be71fefcc5a4d45050829df8de7e43d"),
+    ("world.wit", "8a0f581696089715ea9c84fba5483b9e523387f5e3b78980f54a0d888562fbaf"),
 ];
 
 #[test]
@@ -31,39 +40,66 @@ fn no_component_was_built_again() {
     }
 }
 
-/// The items of a file of the interface, by their first lines, without what is said about them.
-fn items(path: &str) -> BTreeMap<String, Vec<String>> {
-    let text = fs::read_to_string(root().join(path)).unwrap();
-    let code = text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("///"));
-    let mut items: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut of = String::new();
-    for line in code {
-        // What stands in an interface: a type, a function, the methods of a resource.
-        if line.starts_with("  ") && !line.starts_with("   ") && line.trim() != "}" {
-            line.trim().clone_into(&mut of);
+/// What an interface says, without what is said about it: the lines of each block, and of each item in it, by their first lines.
+type Items = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+/// As it is printed, not as somebody wrote it.
+fn items(folder: &str) -> Items {
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(root().join(folder)).unwrap();
+    let mut printer = WitPrinter::default();
+    printer.emit_docs(false).print(&resolve, package, &[]).unwrap();
+    let text = printer.output.to_string();
+    let (mut items, mut block, mut item) = (Items::new(), String::new(), String::new());
+    for line in text.lines().filter(|line| !matches!(line.trim(), "" | "}")) {
+        match line.len() - line.trim_start().len() {
+            0 => (block, item) = (line.to_owned(), String::new()),
+            2 => line.trim().clone_into(&mut item),
+            _ => {}
         }
-        items.entry(of.clone()).or_default().push(line.trim().to_owned());
+        items.entry(block.clone()).or_default().entry(item.clone()).or_default().push(line.trim().to_owned());
     }
     items
 }
 
 #[test]
 fn what_the_interface_said_when_it_was_frozen_it_says_still() {
-    for file in ["check.wit", "log.wit", "network.wit", "world.wit"] {
-        let (then, now) = (items(&format!("tests/frozen/wit/{file}")), items(&format!("wit/{file}")));
-        assert!(then.values().map(Vec::len).sum::<usize>() > 4, "{then:?}");
-        for (item, was) in &then {
-            let Some(is) = now.get(item) else { panic!("{file}: `{item}` is gone") };
-            if item.starts_with("resource ") {
-                assert!(was.iter().all(|method| is.contains(method)), "{file}: {was:#?} became {is:#?}");
-            } else {
-                assert_eq!(was, is, "{file}: a change of `{item}` makes a new version");
-            }
-        }
-        if file == "check.wit" {
-            assert_eq!(then.len(), now.len(), "more that a check exports makes a new version");
-        }
+    for (file, digest) in INTERFACE {
+        let bytes = fs::read(root().join("tests/frozen/wit").join(file)).unwrap();
+        assert_eq!(sha256(&bytes), *digest, "{file}: what was frozen is frozen");
     }
+    let (then, now) = (items("tests/frozen/wit"), items("wit"));
+    let blocks: Vec<&str> = then.keys().map(String::as_str).collect();
+    let known = [
+        "interface check {",
+        "interface log {",
+        "interface network {",
+        "package sonde:check@0.1.0;",
+        "world checker {",
+    ];
+    assert_eq!(blocks, known);
+    for (block, was) in then.iter().filter(|(block, _)| !block.starts_with("package")) {
+        let Some(is) = now.get(block) else { panic!("`{block}` is gone") };
+        for (item, was) in was {
+            let Some(is) = is.get(item) else { panic!("{block} `{item}` is gone") };
+            let same = if item.starts_with("resource ") {
+                was.iter().all(|line| is.contains(line))
+            } else {
+                was == is
+            };
+            assert!(same, "a change of `{item}` makes a new version: {was:#?} became {is:#?}");
+        }
+        // What a check is made to say, and what a world has it export.
+        let asked = |items: &BTreeMap<String, Vec<String>>| -> Vec<String> {
+            items
+                .keys()
+                .filter(|item| block.contains(" check ") || item.starts_with("export"))
+                .cloned()
+                .collect()
+        };
+        assert_eq!(asked(was), asked(is), "more that a check is asked for makes a new version");
+    }
+    assert!(now.keys().any(|block| block.starts_with("package sonde:check@0.1.")), "{:?}", now.keys());
 }
 
 /// A server that says a line, hears one, and wants TLS then; gives its port.
@@ -150,6 +186,14 @@ fn a_component_that_uses_all_of_the_interface_is_described_and_runs() {
         "E! {path}: job `a`: parameters.want: expected `text` and a text; host: not this one; \
          endpoints.second: nor here; timeout: expected 1s at least\n"
     );
+    assert!(output.status.code() == Some(2) && stderr(&output).ends_with(&said), "{}", stderr(&output));
+
+    // Of several hosts the one that it is about.
+    let several = configuration(&file, &given)
+        .replace("\nhost = \"127.0.0.1\"", "\nhosts = [\"127.0.0.1\", \"192.0.2.1\"]");
+    fs::write(&path, several).unwrap();
+    let output = sonde(&["config", "check", &path]);
+    let said = format!("E! {path}: job `a`: hosts, entry 2: not this one\n");
     assert!(output.status.code() == Some(2) && stderr(&output).ends_with(&said), "{}", stderr(&output));
 }
 

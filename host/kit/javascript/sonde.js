@@ -41,7 +41,7 @@ export const sonde = ({ judge = () => [], measure, ...about }) => ({
     errors: list(about.errors, (error) => error),
   }),
 
-  validate: (job) => judge(job, JSON.parse(job.parameters)),
+  validate: (job) => [...(judge(job, JSON.parse(job.parameters)) ?? [])],
 
   run(job) {
     const report = { fields: {}, parts: [] };
@@ -123,13 +123,12 @@ const field = ({ unreported, ...rest }) => ({
 });
 
 const within = (integer) => (integer < LEAST ? LEAST : integer > MOST ? MOST : integer);
-const isWhole = (of) => typeof of === 'bigint' || Number.isInteger(of);
 
 /** Where it is nothing of the kind, the host says which field it is. */
 const value = (kind, of) => {
+  if (kind === 'integer' && /^-?\d+$/.test(of)) return { tag: kind, val: within(BigInt(of)) };
   if (typeof of === 'boolean') return { tag: 'boolean', val: of };
-  if (typeof of !== 'number' && typeof of !== 'bigint') return { tag: 'text', val: String(of) };
-  return kind === 'integer' && isWhole(of) ? { tag: kind, val: within(BigInt(of)) } : { tag: 'float', val: Number(of) };
+  return ['number', 'bigint'].includes(typeof of) ? { tag: 'float', val: Number(of) } : { tag: 'text', val: String(of) };
 };
 
 /** Fields that are undefined or null were not measured. */

@@ -8,7 +8,7 @@ import json
 import wit_world
 from componentize_py_types import Err
 from wit_world.exports import check as wit
-from wit_world.imports.network import Connection, Verification_Verified as Verified  # noqa: F401  for checks
+from wit_world.imports.network import Connection, Verification_Failed as Unverified  # noqa: F401  for checks
 
 LINE_BYTES, LEAST, MOST = 8192, -(2**63), 2**63 - 1
 
@@ -67,7 +67,7 @@ class Check(wit_world.exports.Check):
         return wit.Description(*about, self.parameters, self.fields, self.tags, self.endpoints, self.parts, self.errors)
 
     def validate(self, job):
-        return list(self.judge(job, json.loads(job.parameters)))
+        return list(self.judge(job, json.loads(job.parameters)) or ())
 
     def run(self, job):
         report, of = Report(), {kind.name: kind.fields for kind in self.parts}

@@ -42,6 +42,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Planned {
     host: Host,
+    /// Where the file has it.
+    host_key: String,
     of: Arc<Table>,
 }
 
@@ -96,7 +98,7 @@ impl Planned {
     /// cannot take, and what the check itself refuses.
     pub async fn validated(&self, check: &Check, sandbox: &Sandbox) -> Result<Job, ConfigError> {
         let job = self.job(check)?;
-        job.validate(sandbox).await.map_err(|unfit| self.of.refused(refused(unfit)))?;
+        job.validate(sandbox).await.map_err(|unfit| self.of.refused(refused(unfit, &self.host_key)))?;
         Ok(job)
     }
 
@@ -225,7 +227,8 @@ pub(super) fn planned(
     hosts
         .iter()
         .map(|(key, host)| {
-            Ok(Planned { host: self::host(host, key, "`parameters.port`")?, of: Arc::clone(&of) })
+            let named = self::host(host, key, "`parameters.port`")?;
+            Ok(Planned { host: named, host_key: key.clone(), of: Arc::clone(&of) })
         })
         .collect()
 }
@@ -284,16 +287,16 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
     })
 }
 
-/// What a check says of a job reads as what the host does.
-fn refused(unfit: Unfit) -> At {
+/// What a check says of a job reads as what the host does; `host` is the key of the job's own.
+fn refused(unfit: Unfit, host: &str) -> At {
     match unfit {
         Unfit::Refused(Refusal { blamed, text }, others) => {
             let mut said = text;
             for Refusal { blamed, text } in others {
-                let key = key(&blamed).map(|key| format!("{key}: ")).unwrap_or_default();
+                let key = key(&blamed, host).map(|key| format!("{key}: ")).unwrap_or_default();
                 said = format!("{said}; {key}{text}");
             }
-            match key(&blamed) {
+            match key(&blamed, host) {
                 Some(key) => At::key(key, Problem::Refused(said)),
                 None => At::whole(Problem::Refused(said)),
             }
@@ -303,10 +306,10 @@ fn refused(unfit: Unfit) -> At {
 }
 
 /// The key of what a check refuses; none: of the job as a whole.
-fn key(blamed: &Blamed) -> Option<String> {
+fn key(blamed: &Blamed, host: &str) -> Option<String> {
     match blamed {
         Blamed::Parameter(name) => Some(format!("parameters.{name}")),
-        Blamed::Host => Some("host".to_owned()),
+        Blamed::Host => Some(host.to_owned()),
         Blamed::Endpoint(name) => Some(format!("endpoints.{name}")),
         Blamed::Timeout => Some("timeout".to_owned()),
         Blamed::Job => None,
@@ -353,7 +356,7 @@ impl<'a> AdHoc<'a> {
     /// The job. Refuses what a file would be refused for.
     pub async fn validated(self, sandbox: &Sandbox) -> Result<Job, ConfigError> {
         let job = self.job()?;
-        job.validate(sandbox).await.map_err(|unfit| refused(unfit).within(None, None))?;
+        job.validate(sandbox).await.map_err(|unfit| refused(unfit, "host").within(None, None))?;
         Ok(job)
     }
 

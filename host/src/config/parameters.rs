@@ -17,7 +17,7 @@ use super::{
     table,
 };
 use crate::{
-    description::{Description, LONGEST_MS, Misfit, Parameter, ParameterKind, TABLE_LEVELS},
+    description::{Description, LONGEST_MS, MOST_WHOLE, Misfit, Parameter, ParameterKind, TABLE_LEVELS},
     regular, span,
 };
 
@@ -210,7 +210,7 @@ fn expectation(parameter: &Parameter) -> String {
     }
     let text = match parameter.kind {
         ParameterKind::Text => "a text",
-        ParameterKind::Integer => "a whole number",
+        ParameterKind::Integer => "a whole number, at most ",
         ParameterKind::Number => "a number",
         ParameterKind::Boolean => "true or false",
         ParameterKind::TextList => "a list of texts",
@@ -221,6 +221,7 @@ fn expectation(parameter: &Parameter) -> String {
         ParameterKind::Port => "a port, 1 to 65535",
     };
     match parameter.kind {
+        ParameterKind::Integer => format!("{text}{MOST_WHOLE}"),
         ParameterKind::Duration => format!("{text}{}", span::text(LONGEST_MS)),
         ParameterKind::Table => format!("{text}{TABLE_LEVELS} deep"),
         _ => text.to_owned(),

@@ -9,7 +9,7 @@ use super::{
     peer::{self, Manner, Peer, Peers},
 };
 use crate::{
-    description::{LONGEST_MS, Parameter, ParameterKind, TABLE_LEVELS},
+    description::{LONGEST_MS, MOST_WHOLE, Parameter, ParameterKind, TABLE_LEVELS},
     job::Job,
     report::Outcome,
     sandbox::Unfit,
@@ -175,14 +175,14 @@ fn odd(kind: ParameterKind) -> Vec<(&'static str, String)> {
         ],
         ParameterKind::Integer => {
             vec![
-                ("least", i64::MIN.to_string()),
+                ("least", (-MOST_WHOLE).to_string()),
                 ("zero", "0".to_owned()),
-                ("greatest", i64::MAX.to_string()),
+                ("greatest", MOST_WHOLE.to_string()),
             ]
         }
         ParameterKind::IntegerList => vec![
             ("empty", String::new()),
-            ("least and greatest", format!("{},{}", i64::MIN, i64::MAX)),
+            ("least and greatest", format!("{},{}", -MOST_WHOLE, MOST_WHOLE)),
             ("very many", "1,".repeat(LONG_TEXT_BYTES / 2)),
         ],
         ParameterKind::Duration => {

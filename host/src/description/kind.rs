@@ -74,8 +74,8 @@ impl ParameterKind {
         match self {
             Self::Text | Self::Secret => value.is_string(),
             Self::TextList => all(Json::is_string),
-            Self::Integer => value.is_i64(),
-            Self::IntegerList => all(Json::is_i64),
+            Self::Integer => is_whole(value),
+            Self::IntegerList => all(is_whole),
             Self::Number => is_number(value),
             Self::Boolean => value.is_boolean(),
             Self::Duration => value.as_u64().is_some_and(|span| span <= LONGEST_MS),
@@ -94,9 +94,17 @@ impl ParameterKind {
     }
 }
 
+/// The greatest whole number that a parameter can have, and below zero the least: beyond it, JSON's numbers are not the same in
+/// all languages (RFC 8259 section 6).
+pub const MOST_WHOLE: i64 = (1 << 53) - 1;
+
+fn is_whole(value: &Json) -> bool {
+    value.as_i64().is_some_and(|number| (-MOST_WHOLE..=MOST_WHOLE).contains(&number))
+}
+
 /// A number that TOML has as well.
 fn is_number(value: &Json) -> bool {
-    value.is_i64() || value.is_f64()
+    is_whole(value) || value.is_f64()
 }
 
 /// No more levels than these, and nothing that TOML does not have.

@@ -2,12 +2,13 @@
 //! has read, and everything after TLS has failed.
 
 use std::{
-    io::{self, Write as _},
+    io::Write as _,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::time;
 
 use super::{
@@ -70,7 +71,7 @@ pub struct Connection {
     /// A handshake began and did not succeed: what is said now would be neither safe nor understood.
     spoilt: bool,
     /// Received before TLS and not yet handed out.
-    plain: Vec<u8>,
+    plain: Bytes,
     /// Plaintext was exchanged.
     spoke_plain: bool,
     to: To,
@@ -88,7 +89,7 @@ pub(super) struct To {
 
 impl Connection {
     pub(super) fn new(tcp: Tcp, to: To, run: Arc<Run>) -> Self {
-        Self { tcp, tls: None, spoilt: false, plain: Vec::new(), spoke_plain: false, to, run }
+        Self { tcp, tls: None, spoilt: false, plain: Bytes::new(), spoke_plain: false, to, run }
     }
 
     /// How it came about.
@@ -152,8 +153,7 @@ impl Connection {
         let received = time::timeout_at(deadline.into(), self.receive(max)).await;
         let received = received.unwrap_or_else(|_late| {
             let silence = self.silence(deadline);
-            let is_over = deadline == self.run.deadline;
-            Err(if is_over { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
+            Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
         });
         received.map_err(|fault| self.failed(fault))
     }
@@ -163,9 +163,9 @@ impl Connection {
         let deadline = self.run.deadline;
         let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await.unwrap_or(Ok(None));
         // Who only looks would never learn that the time is over.
-        let nothing = || match Instant::now() < deadline {
-            true => Fault::NothingThere,
-            false => Fault::Silent(self.silence(deadline)),
+        let nothing = || match self.run.is_over() {
+            true => Fault::Silent(self.silence(deadline)),
+            false => Fault::NothingThere,
         };
         let received = looked.and_then(|received| received.ok_or_else(nothing));
         received.map_err(|fault| self.failed(fault))
@@ -199,7 +199,7 @@ impl Connection {
                 let mut buffer = vec![0; max];
                 let count = self.tcp.read(&mut buffer).await?;
                 buffer.truncate(count);
-                self.plain = buffer;
+                self.plain = buffer.into();
             }
             self.line(max)
         };
@@ -218,7 +218,7 @@ impl Connection {
                 let mut buffer = vec![0; max];
                 let Some(count) = self.tcp.look(&mut buffer)? else { return Ok(None) };
                 buffer.truncate(count);
-                self.plain = buffer;
+                self.plain = buffer.into();
             }
             self.line(max)
         };
@@ -229,15 +229,15 @@ impl Connection {
         Received { bytes, received_at: self.run.clock.at(self.tcp.last_read()) }
     }
 
-    /// Takes what was received before TLS, up to the first line feed.
+    /// Takes what was received before TLS, up to the first line feed; at the cost of what it takes, however much is left.
     fn line(&mut self, max: usize) -> Vec<u8> {
-        let line = self.plain.iter().position(|byte| *byte == b'\n').map_or(self.plain.len(), |at| at + 1);
-        let rest = self.plain.split_off(line.min(max));
-        std::mem::replace(&mut self.plain, rest)
+        let most = self.plain.len().min(max);
+        let end = self.plain.iter().take(most).position(|byte| *byte == b'\n');
+        self.plain.split_to(end.map_or(most, |at| at + 1)).into()
     }
 
-    fn usable(&self) -> io::Result<()> {
-        if self.spoilt { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
+    fn usable(&self) -> Result<(), Fault> {
+        if self.spoilt { Err(Fault::TlsFailedBefore) } else { Ok(()) }
     }
 
     /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel. Refuses to send any of them
@@ -250,7 +250,7 @@ impl Connection {
                 self.run.clock.count_wait(began, deadline.min(Instant::now()));
                 Err(self.failed(Fault::NotTaken))
             }
-            Ok(Err(error)) => Err(self.failed(error.into())),
+            Ok(Err(fault)) => Err(self.failed(fault)),
             Ok(Ok(sent)) => Ok(self.run.clock.at(sent)),
         }
     }
@@ -272,7 +272,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<Instant> {
+    async fn send(&mut self, bytes: &[u8]) -> Result<Instant, Fault> {
         self.usable()?;
         // What an earlier call left.
         self.tcp.flush().await?;

@@ -144,7 +144,7 @@ impl Fault {
             Self::Connect(error) => (of_connecting(error.kind()), plain(error)),
             Self::NoAnswer(time) => (HostError::ConnectTimeout, format!("no answer in {time:.1?}")),
             Self::TlsIsOn => (HostError::CheckState, "it is on already".into()),
-            Self::TlsFailedBefore => (HostError::CheckState, "it failed before".into()),
+            Self::TlsFailedBefore => (HostError::CheckState, "TLS failed before".into()),
             Self::LeftOver => {
                 (HostError::PlaintextBeforeTls, "plaintext was left over before the handshake".into())
             }
@@ -168,7 +168,7 @@ impl Fault {
             Self::SecretOfAnother => {
                 let text =
                     "what was to be written has a secret of another endpoint in it: nothing of it was sent";
-                (HostError::Denied, text.into())
+                (HostError::SecretElsewhere, text.into())
             }
             Self::NotTaken => (HostError::WriteTimeout, "it does not read what is sent".into()),
             Self::Stream(error) => (of_a_stream(error.kind()), plain(error)),

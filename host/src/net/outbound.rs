@@ -48,6 +48,12 @@ impl Outbound {
         self.run.deadline
     }
 
+    /// The same, since the run began.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.run.clock.at(self.run.deadline)
+    }
+
     /// What was measured, of a run that took so long.
     #[must_use]
     pub fn measured(&self, total: Duration) -> Measured {

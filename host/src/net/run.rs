@@ -31,6 +31,11 @@ impl Run {
         wanted.map_or(self.deadline, |wanted| wanted.min(self.deadline))
     }
 
+    /// Its deadline has come.
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
     /// A connection is asked for: the endpoint whose first it is, which is the one that is measured.
     pub(super) fn first_to(&self, endpoint: Option<usize>) -> Option<usize> {
         let (endpoint, mut contacts) = (endpoint?, self.contacts());

@@ -195,6 +195,16 @@ async fn plaintext_behind_the_answer_to_starttls_refuses_tls() {
 }
 
 #[tokio::test]
+async fn line_feeds_alone_are_taken_one_by_one_as_fast_as_they_come() {
+    let listener = listener().await;
+    let (mut connection, mut peer) = opened(&listener).await;
+    peer.write_all(&[b'\n'; 4 * 65_536]).await.unwrap();
+    for _ in 0..4 * 65_536 {
+        assert_eq!(connection.read(65_536, None).await.unwrap().bytes, b"\n");
+    }
+}
+
+#[tokio::test]
 async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
     let authority = Authority::default();
     let server = authority.issue("localhost", FAR).server();

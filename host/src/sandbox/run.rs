@@ -65,9 +65,9 @@ impl Input<'_> {
             target: endpoint(self.host, self.port),
             endpoints: self.endpoints.iter().map(named).collect(),
             parameters: serde_json::Value::Object(self.parameters.clone()).to_string(),
-            time: 0,
+            round_started_at_s: 0,
             started_at_ms: 0,
-            deadline: u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX),
+            deadline: nanoseconds(self.timeout),
             run_id: String::new(),
         }
     }
@@ -80,7 +80,7 @@ pub struct Run<'a> {
     /// What may be reached, the job's own host included, and by which rules; the check can neither see nor change it.
     pub reach: Reach,
     /// The round's start in Unix seconds.
-    pub time: u64,
+    pub round_started_at_s: u64,
     /// Letters and digits that no other run anywhere has.
     pub run_id: &'a str,
 }
@@ -92,8 +92,14 @@ pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: 
     let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines);
     let state = State::new(program.limits.clone(), run.reach, start + timeout, log);
     let meter = state.meter.clone();
+    let job = wit::Job {
+        round_started_at_s: run.round_started_at_s,
+        started_at_ms,
+        deadline: nanoseconds(state.outbound.time()),
+        run_id: run.run_id.to_owned(),
+        ..run.input.job()
+    };
     let mut store = store(engine, state, crowd);
-    let job = wit::Job { time: run.time, started_at_ms, run_id: run.run_id.to_owned(), ..run.input.job() };
     let report = meter
         .count(async {
             let ran = tokio::time::timeout(timeout + limits::GRACE, async {
@@ -109,6 +115,10 @@ pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: 
     let measured = state.outbound.measured(start.elapsed());
     let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
     Report { measured, used, ..report }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Now, by the clock on the wall.

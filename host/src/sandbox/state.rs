@@ -62,7 +62,7 @@ impl State {
 
     /// Tells the operator of a call that was refused, if that is what the error says.
     pub(crate) fn note_denied(&mut self, error: &NetError) {
-        if error.host_error() != HostError::Denied {
+        if !matches!(error.host_error(), HostError::Denied | HostError::SecretElsewhere) {
             return;
         }
         self.denied += 1;

@@ -64,7 +64,7 @@ class Check(sonde.Check):
         sonde.parameter("password", "secret", "Its password.", ""),
         sonde.parameter("mailbox", "text", "Mailbox to look at, never changed.", "INBOX"),
         sonde.parameter("mailboxes", "text-list", "Further ones, of which only the numbers of messages are asked.", []),
-        sonde.parameter("allow_plaintext_auth", "boolean", "Logs in also without verified TLS.", False),
+        sonde.parameter("allow_plaintext_auth", "boolean", "Logs in also without TLS, and where the server failed verification.", False),
     ]
     fields = [
         sonde.field("greeting_time_ms", "float", "From connected (or TLS) to the end of the greeting.", "ms", phase=True),
@@ -86,7 +86,7 @@ class Check(sonde.Check):
         sonde.error(REFUSED, "refused", "The server refuses the session, or a command."),
         sonde.error(NO_STARTTLS, "starttls-not-offered", "The server does not offer STARTTLS."),
         sonde.error(LOGIN_REFUSED, "login-refused", "The server refuses the login."),
-        sonde.error(LOGIN_IN_CLEAR, "login-in-clear", "Without verified TLS the password is not sent."),
+        sonde.error(LOGIN_IN_CLEAR, "login-in-clear", "Without TLS, and to a server that failed verification, the password is not sent."),
         sonde.error(NO_MAILBOX, "no-mailbox", "A mailbox does not exist, or cannot be looked at."),
     ]
 
@@ -111,8 +111,8 @@ class Check(sonde.Check):
             secured = connection.start_tls()
         report["capabilities"] = " ".join(sorted(session.capabilities()))
         if given["username"]:
-            if not (given["allow_plaintext_auth"] or secured and isinstance(secured.verification, sonde.Verified)):
-                raise Failed("auth-failed", LOGIN_IN_CLEAR, "the password is not sent without verified TLS")
+            if not (given["allow_plaintext_auth"] or secured and not isinstance(secured.verification, sonde.Unverified)):
+                raise Failed("auth-failed", LOGIN_IN_CLEAR, "the password is not sent without TLS, nor to a server that failed verification")
             begun_at, login = session.at, f"LOGIN {quoted(given['username'])} {quoted(given['password'])}"
             session.command(login, "LOGIN", ("auth-failed", LOGIN_REFUSED))
             report["login_time_ms"] = sonde.ms(begun_at, session.at)
@@ -121,7 +121,7 @@ class Check(sonde.Check):
                     report["messages"] = int(exists[1][:19])
             for reply in session.command("FETCH * (INTERNALDATE)") if report.get("messages") else []:
                 if date := re.search('INTERNALDATE "([^"]*)', reply):
-                    report["newest_age_s"] = age(date[1].strip(), job.time)
+                    report["newest_age_s"] = age(date[1].strip(), job.round_started_at_s)
             mailboxes = given["mailboxes"] if isinstance(given["mailboxes"], list) else [given["mailboxes"]]
             for mailbox in dict.fromkeys(mailboxes):
                 report.parts.append(session.status(mailbox))

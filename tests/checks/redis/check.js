@@ -2,7 +2,7 @@
 
 import { Connection, Failed, Lines, ms, refusal, say, sonde } from './sonde.js';
 
-const [NOT_REDIS, AUTH_REFUSED, REFUSED, LOADING] = [1000, 1001, 1002, 1003];
+const [NOT_REDIS, AUTH_REFUSED, REFUSED, LOADING, HELD_BACK] = [1000, 1001, 1002, 1003, 1004];
 const REPLY_BYTES = 1 << 17;
 
 const notRedis = (text) => new Failed('protocol-error', NOT_REDIS, text);
@@ -62,6 +62,7 @@ export const check = sonde({
     'auth-refused': { code: AUTH_REFUSED, doc: 'The login is refused, or one is needed.' },
     refused: { code: REFUSED, doc: 'A command is refused.' },
     loading: { code: LOADING, doc: 'The server is still loading its data.' },
+    'password-held-back': { code: HELD_BACK, doc: 'To a server that failed verification the password is not sent.' },
   },
 
   judge(job, { username, password }) {
@@ -70,8 +71,11 @@ export const check = sonde({
 
   measure(job, { connection: tls, username, password }, { fields }) {
     const connection = Connection.connect(job.target);
-    if (tls === 'tls') connection.startTls();
+    const secured = tls === 'tls' ? connection.startTls() : undefined;
     const session = new Session(connection);
+    if (password !== '' && secured?.verification.tag === 'failed') {
+      throw new Failed('auth-failed', HELD_BACK, `no AUTH to an unverified server: ${secured.verification.val.text}`);
+    }
     if (password !== '') session.command('AUTH', ...(username === '' ? [] : [username]), password);
     const ping = session.command('PING');
     if (ping.text !== 'PONG') throw notRedis(`PING: ${ping.text}`);

@@ -57,7 +57,7 @@ pub(crate) fn validate(job: Job) -> Vec<Refusal> {
         "changing" => {
             let seed = wasip2::random::insecure_seed::insecure_seed();
             let (wall, since) = (std::time::SystemTime::now(), std::time::Instant::now());
-            let given = (job.time, job.started_at_ms, job.run_id);
+            let given = (job.round_started_at_s, job.started_at_ms, job.run_id);
             refuse(format!("{given:?} {:?} {seed:?} {wall:?} {since:?}", random(8)))
         }
         other => panic!("no such harm: {other}"),

@@ -50,6 +50,22 @@ fn on_command_line(parameters: &[(&str, &str)]) -> Result<Job, String> {
 }
 
 #[test]
+fn a_whole_number_is_one_that_every_language_reads_alike() {
+    for (number, is_one) in [
+        ("9007199254740991", true),
+        ("-9007199254740991", true),
+        ("9007199254740992", false),
+        ("-9007199254740992", false),
+        ("-9223372036854775808", false),
+    ] {
+        for given in [format!("codes = [1, {number}]"), format!("headers = {{ a = [{number}] }}")] {
+            assert_eq!(in_file(&given).is_ok(), is_one, "{given}");
+        }
+        assert_eq!(on_command_line(&[("codes", number)]).is_ok(), is_one, "{number}");
+    }
+}
+
+#[test]
 fn a_file_gives_lists_of_numbers_durations_and_tables() {
     for (key, text, expected) in [
         ("codes", "codes = [1, -2]", json!([1, -2])),

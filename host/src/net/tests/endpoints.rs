@@ -211,7 +211,7 @@ async fn a_secret_of_another_endpoint_is_not_written_in_one_piece_or_in_two() {
             let is_whole = sent == pieces.concat();
             assert_eq!(refusals.len(), usize::from(!is_whole), "{pieces:?}");
             for refused in refusals {
-                assert_eq!(refused.host_error(), HostError::Denied);
+                assert_eq!(refused.host_error(), HostError::SecretElsewhere);
                 let text = refused.to_string();
                 assert!(
                     text.ends_with("has a secret of another endpoint in it: nothing of it was sent"),
@@ -243,7 +243,7 @@ async fn a_secret_is_looked_for_before_it_is_encrypted() {
     let long = "x".repeat(200_000);
     assert!(connection.write(format!("{long} hunter2 ").as_bytes()).await.is_ok());
     let refused = connection.write(format!("{long} open-sesame").as_bytes()).await.err().unwrap();
-    assert_eq!(refused.host_error(), HostError::Denied);
+    assert_eq!(refused.host_error(), HostError::SecretElsewhere);
     assert!(connection.write(b"end").await.is_ok());
     drop(connection);
     assert_eq!(serving.await.unwrap(), format!("{long} hunter2 end"));

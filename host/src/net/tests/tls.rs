@@ -208,10 +208,11 @@ async fn after_a_failed_handshake_nothing_more_is_said() {
     let (mut connection, mut peer) = opened(&listener).await;
     peer.write_all(b"220 plain mail server\r\n").await.unwrap();
     assert!(connection.start_tls().await.is_err());
-    assert_eq!(connection.write(b"AUTH").await.err().unwrap().host_error(), HostError::ConnectionClosed);
-    assert_eq!(connection.read(512, None).await.err().unwrap().host_error(), HostError::ConnectionClosed);
-    let again = connection.start_tls().await;
-    assert_eq!(again.err().unwrap().host_error(), HostError::CheckState);
+    let of = |failed: Option<NetError>| failed.unwrap().host_error();
+    assert_eq!(of(connection.write(b"AUTH").await.err()), HostError::CheckState);
+    assert_eq!(of(connection.read(512, None).await.err()), HostError::CheckState);
+    assert_eq!(of(connection.look(512).await.err()), HostError::CheckState);
+    assert_eq!(of(connection.start_tls().await.err()), HostError::CheckState);
 }
 
 #[tokio::test]

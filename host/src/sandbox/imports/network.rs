@@ -149,6 +149,7 @@ kinds! {
     ResolverRefused: ResolverRefused;
     DnssecBogus: DnssecBogus;
     Denied: Denied;
+    SecretElsewhere: SecretElsewhere;
     ConnectTimeout: ConnectTimeout;
     ConnectionRefused: ConnectionRefused;
     Unreachable: Unreachable;

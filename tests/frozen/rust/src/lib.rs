@@ -94,7 +94,7 @@ impl Check for Frozen {
         let mut refused = Vec::new();
         let mut refuse = |subject, text: &str| refused.push(Refusal { subject, text: text.into() });
         // No time passes here, and no run has a name.
-        if (job.time, job.started_at_ms, &*job.run_id) != (0, 0, "") {
+        if (job.round_started_at_s, job.started_at_ms, &*job.run_id) != (0, 0, "") {
             refuse(Subject::Job, "a time in `validate`");
         }
         if !given["want"].as_object().is_some_and(|want| want.iter().all(known)) {
