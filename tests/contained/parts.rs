@@ -35,7 +35,11 @@ const FAILURES: &[(&str, HostError, &str)] = &[
         "field `box.error_code` is reported but not announced",
     ),
     ("part-field-twice", HostError::CheckReport, "field `box.count` is reported twice"),
-    ("part-field-retyped", HostError::CheckReport, "field `box.count` is not of the announced kind"),
+    (
+        "part-field-retyped",
+        HostError::CheckReport,
+        "field `box.count` is announced as integer and reported as text",
+    ),
     ("part-code-forged", HostError::CheckReport, "error code 201 is not announced"),
 ];
 

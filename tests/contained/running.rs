@@ -125,7 +125,7 @@ const FAILURES: &[(&str, &str, HostError, &str)] = &[
     ("text", "text", HostError::CheckTrapped, "utf-8"),
     ("unannounced", "hostile", HostError::CheckReport, "field `result` is reported but not announced"),
     ("twice", "hostile", HostError::CheckReport, "field `state` is reported twice"),
-    ("retyped", "hostile", HostError::CheckReport, "field `state` is not of the announced kind"),
+    ("retyped", "hostile", HostError::CheckReport, "field `state` is announced as integer and reported as "),
     ("not-a-number", "hostile", HostError::CheckReport, "field `time_ms` is no finite number"),
     ("forged-code", "hostile", HostError::CheckReport, "error code 201 is not announced"),
     ("secret-in-a-panic", "hostile", HostError::CheckTrapped, "wasm trap: "),

@@ -29,6 +29,8 @@ const HARMS: &[(&str, &str)] = &[
     ("validate-host", "Host: expected a server; 0 more"),
     ("validate-timeout", "Timeout: expected a longer one; 0 more"),
     ("validate-job", "Job: expected another; 0 more"),
+    ("validate-no-text", "Job: the check does not say why; 0 more"),
+    ("validate-secret-in-two", "harm: ***, Host: ***"),
     ("validate-many", "Timeout: no; 15 more"),
     ("validate-endless", "fuel"),
     ("validate-secret", "harm: it is ***"),
@@ -39,7 +41,10 @@ const HARMS: &[(&str, &str)] = &[
 
 fn told(unfit: &Unfit) -> String {
     match unfit {
-        Unfit::Refused(Refusal { blamed: Blamed::Parameter(name), text }, _) => format!("{name}: {text}"),
+        Unfit::Refused(Refusal { blamed: Blamed::Parameter(name), text }, others) => {
+            let others = others.iter().map(|Refusal { blamed, text }| format!(", {blamed:?}: {text}"));
+            format!("{name}: {text}{}", others.collect::<String>())
+        }
         Unfit::Refused(Refusal { blamed, text }, others) => {
             format!("{blamed:?}: {text}; {} more", others.len())
         }

@@ -154,7 +154,7 @@ fn a_check_that_does_not_report_misses() {
     for (harm, said) in [
         ("trap", "MISS 201: "),
         ("bloat", "MISS 204: "),
-        ("retyped", "MISS 206: field `state` is not of the announced kind"),
+        ("retyped", "MISS 206: field `state` is announced as integer and reported as "),
         ("none", "MISS success, and there is no server"),
     ] {
         let output = test(harm);

@@ -14,14 +14,14 @@ export class Failed extends Error {
   constructor(kind, code, text) {
     super(text);
     this.code = code;
-    this.failure = { cause: { tag: 'judgement', val: { kind, code } }, text };
+    this.failure = { cause: { tag: 'judgement', val: { kind, code } }, text: String(text) };
   }
 }
 
 /** Why a job cannot be run; it is about { parameter: '…' }, { endpoint: '…' }, 'host', 'timeout', or the 'job'. */
 export const refusal = (text, about = 'job') => {
   const [tag, val] = typeof about === 'string' ? [about] : Object.entries(about)[0];
-  return { subject: { tag, val }, text };
+  return { subject: { tag, val }, text: String(text) };
 };
 
 /**
@@ -46,7 +46,8 @@ export const sonde = ({ judge = () => [], measure, ...about }) => ({
   run(job) {
     const report = { fields: {}, parts: [] };
     try {
-      measure(job, JSON.parse(job.parameters), report);
+      const pending = measure(job, JSON.parse(job.parameters), report);
+      if (pending?.then) throw new TypeError('measure must not be async: every call of the network waits by itself');
     } catch (error) {
       report.failed = error;
     }
@@ -108,7 +109,7 @@ export const ms = (begin, end) => Number(end - begin) / 1e6;
 export const granted = (job, name) => job.endpoints.find((one) => one.name === name)?.endpoint;
 
 const list = (of = {}, convert) => Object.entries(of).map(([name, one]) => ({ name, ...convert(one) }));
-const texts = (of, key) => Object.entries(of).map(([name, text]) => ({ name, [key]: text }));
+const texts = (of, key) => Object.entries(of).map(([name, text]) => ({ name, [key]: String(text) }));
 const json = (value) => (value === undefined ? undefined : JSON.stringify(value));
 
 /** `when`: defaults that depend on another parameter, each as [its name, its value, the default then]. */

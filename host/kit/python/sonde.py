@@ -8,7 +8,7 @@ import json
 import wit_world
 from componentize_py_types import Err
 from wit_world.exports import check as wit
-from wit_world.imports.network import Connection, Verification_Failed as Unverified  # noqa: F401  for checks
+from wit_world.imports.network import Connection, ErrorKind, Verification_Failed as Unverified  # noqa: F401  for checks
 
 LINE_BYTES, LEAST, MOST = 8192, -(2**63), 2**63 - 1
 
@@ -36,7 +36,7 @@ def part(name, doc, tags, fields):
 def refusal(text, about="job", **named):
     """Why a job cannot be run; it is about `parameter="…"`, `endpoint="…"`, the "host", the "timeout", or the "job"."""
     about, *name = next(iter(named.items()), [about])
-    return wit.Refusal(getattr(wit, f"Subject_{about.title()}")(*name), text)
+    return wit.Refusal(getattr(wit, f"Subject_{about.title()}")(*name), str(text))
 
 
 class Failed(Exception):
@@ -45,7 +45,7 @@ class Failed(Exception):
     def __init__(self, kind, code, text):
         super().__init__(text)
         self.code = code
-        self.failure = wit.Failure(wit.Cause_Judgement(wit.OwnFailure(_word(wit.FailureKind, kind), code)), text)
+        self.failure = wit.Failure(wit.Cause_Judgement(wit.OwnFailure(_word(wit.FailureKind, kind), int(code))), str(text))
 
 
 class Check(wit_world.exports.Check):
@@ -75,10 +75,7 @@ class Check(wit_world.exports.Check):
             self.measure(job, json.loads(job.parameters), report)
         except (Failed, Err) as failed:
             report.failed = failed
-        parts = [
-            wit.Part(part.kind, [wit.TagValue(*tag) for tag in part.tags.items()], *_found(part, of.get(part.kind, [])))
-            for part in report.parts
-        ]
+        parts = [wit.Part(part.kind, part.tags, *_found(part, of.get(part.kind, []))) for part in report.parts]
         fields, failure = _found(report, self.fields)
         return wit.Report(fields, parts, failure)
 
@@ -87,7 +84,8 @@ class Part(dict):
     """Values by the names of their fields; None: not measured. `failed`: the exception that says what is wrong with it."""
 
     def __init__(self, kind, **tags):
-        self.kind, self.tags, self.failed = kind, tags, None
+        self.kind, self.failed = kind, None
+        self.tags = [wit.TagValue(name, str(value)) for name, value in tags.items()]
 
 
 class Report(Part):
@@ -136,7 +134,7 @@ def _value(kind, value):
         return wit.Value_Boolean(value)
     if not isinstance(value, int | float):
         return wit.Value_Text(str(value))
-    if kind == wit.FieldKind.INTEGER and value == value:  # not so of NaN
+    if kind == wit.FieldKind.INTEGER and value.is_integer():
         return wit.Value_Integer(int(max(LEAST, min(value, MOST))))
     return wit.Value_Float(value)
 

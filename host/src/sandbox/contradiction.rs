@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{catalogue::FIRST_OWN_CODE, line};
+use crate::{catalogue::FIRST_OWN_CODE, line, value::FieldKind};
 
 /// Parameters, fields, tags and error codes of a check, and choices, defaults and items of a default of a parameter, at most
 /// each: they are for people, and each is compared with all others.
@@ -78,7 +78,14 @@ pub enum Contradiction {
     /// A field was reported twice.
     FieldTwice(String),
     /// A field of another kind than announced.
-    FieldKind(String),
+    FieldKind {
+        /// Of the field.
+        name: String,
+        /// As the description has it.
+        announced: FieldKind,
+        /// As the report has it.
+        reported: FieldKind,
+    },
     /// A number that is infinite or none.
     FieldNotFinite(String),
     /// A part of a kind that was not announced.
@@ -175,7 +182,10 @@ impl fmt::Display for Contradiction {
             }
             Self::FieldUnannounced(name) => write!(f, "field `{name}` is reported but not announced"),
             Self::FieldTwice(name) => write!(f, "field `{name}` is reported twice"),
-            Self::FieldKind(name) => write!(f, "field `{name}` is not of the announced kind"),
+            Self::FieldKind { name, announced, reported } => {
+                let [announced, reported] = [announced, reported].map(|kind| kind.name());
+                write!(f, "field `{name}` is announced as {announced} and reported as {reported}")
+            }
             Self::FieldNotFinite(name) => write!(f, "field `{name}` is no finite number"),
             Self::PartUnannounced(name) => write!(f, "a part `{name}` is reported but not announced"),
             Self::TagUnannounced(name) => write!(f, "tag `{name}` is reported but not announced"),

@@ -26,7 +26,7 @@ pub(super) fn announced(
         return Err(Contradiction::Phase(name));
     }
     let when_unreported = from.when_unreported.map(|value| self::value(kind, value)).transpose();
-    let mut when_unreported = when_unreported.map_err(|wrong| wrong(name.clone()))?;
+    let mut when_unreported = when_unreported.map_err(|wrong| wrong.at(name.clone()))?;
     if let Some(text) = when_unreported.as_mut().and_then(Value::as_text_mut) {
         *text = text::clean(text);
     }
@@ -40,18 +40,34 @@ pub(super) fn announced(
     })
 }
 
-/// What is wrong with a value, of the field with this name.
-pub(super) type Wrong = fn(String) -> Contradiction;
+/// What is wrong with a value.
+pub(super) enum Wrong {
+    Kind { announced: FieldKind, reported: FieldKind },
+    NotFinite,
+}
+
+impl Wrong {
+    /// Of the field with this name.
+    pub(super) fn at(self, name: String) -> Contradiction {
+        match self {
+            Self::Kind { announced, reported } => Contradiction::FieldKind { name, announced, reported },
+            Self::NotFinite => Contradiction::FieldNotFinite(name),
+        }
+    }
+}
 
 /// A value of a kind.
 pub(super) fn value(kind: FieldKind, from: wit::Value) -> Result<Value, Wrong> {
-    match (kind, from) {
-        (FieldKind::Integer, wit::Value::Integer(value)) => Ok(Value::Integer(value)),
-        (FieldKind::Float, wit::Value::Float(value)) if value.is_finite() => Ok(Value::Float(value)),
-        (FieldKind::Float, wit::Value::Float(_)) => Err(Contradiction::FieldNotFinite),
-        (FieldKind::Boolean, wit::Value::Boolean(value)) => Ok(Value::Boolean(value)),
-        (FieldKind::Text, wit::Value::Text(value)) => Ok(Value::Text(value)),
-        _ => Err(Contradiction::FieldKind),
+    let (reported, value) = match from {
+        wit::Value::Integer(value) => (FieldKind::Integer, Value::Integer(value)),
+        wit::Value::Float(value) => (FieldKind::Float, Value::Float(value)),
+        wit::Value::Boolean(value) => (FieldKind::Boolean, Value::Boolean(value)),
+        wit::Value::Text(value) => (FieldKind::Text, Value::Text(value)),
+    };
+    match value {
+        _ if reported != kind => Err(Wrong::Kind { announced: kind, reported }),
+        Value::Float(value) if !value.is_finite() => Err(Wrong::NotFinite),
+        value => Ok(value),
     }
 }
 
@@ -67,7 +83,7 @@ pub(crate) fn reported(
         if fields.iter().any(|(name, _)| *name == field.name) {
             return Err(Contradiction::FieldTwice(field.name));
         }
-        let value = value(known.kind, field.value).map_err(|wrong| wrong(known.name.clone()))?;
+        let value = value(known.kind, field.value).map_err(|wrong| wrong.at(known.name.clone()))?;
         fields.push((known.name.clone(), value));
     }
     Ok(fields)

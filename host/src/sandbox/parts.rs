@@ -100,7 +100,7 @@ impl<'a> Kind<'a> {
             if std::mem::replace(seen, true) {
                 return Err(Contradiction::FieldTwice(qualified(&field.name)));
             }
-            let value = fields::value(kind, field.value).map_err(|wrong| wrong(qualified(&field.name)))?;
+            let value = fields::value(kind, field.value).map_err(|wrong| wrong.at(qualified(&field.name)))?;
             fields.push((field.name, value));
         }
         let failure = from.failure.map(|failure| cause::failure(failure, by)).transpose()?;
@@ -225,7 +225,14 @@ mod tests {
                 part("box", &[], &[("count", one.clone()), ("count", one.clone())]),
                 Contradiction::FieldTwice(text("box.count")),
             ),
-            (part("box", &[], &[("said", one)]), Contradiction::FieldKind(text("box.said"))),
+            (
+                part("box", &[], &[("said", one)]),
+                Contradiction::FieldKind {
+                    name: text("box.said"),
+                    announced: FieldKind::Text,
+                    reported: FieldKind::Integer,
+                },
+            ),
         ] {
             for lines in [1, 64] {
                 assert_eq!(reported(vec![part.clone()], lines), Err(expected.clone()));

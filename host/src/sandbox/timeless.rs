@@ -15,10 +15,19 @@ use super::{
     state::State,
     store::{failure, store},
 };
-use crate::{catalogue::HostError, description::Description, report::Failure, secret::Secrets, text};
+use crate::{
+    catalogue::HostError,
+    description::Description,
+    report::Failure,
+    secret::{Secrets, sequence::Sequence},
+    text,
+};
 
 /// Refusals of a job that are told: nobody mends more at once.
 const TOLD: usize = 16;
+
+/// Of a refusal without a text.
+const SAYS_NOTHING: &str = "the check does not say why";
 
 /// What of a job is wrong: parameters and endpoints by their names in the description.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,13 +98,15 @@ pub(super) async fn validate(
         Unfit::Unjudged(Failure { text, ..failure })
     };
     let said = conclude(said.await, &store).map_err(unjudged)?;
-    let mut refusals = Vec::new();
+    // They are read one after the other.
+    let (mut texts, mut told) = (Sequence::new(input.secrets, text::TEXT_BYTES), Vec::new());
     for wit::Refusal { subject, text } in said.into_iter().take(TOLD) {
         let blamed = blamed(subject, &program.description)
             .map_err(|wrong| unjudged(Failure::of_host(HostError::CheckReport, wrong.to_string())))?;
-        refusals.push(Refusal { blamed, text: input.secrets.outgoing(&text, text::TEXT_BYTES) });
+        told.extend(texts.push(Some(blamed), if text.trim().is_empty() { SAYS_NOTHING } else { &text }));
     }
-    let mut refusals = refusals.into_iter();
+    told.extend(texts.end());
+    let mut refusals = told.into_iter().map(|(blamed, text)| Refusal { blamed, text });
     match refusals.next() {
         None => Ok(()),
         Some(first) => Err(Unfit::Refused(first, refusals.collect())),

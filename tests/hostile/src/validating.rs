@@ -43,6 +43,11 @@ pub(crate) fn validate(job: Job) -> Vec<Refusal> {
         "host" => about(Subject::Host, "expected a server"),
         "timeout" => about(Subject::Timeout, "expected a longer one"),
         "job" => about(Subject::Job, "expected another"),
+        "no-text" => about(Subject::Job, " \n"),
+        "secret-in-two" => {
+            let (begin, end) = password.split_at(password.len() / 2);
+            [about(Subject::Parameter("harm".into()), begin), about(Subject::Host, end)].concat()
+        }
         "many" => vec![about(Subject::Timeout, "no"); 1_000].concat(),
         "endless" => vec![about(Subject::Timeout, "no"); 100_000].concat(),
         "secret" => {
