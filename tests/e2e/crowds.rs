@@ -1,6 +1,6 @@
 //! Many checks that compute without end before any run, beside one that does not: each job has its line, and says of whom what.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use support::{Point, hostile, points, sonde, stdout};
 
@@ -25,10 +25,11 @@ fn check(pinned: &str, name: &str, harm: &str, jobs: usize, timeout: &str) -> St
 }
 
 /// The lines of a round; those of the good check succeed, whatever the others do.
-fn beside_the_good(others: &str, pinned: &str, folder: &std::path::Path) -> Vec<Point> {
+fn beside_the_good(others: &str, pinned: &str, folder: &Path) -> Vec<Point> {
     let config = folder.join("sonde.toml");
     let cache = folder.join("cache");
-    let text = format!("cache_dir = {cache:?}\n{}{others}", check(pinned, "good", "none", 5, "60s"));
+    let good = check(pinned, "good", "none", 5, "60s");
+    let text = format!("cache_dir = '{}'\n{good}{others}", cache.display());
     fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
     // At deployment: what it refuses is compiled nonetheless.

@@ -28,10 +28,8 @@ pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> Stri
                     mebibytes(report.used.memory_bytes),
                 )
             }
-            None => {
-                let result = if verdict.not_run.is_some() { "not run" } else { "refused" };
-                write!(text, "{:width$}  {result:18}", verdict.case)
-            }
+            None if verdict.not_run.is_some() => write!(text, "{:width$}  {:18}", verdict.case, "not run"),
+            None => write!(text, "{:width$}  {:18}", verdict.case, "refused"),
         };
         if let Some(report) = verdict.report.as_ref().filter(|_| has_parts) {
             let _infallible = write!(text, "{:>10}", parts(report));

@@ -75,9 +75,9 @@ fn what_is_pinned_names_the_place_of_a_secret_and_not_the_secret() {
     let text = pinned("{ env = \"CARGO_PKG_NAME\" }".to_owned());
     assert!(text.contains("\npassword = { env = \"CARGO_PKG_NAME\" }\n"), "{text}");
     // Wherever the configuration comes to stand.
-    let source = crate::config::secret::source("{ file = \"secret\" }").unwrap();
+    let source = config::secret::source("{ file = \"secret\" }").unwrap();
     let here = std::env::current_dir().unwrap().join("secret");
-    assert_eq!(crate::config::secret::in_any_file(source), Some(format!("{{ file = {here:?} }}")));
+    assert_eq!(config::secret::in_any_file(source), Some(format!("{{ file = {here:?} }}")));
 }
 
 #[test]
