@@ -7,7 +7,7 @@ use crate::{
     catalogue::HostError,
     description::Description,
     report::Failure,
-    sandbox::{Compiler, LoadError, Program, SMTP, Sandbox, Source},
+    sandbox::{Code, Compiler, LoadError, Program, SMTP, Sandbox, Source},
 };
 
 /// One check.
@@ -40,6 +40,11 @@ impl Check {
         compiler: &Arc<Compiler>,
     ) -> Result<Self, LoadError> {
         Ok(Self::usable(&source.name, sandbox.load(source, compiler).await?))
+    }
+
+    /// Of a component's code, once that is there.
+    pub async fn described(sandbox: &Sandbox, source: &Source, code: Code) -> Result<Self, LoadError> {
+        Ok(Self::usable(&source.name, sandbox.described(source, code).await?))
     }
 
     fn usable(name: &str, program: Program) -> Self {

@@ -12,7 +12,9 @@ mod include;
 mod job;
 mod nearest;
 mod parameters;
+mod place;
 pub mod sample;
+mod secret;
 mod table;
 mod tls;
 
@@ -28,12 +30,13 @@ pub use self::{
     duration::duration,
     error::{ConfigError, Problem, Subject},
     job::{AdHoc, Planned},
-    parameters::secret_or_pipe,
+    secret::secret_or_pipe,
     tls::PEM_BYTES,
 };
 use self::{
     error::{At, entry},
-    include::folder,
+    include::Files,
+    place::{folder, place},
     tls::Trusts,
 };
 
@@ -52,12 +55,14 @@ pub struct Plan {
     pub checks: Vec<Declared>,
     /// Its jobs, in the order of the files: one for each host.
     pub jobs: Vec<Planned>,
+    /// What in it may be a mistake.
+    pub doubts: Vec<ConfigError>,
 }
 
 /// Reads a file and those that it includes.
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
-    let (main, included) = include::read(path)?;
-    plan(path, main, included)
+    let Files { main, included, unmatched } = include::read(path)?;
+    Ok(Plan { doubts: unmatched, ..plan(path, main, included)? })
 }
 
 /// A text as if it stood in a file that includes no other.
@@ -78,7 +83,8 @@ fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) ->
     if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(expected("cache_dir".to_owned(), "a folder"));
     }
-    let cache_dir = main.cache_dir.as_ref().map(|dir| folder(path).join(dir));
+    let cache_dir = main.cache_dir.as_ref().map(|dir| place(folder(path), dir)).transpose();
+    let cache_dir = cache_dir.map_err(|problem| At::key("cache_dir", problem).within(Some(path), None))?;
     files.insert(0, (path.to_owned(), main));
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());
     for (path, file) in files {
@@ -94,7 +100,7 @@ fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) ->
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
-    Ok(Plan { path: path.to_owned(), max_concurrent, cache_dir, checks, jobs })
+    Ok(Plan { path: path.to_owned(), max_concurrent, cache_dir, checks, jobs, doubts: Vec::new() })
 }
 
 fn planned(

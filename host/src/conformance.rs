@@ -7,7 +7,7 @@ mod endpoints;
 mod peer;
 mod table;
 
-use std::{collections::BTreeMap, future::ready};
+use std::{collections::BTreeMap, future::ready, iter};
 
 use tokio::net::TcpStream;
 
@@ -23,6 +23,7 @@ pub use self::{
 use crate::{
     job::Job,
     report::{Outcome, Report},
+    sandbox::Unfit,
     schedule::{self, RoundTime},
 };
 
@@ -45,7 +46,12 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
         Conversation::new((HOST.to_string(), port), "a server that says yes to everything")
     };
     let mut verdicts = round(subject, vec![conversation.undisturbed(subject, &mut peers)?]).await;
-    let report = verdicts.first().and_then(|verdict| verdict.report.as_ref());
+    let first = verdicts.first();
+    // At this port: at another it did not.
+    if let Some(refused) = first.and_then(|verdict| verdict.not_run.clone()) {
+        return Err(ConformanceError::Refused(refused));
+    }
+    let report = first.and_then(|verdict| verdict.report.as_ref());
     let undisturbed = report.map_or(Outcome::CheckError, Report::outcome);
 
     verdicts.extend(wrong_values(subject));
@@ -53,32 +59,41 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
     cases.extend(conversation.disturbed(subject, &mut peers, undisturbed)?);
     let own = conversation.start(&mut peers)?;
     cases.extend(endpoints::misbehaving(subject, &mut peers, own)?);
-    let (odd, refused) = odd_values(subject, &mut peers).await?;
-    verdicts.extend(refused);
-    cases.extend(odd);
+    cases.extend(odd_values(subject, &mut peers)?);
     verdicts.extend(round(subject, cases).await);
     Ok(verdicts)
 }
 
+/// Runs the cases whose jobs the check does not refuse, as a configuration would.
 async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
-    let (jobs, musts): (Vec<Job>, Vec<Must>) = cases.into_iter().unzip();
-    let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
+    let (mut jobs, mut judged) = (Vec::new(), Vec::new());
+    for (job, must) in cases {
+        let unfit = job.validate(subject.sandbox).await.err();
+        judged.push((job.name.clone(), must, unfit));
+        jobs.push(job);
+    }
+    let is_fit = |(_, (_, _, unfit)): &(Job, &(String, Must, Option<Unfit>))| unfit.is_none();
+    let jobs: Vec<Job> = jobs.into_iter().zip(&judged).filter(is_fit).map(|(job, _)| job).collect();
     let mut came = BTreeMap::new();
     let mut reports =
         schedule::round(subject.sandbox, jobs.into_iter().map(ready), AT_ONCE, RoundTime::now());
     while let Some((job, report)) = reports.recv().await {
         came.insert(job.name.clone(), report);
     }
-    names
+    judged
         .into_iter()
-        .zip(musts)
-        .map(|(case, must)| {
+        .map(|(case, must, unfit)| {
             let report = came.remove(&case);
-            let miss = match &report {
-                Some(report) => miss(report, &must),
-                None => Some("no report".to_owned()),
+            let (not_run, miss) = match (unfit, &report) {
+                (Some(Unfit::Refused(refusal, others)), _) => {
+                    let all = iter::once(refusal).chain(others).map(|refusal| refusal.text);
+                    (Some(all.collect::<Vec<_>>().join("; ")), None)
+                }
+                (Some(Unfit::Unjudged(failure)), _) => (None, Some(format!("validate: {}", failure.text))),
+                (None, Some(report)) => (None, miss(report, &must)),
+                (None, None) => (None, Some("no report".to_owned())),
             };
-            Verdict { case, report, miss }
+            Verdict { case, report, not_run, miss }
         })
         .collect()
 }

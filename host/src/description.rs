@@ -6,7 +6,7 @@ mod part;
 use serde_json::{Value as Json, json};
 
 pub use self::{
-    kind::{LONGEST_MS, MOST_WHOLE, ParameterKind, TABLE_LEVELS},
+    kind::{LONGEST_MS, MOST_WHOLE, ParameterKind, TABLE_LEVELS, items},
     part::{Part, PartTag, TAG_BYTES, is_within, part_measurement},
 };
 use crate::{
@@ -146,7 +146,7 @@ impl FurtherEndpoint {
 pub struct OwnError {
     /// 1000 or more; stands once.
     pub code: u32,
-    /// Lower-case letters, digits and `-`, at most 64 bytes.
+    /// Lower-case letters, digits and `-`, at most 64 bytes; stands once.
     pub name: String,
     /// One sentence for the operator: clean, at most 256 bytes.
     pub doc: String,

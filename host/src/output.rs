@@ -115,7 +115,9 @@ pub fn log(level: Level, text: &str) {
     }
     if unread > 0 {
         UNREAD.fetch_sub(unread, Ordering::Relaxed);
-        line.insert_str(0, &format!("W! {unread} log lines are missing: nobody read them\n"));
+        let verb = if unread == 1 { "is" } else { "are" };
+        let missing = text::counted(unread as usize, "log line");
+        line.insert_str(0, &format!("W! {missing} {verb} missing: nobody read them\n"));
     }
     let _unread: Result<(), io::Error> = stderr.write_all(line.as_bytes());
 }

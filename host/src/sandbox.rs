@@ -35,7 +35,7 @@ use wasmtime::Engine;
 
 pub(crate) use self::load::IMPORTS;
 pub use self::{
-    compile::Compiler,
+    compile::{Code, Compiler},
     error::LoadError,
     limits::Limits,
     program::{Program, SMTP},
@@ -71,9 +71,18 @@ impl Sandbox {
     /// Loads a component's file, on a thread of its own as far as that takes long: however many are loaded, none holds up
     /// the others or a run.
     pub async fn load(&self, source: &Source, compiler: &Arc<Compiler>) -> Result<Program, LoadError> {
-        let loaded = compile::file(&self.engine, source, compiler).await?;
+        self.described(source, self.code(source, compiler).await?).await
+    }
+
+    /// The first half of it: the file becomes code.
+    pub async fn code(&self, source: &Source, compiler: &Arc<Compiler>) -> Result<Code, LoadError> {
+        compile::file(&self.engine, source, compiler).await
+    }
+
+    /// The second: the code describes itself.
+    pub async fn described(&self, source: &Source, code: Code) -> Result<Program, LoadError> {
         let origin = Origin::File(source.limits.clone());
-        let program = load::program(&self.engine, &self.crowd, &source.name, loaded, origin).await?;
+        let program = load::program(&self.engine, &self.crowd, &source.name, code, origin).await?;
         if let Some(pinned) = &source.pinned {
             load::is_pinned(program.description(), pinned)?;
         }

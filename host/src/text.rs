@@ -6,6 +6,12 @@ use std::{borrow::Cow, ops::Range};
 /// The longest text of a field.
 pub const TEXT_BYTES: usize = 256;
 
+/// So many of something whose plural ends in `s`.
+#[must_use]
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A character that could break a line, colour a terminal or turn text around, or that nobody sees: controls, format
 /// characters, line separators, what Unicode calls ignorable by default, and a Braille cell without dots.
 fn is_hidden(c: char) -> bool {
@@ -167,6 +173,12 @@ mod tests {
         assert_eq!(&before[word_before(before, is_inside)..], "2\0\0");
         assert_eq!(&behind[..word_behind(behind, is_inside)], "3");
         assert_eq!((word_before("a", is_inside), word_behind("a", is_inside)), (1, 0));
+    }
+
+    #[test]
+    fn one_of_something_is_not_several() {
+        let said: Vec<String> = (0..3).map(|count| counted(count, "job")).collect();
+        assert_eq!(said, ["0 jobs", "1 job", "2 jobs"]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl fmt::Debug for Parameters {
     }
 }
 
-/// What is wrong with a parameter; never its value, which may be a secret.
+/// What is wrong with a parameter; its value only of what is to be a mail address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "documented by what it displays")]
 pub enum Invalid {
@@ -99,7 +99,8 @@ pub enum Invalid {
     NoUsername,
     NoPassword,
     NoSender,
-    Address(&'static str),
+    Address(&'static str, String),
+    ReadableAuth,
 }
 
 impl Invalid {
@@ -109,11 +110,12 @@ impl Invalid {
         match self {
             // Which one, JSON does not say; the host gives none such.
             Self::NotAsDescribed { .. } => "connection",
-            Self::LineBreak(name) | Self::Address(name) => name,
+            Self::LineBreak(name) | Self::Address(name, _) => name,
             Self::EhloName => "ehlo_name",
             Self::NoUsername => "username",
             Self::NoPassword => "password",
             Self::NoSender => "from",
+            Self::ReadableAuth => "auth",
         }
     }
 }
@@ -129,8 +131,14 @@ impl fmt::Display for Invalid {
             Self::NoUsername => f.write_str("needed to log in (`password` is not empty)"),
             Self::NoPassword => f.write_str("needed to log in (`username` is not empty)"),
             Self::NoSender => f.write_str("needed to send a mail (`to` is not empty)"),
-            Self::Address("from") => f.write_str("expected a mail address such as a@example.org, in ASCII"),
-            Self::Address(_) => f.write_str("expected mail addresses such as a@example.org, in ASCII"),
+            Self::Address(_, entry) => {
+                let cut: String = entry.chars().take(SHOWN_CHARACTERS).collect();
+                let more = if cut.len() < entry.len() { "…" } else { "" };
+                write!(f, "`{cut}{more}` is no mail address such as a@example.org, in ASCII")
+            }
+            Self::ReadableAuth => f.write_str(
+                "without TLS the password would be readable: `connection` must be starttls or tls, or `allow_plaintext_auth` true",
+            ),
         }
     }
 }
@@ -152,6 +160,9 @@ impl Parameters {
         match (self.username.is_empty(), self.password.is_empty()) {
             (true, false) => invalid.push(Invalid::NoUsername),
             (false, true) => invalid.push(Invalid::NoPassword),
+            (false, false) if self.shows_password() && !self.allow_plaintext_auth => {
+                invalid.push(Invalid::ReadableAuth);
+            }
             _ => {}
         }
         if self.to.is_empty() {
@@ -160,14 +171,20 @@ impl Parameters {
         if self.from.is_empty() {
             invalid.push(Invalid::NoSender);
         } else if !is_address(&self.from) {
-            invalid.push(Invalid::Address("from"));
+            invalid.push(Invalid::Address("from", self.from.clone()));
         }
         // The only mailbox without a domain (RFC 5321 section 4.5.1).
-        let is_recipient = |to: &String| is_address(to) || to.eq_ignore_ascii_case("postmaster");
-        if !self.to.iter().all(is_recipient) {
-            invalid.push(Invalid::Address("to"));
+        let is_recipient = |to: &&String| is_address(to) || to.eq_ignore_ascii_case("postmaster");
+        if let Some(other) = self.to.iter().find(|to| !is_recipient(to)) {
+            invalid.push(Invalid::Address("to", other.clone()));
         }
         invalid
+    }
+
+    /// Whatever the server offers, only mechanisms are wanted by which the password is readable on this connection; by
+    /// itself the strongest is taken, which may hide it.
+    fn shows_password(&self) -> bool {
+        self.connection == Security::Plain && matches!(self.auth, Auth::Plain | Auth::Login)
     }
 }
 
@@ -196,6 +213,8 @@ const DOMAIN_BYTES: usize = 255;
 /// The longest mailbox: a path without its angle brackets (RFC 5321 section 4.5.3.1.3).
 const ADDRESS_BYTES: usize = 254;
 
+/// What is shown of an address that is none.
+const SHOWN_CHARACTERS: usize = 64;
 /// The longest local part (RFC 5321 section 4.5.3.1.1).
 const LOCAL_BYTES: usize = 64;
 
@@ -276,6 +295,13 @@ mod tests {
             (&[("username", "u")], Err("password")),
             (&[("password", "p")], Err("username")),
             (&[("username", "u"), ("password", "p")], Ok(())),
+            (&[("username", "u"), ("password", "p"), ("auth", "plain")], Err("auth")),
+            (&[("username", "u"), ("password", "p"), ("auth", "login")], Err("auth")),
+            (&[("username", "u"), ("password", "p"), ("auth", "cram-md5")], Ok(())),
+            (&[("username", "u"), ("password", "p"), ("auth", "plain"), ("connection", "starttls")], Ok(())),
+            (&[("username", "u"), ("password", "p"), ("auth", "login"), ("connection", "tls")], Ok(())),
+            // Nobody logs in.
+            (&[("auth", "plain")], Ok(())),
             (&[mail[1]], Err("from")),
             (&[mail[0]], Ok(())),
             (&mail, Ok(())),
@@ -312,9 +338,36 @@ mod tests {
         for (name, value) in [("ehlo_name", ""), ("password", "p"), ("from", "x"), ("to", "y")] {
             given.insert(name.to_owned(), value.into());
         }
-        let expected =
-            vec![Invalid::EhloName, Invalid::NoUsername, Invalid::Address("from"), Invalid::Address("to")];
+        let address = |name, text: &str| Invalid::Address(name, text.to_owned());
+        let expected = vec![Invalid::EhloName, Invalid::NoUsername, address("from", "x"), address("to", "y")];
         assert_eq!(read(&given).map(drop), Err(expected));
+    }
+
+    #[test]
+    fn a_readable_password_is_no_refusal_where_the_operator_allows_it() {
+        let mut given = defaults();
+        given.extend(
+            [("username", "u"), ("password", "p"), ("auth", "plain")]
+                .map(|(name, value)| (name.to_owned(), Value::from(value))),
+        );
+        given.insert("allow_plaintext_auth".to_owned(), true.into());
+        assert_eq!(read(&given).map(drop), Ok(()));
+    }
+
+    #[test]
+    fn the_recipient_that_is_none_is_named_and_cut() {
+        let refused = |to: Value| {
+            let mut given = defaults();
+            given.insert("from".to_owned(), "a@b.example".into());
+            given.insert("to".to_owned(), to);
+            let [refused] = &read(&given).map(drop).unwrap_err()[..] else { panic!() };
+            refused.to_string()
+        };
+        let said = "is no mail address such as a@example.org, in ASCII";
+        let several = Value::from(vec!["c@d.example", "Eve <e@d.example>", "x"]);
+        assert_eq!(refused(several), format!("`Eve <e@d.example>` {said}"));
+        assert_eq!(refused("ü".repeat(65).into()), format!("`{}…` {said}", "ü".repeat(64)));
+        assert_eq!(refused("ü".repeat(64).into()), format!("`{}` {said}", "ü".repeat(64)));
     }
 
     #[test]

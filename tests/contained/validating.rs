@@ -1,6 +1,9 @@
 //! One harm at a time while a check judges a job: the job in; why it is not run out, in time, with fifty good jobs beside it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sonde_host::sandbox::{Blamed, Limits, Refusal, Unfit};
 use support::hostile;
@@ -77,6 +80,29 @@ async fn a_check_that_harms_while_it_judges_a_job_is_contained() {
         let lines = log.lines();
         assert!(!lines.iter().any(|line| line.contains(SECRET)) && lines.len() <= 30, "{harm}: {lines:#?}");
     }
+}
+
+/// Clocks and sockets are looked at between its turns, though nobody else wants one.
+#[tokio::test]
+async fn a_check_that_computes_alone_keeps_nobody_from_waking_up() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut checks = Checks::new().await;
+    load(&mut checks, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    let yard = Yard::new(checks);
+    let (job, sandbox) = (yard.job("validate-loop", "hostile", TIMEOUT), Arc::clone(&yard.sandbox));
+    let judging = tokio::spawn(async move { job.validate(&sandbox).await });
+    let sleeps = async {
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = sleeps => {}
+        judged = judging => panic!("it ends first: {judged:?}"),
+    }
+    log.lines();
 }
 
 #[tokio::test]

@@ -133,16 +133,21 @@ fn what_a_parameter_makes_impossible_is_refused_before_anything_runs() {
     for (parameters, expected) in [
         (
             "from = \"<>\"\nto = [\"a@b.example\"]",
-            "from: expected a mail address such as a@example.org, in ASCII",
+            "from: `<>` is no mail address such as a@example.org, in ASCII",
         ),
         (
-            "from = \"a@b.example\"\nto = [\"x\"]",
-            "to: expected mail addresses such as a@example.org, in ASCII",
+            "from = \"a@b.example\"\nto = [\"a@b.example\", \"x\"]",
+            "to: `x` is no mail address such as a@example.org, in ASCII",
         ),
         ("to = [\"a@b.example\"]", "from: needed to send a mail (`to` is not empty)"),
         (
             "ehlo_name = \"a b\"",
             "ehlo_name: expected a host name or an address literal such as [192.0.2.1], in ASCII",
+        ),
+        (
+            "username = \"u\"\npassword = \"open-sesame\"\nauth = \"login\"",
+            "auth: without TLS the password would be readable: `connection` must be starttls or tls, or \
+             `allow_plaintext_auth` true",
         ),
         ("username = \"u\"", "password: needed to log in (`username` is not empty)"),
     ] {
@@ -257,7 +262,7 @@ fn sigterm_ends_a_round_with_what_is_done_and_a_status_of_0() {
     assert_eq!(points.len(), 1);
     assert_eq!(points[0].tags["job"], "closed");
     assert!(
-        stderr(&output).ends_with("W! stopped by SIGTERM: 1 of 2 jobs have no line\n"),
+        stderr(&output).ends_with("W! stopped by SIGTERM: 1 of 2 jobs has no line\n"),
         "{}",
         stderr(&output)
     );

@@ -65,6 +65,24 @@ fn a_configuration_may_come_through_a_pipe_and_sigterm_ends_the_wait_for_it() {
 }
 
 #[test]
+fn whoever_includes_nothing_is_told_and_a_pipe_includes_by_whole_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("include = [\"conf.d/*.toml\"]\n{}", job("a", "127.0.0.1", 1));
+    fs::write(folder.path().join("sonde.toml"), &config).unwrap();
+    let output = ran(":", "config check sonde.toml", folder.path());
+    assert_eq!((output.status.code(), &*stdout(&output)), (Some(0), "sonde.toml: 1 job, no error\n"));
+    assert_eq!(stderr(&output), "W! sonde.toml: include: no file matches `conf.d/*.toml`\n");
+    for (shell, path) in [("exec <sonde.toml", "/dev/stdin"), ("exec 7<sonde.toml", "/dev/fd/7")] {
+        let output = ran(shell, &format!("config check {path}"), folder.path());
+        let said = format!(
+            "E! {path}: include: `conf.d/*.toml`: a configuration that comes through a pipe stands in no folder: write the path \
+             in full\n"
+        );
+        assert_eq!((output.status.code(), stderr(&output)), (Some(2), said));
+    }
+}
+
+#[test]
 fn every_line_comes_through_a_pipe_that_does_not_wait() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");

@@ -235,7 +235,7 @@ fn sigterm_while_a_check_is_compiled_says_what_to_do() {
     let jobs: Vec<_> = points(&line).iter().map(|point| point.tags["job"].clone()).collect();
     assert_eq!(jobs, ["mx"]);
     let said = format!(
-        "stopped by SIGTERM: 1 of 2 jobs have no line; checks were not ready yet: what has to be compiled is compiled by \
+        "stopped by SIGTERM: 1 of 2 jobs has no line; checks were not ready yet: what has to be compiled is compiled by \
          `sonde compile -c {}`, run as this user ({})\n",
         path.display(),
         nix::unistd::geteuid()

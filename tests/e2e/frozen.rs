@@ -26,7 +26,7 @@ const COMPONENTS: &[(&str, &str)] = &[
 
 /// And the interface itself.
 const INTERFACE: &[(&str, &str)] = &[
-    ("check.wit", "171f40d61c9bfb0f84b19df8f1317d6befda6551728e03a1f149f517a8df1833"),
+    ("check.wit", "c75cb11f7d1cedb0c2b30a31c1ca46c36922168577409502ef354a0942fd3ea0"),
     ("log.wit", "3c328555b38bc6baa8a0589d1d6ce2dc1993456f5a5ad8c2b8cc2bf9b0d11f75"),
     ("network.wit", "98dd16444d96af421d1cc9ed60465a110be71fefcc5a4d45050829df8de7e43d"),
     ("world.wit", "8a0f581696089715ea9c84fba5483b9e523387f5e3b78980f54a0d888562fbaf"),

@@ -142,7 +142,25 @@ fn the_built_in_probe_passes_the_test_that_authors_run() {
     // Also without a server of its kind, and in every mode.
     let output = sonde(&["test", "smtp"]);
     assert!(output.status.success(), "{}", stdout(&output));
-    assert!(stdout(&output).contains("\n`connection` is starttls "), "{}", stdout(&output));
+    let table = stdout(&output);
+    assert!(table.contains("\n`connection` is starttls "), "{table}");
+    // What the probe refuses before anything runs is tested by nothing.
+    let refused = table.lines().find(|line| line.starts_with("`ehlo_name` empty ")).unwrap();
+    assert!(
+        refused.contains(" not run ") && refused.contains(" the check refuses it: parameters.ehlo_name: "),
+        "{table}"
+    );
+    assert!(table.contains(" not run; at most ") && !table.contains("never connected"), "{table}");
+}
+
+#[test]
+fn a_check_that_refuses_every_job_is_not_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hostile.wasm");
+    fs::write(&file, hostile("honest")).unwrap();
+    let output = sonde(&["test", file.to_str().unwrap(), "-p", "harm=validate-refuses"]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+    assert!(stderr(&output).contains("E! parameters.harm: expected "), "{output:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod certificates;
 mod command_line;
+mod crowds;
 mod environment;
 mod examples;
 mod frozen;

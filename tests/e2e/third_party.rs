@@ -316,6 +316,6 @@ fn a_check_that_is_slow_to_judge_its_jobs_holds_up_none_beyond_its_time() {
     let points = points(&stdout(&sonde(&["run", "--config", config.to_str().unwrap()])));
     assert_eq!(points.len(), 20);
     assert!(points.iter().all(|point| point.code("error_code") == 215), "{points:?}");
-    let late = "check `hostile`: it has not judged the job within 1s";
+    let late = "check `hostile`: it has not judged the job within 1s: it judges one after the other";
     assert!(points.iter().any(|point| point.text("error") == late), "{points:?}");
 }

@@ -1,6 +1,8 @@
 //! `sonde check`: a server and the parts of a job as arguments in; a picture or lines out.
 
-use std::{env, future::ready, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    collections::BTreeMap, env, future::ready, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc,
+};
 
 use clap::{Args, ValueEnum};
 
@@ -61,7 +63,7 @@ pub(super) struct Arguments {
     /// File with the password: an argument would show in the process list
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Any other parameter of the check, see `sonde describe`
+    /// Any other parameter of the check, see `sonde describe`; a secret also as '{ file = "…" }' or '{ env = "…" }'
     #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
     /// Host of a further endpoint of the check, see `sonde describe`; by itself its default applies: of a built-in check, and
@@ -146,12 +148,17 @@ pub(super) fn picture(job: &Job, report: &Report, points: &Points, terminal: boo
     waterfall::render(points, &job.check.description, ends_first.as_deref(), colour)
 }
 
+fn given_twice(key: &str) -> Refusal {
+    format!("{key}: given twice, also by -p")
+}
+
 fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal> {
     let mut parameters = parameters(&arguments.parameters)?;
+    let mut read = BTreeMap::new();
     let mut set = |key: &str, value: Option<String>| match value
         .map(|value| parameters.insert(key.to_owned(), value))
     {
-        Some(Some(_other)) => Err(format!("{key}: given twice, also by -p")),
+        Some(Some(_other)) => Err(given_twice(key)),
         _ => Ok(()),
     };
     set("port", arguments.port.map(|port| port.to_string()))?;
@@ -162,13 +169,14 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
     set("body", arguments.body.clone())?;
     set("username", arguments.username.clone())?;
     if let Some(path) = &arguments.password_file {
+        if parameters.contains_key("password") {
+            return Err(given_twice("password"));
+        }
         let secret = config::secret_or_pipe(path);
-        set(
-            "password",
-            Some(secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?),
-        )?;
+        let secret = secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?;
+        read.insert("password".to_owned(), secret);
     }
-    let read = |path: &PathBuf| {
+    let certificates = |path: &PathBuf| {
         let pem = regular::bytes_or_pipe(path, config::PEM_BYTES);
         pem.map_err(|error| format!("--ca-file {}: {error}", path.display()))
     };
@@ -183,7 +191,7 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
             VersionArgument::V12 => TlsVersion::V12,
             VersionArgument::V13 => TlsVersion::V13,
         },
-        ca_pem: arguments.ca_file.as_ref().map(read).transpose()?,
+        ca_pem: arguments.ca_file.as_ref().map(certificates).transpose()?,
         crl_pem: None,
         client: None,
     };
@@ -191,5 +199,5 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
     let alarm_limits = arguments.alarm_limits.clone();
     let host = &arguments.host;
-    Ok(AdHoc { timeout, parameters, endpoints, tls, alarm_limits, ..AdHoc::new(host, check, host) })
+    Ok(AdHoc { timeout, parameters, read, endpoints, tls, alarm_limits, ..AdHoc::new(host, check, host) })
 }

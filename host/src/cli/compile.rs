@@ -11,6 +11,7 @@ use crate::{
     config::Plan,
     output::{self, Level},
     sandbox::cache::{Cache, CacheError},
+    text::counted,
 };
 
 /// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
@@ -31,8 +32,7 @@ pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
             return not_kept(&format!("check `{}`", check.source.name), &error);
         }
     }
-    let count = plan.checks.len();
-    print(&format!("{}: {count} check{} compiled\n", path.display(), if count == 1 { "" } else { "s" }))
+    print(&format!("{}: {} compiled\n", path.display(), counted(plan.checks.len(), "check")))
 }
 
 /// The cache, if it keeps all checks or takes those that it does not.

@@ -9,7 +9,7 @@ use super::{
     exit::{Refusal, print},
     load,
 };
-use crate::config;
+use crate::{config, text::counted};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -27,7 +27,7 @@ pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
         Command::Sample => print(&config::sample::sample(&built_in(&sandbox()?).await?.description)),
         Command::Check { file } => {
             let jobs = load::strictly(&load::read(&file)?).await?;
-            print(&format!("{}: {} jobs, no error\n", file.display(), jobs.len()))
+            print(&format!("{}: {}, no error\n", file.display(), counted(jobs.len(), "job")))
         }
     }
 }

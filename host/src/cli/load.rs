@@ -7,8 +7,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, watch},
-    task,
+    sync::{Mutex, OwnedMutexGuard, watch},
+    task::{self, JoinSet},
     time::{self, Instant},
 };
 
@@ -25,9 +25,13 @@ use crate::{
     sandbox::{Compiler, SMTP, Sandbox, cache},
 };
 
-/// Reads a configuration.
+/// Reads a configuration, and says what in it may be a mistake.
 pub(super) fn read(path: &Path) -> Result<Plan, Refusal> {
-    config::read(path).map_err(|error| error.to_string())
+    let plan = config::read(path).map_err(|error| error.to_string())?;
+    for doubt in &plan.doubts {
+        output::log(Level::Warning, &doubt.to_string());
+    }
+    Ok(plan)
 }
 
 /// Where a configuration's compiled checks are kept.
@@ -68,14 +72,24 @@ pub(super) struct Loading<F> {
     pub(super) max_concurrent: usize,
     /// Each job as soon as its check is there.
     pub(super) jobs: Vec<F>,
-    checks: Vec<(String, watch::Receiver<Option<Check>>)>,
+    checks: Vec<(String, watch::Receiver<Stage>)>,
     beforehand: Arc<str>,
 }
 
+/// How far a check is.
+#[derive(Clone)]
+enum Stage {
+    /// Its file is read, or compiled.
+    Code,
+    /// It describes itself.
+    Description,
+    There(Check),
+}
+
 impl<F> Loading<F> {
-    /// How checks are there sooner, where some are not there yet.
+    /// How checks are there sooner, where the code of some is not there yet.
     pub(super) fn sooner(&self) -> Option<&str> {
-        let unfinished = self.checks.iter().any(|(_, check)| check.borrow().is_none());
+        let unfinished = self.checks.iter().any(|(_, check)| matches!(*check.borrow(), Stage::Code));
         unfinished.then_some(&*self.beforehand)
     }
 }
@@ -105,12 +119,15 @@ pub(super) async fn leniently(
     for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
         planned.validated(&smtp, &sandbox).await.map_err(|error| error.to_string())?;
     }
-    let mut checks = vec![(SMTP.to_owned(), watch::channel(Some(smtp)).1)];
+    let mut checks = vec![(SMTP.to_owned(), watch::channel(Stage::There(smtp)).1)];
     for declared in plan.checks {
-        let (sender, receiver) = watch::channel(None);
+        let (sender, receiver) = watch::channel(Stage::Code);
         checks.push((declared.source.name.clone(), receiver));
         let (sandbox, compiler) = (Arc::clone(&sandbox), Arc::clone(&compiler));
-        task::spawn(async move { sender.send_replace(Some(load(&sandbox, declared, &compiler).await)) });
+        task::spawn(async move {
+            let check = load(&sandbox, declared, &compiler, &sender).await;
+            sender.send_replace(Stage::There(check))
+        });
     }
     let turns: Vec<_> = checks.iter().map(|_| Arc::new(Mutex::new(()))).collect();
     let began = Instant::now();
@@ -129,8 +146,18 @@ pub(super) async fn leniently(
     Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
 }
 
-async fn load(sandbox: &Sandbox, declared: Declared, compiler: &Arc<Compiler>) -> Check {
-    match Check::load(sandbox, &declared.source, compiler).await {
+async fn load(
+    sandbox: &Sandbox,
+    declared: Declared,
+    compiler: &Arc<Compiler>,
+    stage: &watch::Sender<Stage>,
+) -> Check {
+    let loaded = async {
+        let code = sandbox.code(&declared.source, compiler).await?;
+        stage.send_replace(Stage::Description);
+        Check::described(sandbox, &declared.source, code).await
+    };
+    match loaded.await {
         Ok(check) => check,
         Err(error) => {
             output::log(Level::Error, &declared.refuse(error.to_string()).to_string());
@@ -142,39 +169,56 @@ async fn load(sandbox: &Sandbox, declared: Declared, compiler: &Arc<Compiler>) -
 /// A job, when its check is there or its time is over.
 async fn coming(
     planned: Planned,
-    mut check: watch::Receiver<Option<Check>>,
+    mut check: watch::Receiver<Stage>,
     began: Instant,
     place: Place,
     beforehand: Arc<str>,
 ) -> Job {
-    let name = planned.check().to_owned();
-    let timeout = planned.timeout();
-    let loaded = time::timeout_at(began + timeout, check.wait_for(Option::is_some)).await;
-    let loaded = loaded.map(|loaded| loaded.ok().and_then(|loaded| loaded.clone()));
-    match loaded {
-        Ok(Some(check)) => {
-            let unjudged = planned.unfit(check.clone());
-            match time::timeout_at(began + timeout, fit(planned, check, place)).await {
-                Ok(job) => job,
-                Err(_late) => {
-                    let text = format!("check `{name}`: it has not judged the job within {timeout:?}");
-                    output::log(Level::Error, &format!("job {}: {text}", unjudged.name));
-                    let check = unjudged.check.unfit(HostError::CheckJob, text);
-                    Job { check, ..unjudged }
+    let (name, timeout) = (planned.check().to_owned(), planned.timeout());
+    let (over, late) = (began + timeout, check.clone());
+    let judged = async {
+        // In the order of the file: of those who wait for a check, any may be woken first.
+        let turn = match place.turn {
+            Some(turn) => Some(turn.lock_owned().await),
+            None => None,
+        };
+        let stage = check.wait_for(|stage| matches!(stage, Stage::There(_))).await.ok()?.clone();
+        let Stage::There(check) = stage else { return None };
+        Some(fit(planned.clone(), check, place.sandbox, turn).await)
+    };
+    let (check, text) = match time::timeout_at(over, judged).await {
+        Ok(Some(job)) => return job,
+        // The check's task died.
+        Ok(None) => {
+            let text = format!("check `{name}`: the host failed over it; its log has the place");
+            return planned.unfit(Check::unknown(&name, HostError::CheckLoad, text));
+        }
+        Err(_late) => {
+            let unknown = |error: HostError, text: String| {
+                let text = format!("check `{name}`: {text}");
+                (Check::unknown(&name, error, text.clone()), text)
+            };
+            match &*late.borrow() {
+                Stage::Code => {
+                    unknown(HostError::CheckCompile, format!("not ready within {timeout:?}: {beforehand}"))
+                }
+                Stage::Description => {
+                    let text = format!("it has not described itself within {timeout:?}");
+                    unknown(HostError::CheckDescribe, text)
+                }
+                // One that cannot be loaded says why.
+                Stage::There(check) if check.program.is_err() => return planned.unfit(check.clone()),
+                Stage::There(check) => {
+                    let text = format!(
+                        "check `{name}`: it has not judged the job within {timeout:?}: it judges one after the other"
+                    );
+                    (check.unfit(HostError::CheckJob, text.clone()), text)
                 }
             }
         }
-        // Its task died.
-        Ok(None) => {
-            let text = format!("check `{name}`: the host failed over it; its log has the place");
-            planned.unfit(Check::unknown(&name, HostError::CheckLoad, text))
-        }
-        Err(_late) => {
-            let text = format!("check `{name}`: not ready within {timeout:?}: {beforehand}");
-            output::log(Level::Error, &format!("job {}: {text}", planned.name()));
-            planned.unfit(Check::unknown(&name, HostError::CheckCompile, text))
-        }
-    }
+    };
+    output::log(Level::Error, &format!("job {}: {text}", planned.name()));
+    planned.unfit(check)
 }
 
 /// Where a job is judged by its check: one after the other, or the instances of a check with many jobs would need the memory of
@@ -185,27 +229,31 @@ struct Place {
     turn: Option<Arc<Mutex<()>>>,
 }
 
+/// While this is held, no other job of the check is judged.
+type Turn = OwnedMutexGuard<()>;
+
 /// The job; one that its check cannot run says so.
-async fn fit(planned: Planned, check: Check, place: Place) -> Job {
+async fn fit(planned: Planned, check: Check, sandbox: Arc<Sandbox>, turn: Option<Turn>) -> Job {
     if check.program.is_err() {
         return planned.unfit(check);
     }
     let (own, of) = (planned.clone(), check.clone());
     // What a stranger's description makes of it must not end the round.
-    let built = task::spawn(async move {
-        let Some(turn) = place.turn else { return own.job(&of) };
-        let _turn = turn.lock().await;
-        own.validated(&of, &place.sandbox).await
+    // Nor does it go on when nobody waits for it any more: others do, for their turn.
+    let mut judging = JoinSet::new();
+    judging.spawn(async move {
+        let Some(_turn) = turn else { return own.job(&of) };
+        own.validated(&of, &sandbox).await
     });
-    let built = built.await;
+    let built = judging.join_next().await;
     let refuse = |text: String| {
         output::log(Level::Error, &text);
         planned.unfit(check.unfit(HostError::CheckJob, text))
     };
     match built {
-        Ok(Ok(job)) => job,
-        Ok(Err(error)) => refuse(ConfigError::to_string(&error)),
-        Err(_panicked) => {
+        Some(Ok(Ok(job))) => job,
+        Some(Ok(Err(error))) => refuse(ConfigError::to_string(&error)),
+        Some(Err(_)) | None => {
             refuse(format!("job {}: the host failed over it; its log has the place", planned.name()))
         }
     }

@@ -16,7 +16,10 @@ use nix::sys::signal::{SigSet, Signal};
 use tokio::{sync::watch, task, time};
 
 use super::start::NO_THREAD;
-use crate::output::{self, Level};
+use crate::{
+    output::{self, Level},
+    text::counted,
+};
 
 /// How long a run may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -50,7 +53,9 @@ impl Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} jobs have no line", self.left.load(Ordering::Relaxed), self.jobs)
+        let left = self.left.load(Ordering::Relaxed);
+        let verb = if left == 1 { "has" } else { "have" };
+        write!(f, "{left} of {} {verb} no line", counted(self.jobs, "job"))
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     duration::duration,
     error::{At, ConfigError, Problem, Subject},
     file,
+    place::place,
 };
 use crate::{
     description::{OWN_MEASUREMENT, is_within},
@@ -88,7 +89,7 @@ pub(super) fn declared(
     Ok(Declared {
         source: Source {
             name: check.name,
-            path: folder.join(&check.component),
+            path: place(folder, &check.component).map_err(|problem| At::key("component", problem))?,
             pinned: Some(pinned),
             limits,
         },
@@ -112,26 +113,20 @@ fn limits(given: &file::Limits) -> Result<Limits, At> {
             duration(text).map_err(|expected| At::key(format!("limits.{key}"), Problem::Expected(expected)))
         }
     };
-    let connections = given.connections.unwrap_or(usual.connections);
-    if connections > CONNECTIONS {
-        return Err(At::key("limits.connections", Problem::Expected(format!("at most {CONNECTIONS}"))));
-    }
-    let log_lines = given.log_lines.unwrap_or(usual.log_lines);
-    if log_lines > LOG_LINES {
-        return Err(At::key("limits.log_lines", Problem::Expected(format!("at most {LOG_LINES}"))));
-    }
-    let lines = given.lines.map_or(usual.lines, |lines| u32::from(lines.get()));
-    if lines > MOST_LINES {
-        return Err(At::key("limits.lines", Problem::Expected(format!("at most {MOST_LINES}"))));
-    }
+    let within = |key: &str, given: Option<i64>, usual, least, most| {
+        let Some(given) = given else { return Ok(usual) };
+        let given = u32::try_from(given).ok().filter(|given| (least..=most).contains(given));
+        let expected = || Problem::Expected(format!("a whole number from {least} to {most}"));
+        given.ok_or_else(|| At::key(format!("limits.{key}"), expected()))
+    };
     let mebibytes = |mib: std::num::NonZero<u16>| usize::from(mib.get()) << 20;
     Ok(Limits {
         memory_bytes: given.memory_mib.map_or(usual.memory_bytes, mebibytes),
         cpu_time: time("cpu_time", &given.cpu_time, usual.cpu_time)?,
         wall_time: time("wall_time", &given.wall_time, usual.wall_time)?,
-        connections,
+        connections: within("connections", given.connections, usual.connections, 0, CONNECTIONS)?,
         traffic_bytes: given.traffic_mib.map_or(usual.traffic_bytes, |mib| mebibytes(mib) as u64),
-        log_lines,
-        lines,
+        log_lines: within("log_lines", given.log_lines, usual.log_lines, 0, LOG_LINES)?,
+        lines: within("lines", given.lines, usual.lines, 1, MOST_LINES)?,
     })
 }

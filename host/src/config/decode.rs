@@ -71,11 +71,17 @@ impl fmt::Display for Misshapen {
         }
         match &self.fault {
             Fault::Syntax(expected) => f.write_str(expected),
-            Fault::Value { expected, found: Some(found @ "a table") }
-                if expected == "a list"
-                    && matches!(self.keys.last().map(String::as_str), Some("job" | "check")) =>
-            {
-                write!(f, "expected {expected}, not {found}: write two brackets, as in [[job]]")
+            Fault::Value { expected, found: Some(found @ "a table") } if expected == "a list" => {
+                write!(f, "expected {expected}, not {found}")?;
+                match self.keys.as_slice() {
+                    [key] if key == "job" => f.write_str(
+                        ": write two brackets, as in [[job]]; its tables, such as [job.parameters], stand below it",
+                    ),
+                    [key] if key == "check" => f.write_str(
+                        ": write two brackets, as in [[check]]; its [check.limits] stand below it, in the same file",
+                    ),
+                    _ => Ok(()),
+                }
             }
             Fault::Value { expected, found: None } => write!(f, "expected {expected}"),
             Fault::Value { expected, found: Some(found) } => write!(f, "expected {expected}, not {found}"),
@@ -157,7 +163,7 @@ fn plain(expected: &dyn Expected) -> String {
         "a string" | "string" | "path string" => "a text",
         "a boolean" => "true or false",
         "a nonzero u16" => "a whole number from 1 to 65535",
-        "u32" => "a whole number from 0 to 4294967295",
+        "i64" => "a whole number",
         "any valid TOML value" => ANYTHING,
         other => other,
     };

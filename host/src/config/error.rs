@@ -65,6 +65,12 @@ pub enum Problem {
     Included,
     /// Not a pattern for file names.
     Pattern(String),
+    /// A pattern that no file matches.
+    NoMatch(String),
+    /// A path that would begin at the folder of a configuration which has none.
+    NoFolder(String),
+    /// A path that begins at somebody's home.
+    Home,
     /// Longer than the check's `wall_time`.
     WallTime(Duration),
     /// The component cannot be used.
@@ -149,6 +155,12 @@ impl fmt::Display for ConfigError {
             }
             Problem::OwnMeasurement => f.write_str("the host's own lines are of this measurement"),
             Problem::Included => f.write_str("an included file may only have [[check]] and [[job]]"),
+            Problem::NoMatch(pattern) => write!(f, "no file matches `{pattern}`"),
+            Problem::NoFolder(name) => write!(
+                f,
+                "`{name}`: a configuration that comes through a pipe stands in no folder: write the path in full"
+            ),
+            Problem::Home => f.write_str("`~` is not expanded: write the path in full"),
             Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
             Problem::Unknown(known) => {
                 f.write_str("unknown key")?;

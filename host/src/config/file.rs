@@ -42,10 +42,10 @@ pub(super) struct Limits {
     pub(super) memory_mib: Option<NonZero<u16>>,
     pub(super) cpu_time: Option<String>,
     pub(super) wall_time: Option<String>,
-    pub(super) connections: Option<u32>,
+    pub(super) connections: Option<i64>,
     pub(super) traffic_mib: Option<NonZero<u16>>,
-    pub(super) log_lines: Option<u32>,
-    pub(super) lines: Option<NonZero<u16>>,
+    pub(super) log_lines: Option<i64>,
+    pub(super) lines: Option<i64>,
 }
 
 fn smtp() -> String {

@@ -1,5 +1,5 @@
-//! A configuration's files: the path of the first in; its shape, and the shapes of those that it includes, out. Refuses what
-//! cannot be read or understood, and what an included file may not say.
+//! A configuration's files: the path of the first in; its shape, the shapes of those that it includes, and which patterns no file
+//! matches, out. Refuses what cannot be read or understood, and what an included file may not say.
 
 use std::{
     io,
@@ -10,26 +10,35 @@ use super::{
     decode,
     error::{At, ConfigError, Problem},
     file,
+    place::{folder, place},
 };
 use crate::regular;
 
 /// Bytes of one file: a hundred thousand jobs.
 const FILE_BYTES: usize = 16 << 20;
 
-/// What the paths in a file begin at.
-pub(super) fn folder(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
+/// Where the files are that have no place: a pipe's or a stream's end is there by its number.
+const NUMBERED: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc"];
+
+/// A configuration's files.
+pub(super) struct Files {
+    /// The first.
+    pub(super) main: file::File,
+    /// Those that it includes, in the order in which they count.
+    pub(super) included: Vec<(PathBuf, file::File)>,
+    /// Patterns that no file matches: most likely a mistake, and as usual as an empty `conf.d`.
+    pub(super) unmatched: Vec<ConfigError>,
 }
 
-/// A file and those that it includes, in the order in which they count.
-pub(super) fn read(path: &Path) -> Result<(file::File, Vec<(PathBuf, file::File)>), ConfigError> {
+/// Reads a file and those that it includes.
+pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
     let unreadable = |path: &Path, error: io::Error| Problem::Unreadable(path.into(), error.to_string());
     // Named by who starts this: a pipe, too.
     let text = regular::text_or_pipe(path, FILE_BYTES);
     let main =
         understand(path, &text.map_err(|error| At::whole(unreadable(path, error)).within(None, None))?)?;
-    let mut files = Vec::new();
-    for included in included(path, &main.include)? {
+    let (mut files, mut unmatched) = (Vec::new(), Vec::new());
+    for included in named(path, &main.include, &mut unmatched)? {
         let text = regular::text(&included, FILE_BYTES)
             .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
@@ -42,7 +51,7 @@ pub(super) fn read(path: &Path) -> Result<(file::File, Vec<(PathBuf, file::File)
         }
         files.push((included, file));
     }
-    Ok((main, files))
+    Ok(Files { main, included: files, unmatched })
 }
 
 pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {
@@ -50,24 +59,41 @@ pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigEr
 }
 
 /// The files that the patterns name, each pattern's in the order of their names. One that is no pattern must be there.
-fn included(path: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, ConfigError> {
+fn named(
+    path: &Path,
+    patterns: &[String],
+    unmatched: &mut Vec<ConfigError>,
+) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = Vec::new();
     for pattern in patterns {
         let refuse = |problem| At::key("include", problem).within(Some(path), None);
+        if Path::new(pattern).is_relative() && !has_folder(path) {
+            return Err(refuse(Problem::NoFolder(pattern.clone())));
+        }
+        // The folder's own name is no pattern.
+        let escaped = glob::Pattern::escape(&folder(path).to_string_lossy());
+        let whole = place(Path::new(&escaped), Path::new(pattern)).map_err(refuse)?;
         let is_pattern = pattern.contains(['*', '?', '[']);
         if !is_pattern {
             files.push(folder(path).join(pattern));
             continue;
         }
-        // The folder's own name is no pattern.
-        let whole = Path::new(&glob::Pattern::escape(&folder(path).to_string_lossy())).join(pattern);
         let found = glob::glob(&whole.to_string_lossy())
             .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
+        let before = files.len();
         for file in found {
             files.push(file.map_err(|error| {
                 refuse(Problem::Unreadable(error.path().to_owned(), error.error().to_string()))
             })?);
         }
+        if files.len() == before {
+            unmatched.push(refuse(Problem::NoMatch(pattern.clone())));
+        }
     }
     Ok(files)
+}
+
+/// A regular file has one, by the name that it was called by.
+fn has_folder(path: &Path) -> bool {
+    !NUMBERED.iter().any(|numbered| path.starts_with(numbered)) && path.is_file()
 }

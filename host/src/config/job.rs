@@ -16,9 +16,10 @@ use super::{
     endpoints::{self, Defaults, Endpoints},
     error::{At, ConfigError, Problem, Subject, entry},
     file,
-    include::folder,
     nearest::nearest,
-    parameters, tls,
+    parameters,
+    place::folder,
+    tls,
     tls::Trusts,
 };
 use crate::{
@@ -329,6 +330,8 @@ pub struct AdHoc<'a> {
     pub timeout: Duration,
     /// Those that are given, by name; numbers, `true`, `false` and tables as in JSON, lists parted by commas, times as in a file.
     pub parameters: BTreeMap<String, String>,
+    /// Further ones that were read already, such as a password: each is taken as it is.
+    pub read: BTreeMap<String, String>,
     /// Hosts of further endpoints by their names, without port, IPv6 also in brackets.
     pub endpoints: BTreeMap<String, String>,
     /// Trust in the server's TLS; what of it is about this server alone does not hold at further endpoints.
@@ -347,6 +350,7 @@ impl<'a> AdHoc<'a> {
             host: host.to_owned(),
             timeout: TIMEOUT,
             parameters: BTreeMap::new(),
+            read: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             tls: TlsRules::default(),
             alarm_limits: Vec::new(),
@@ -371,7 +375,10 @@ impl<'a> AdHoc<'a> {
         for text in &self.alarm_limits {
             alarm_limits.extend(alarm::of_text(text, description)?);
         }
-        let given = parameters::from_texts(&self.parameters, description)?;
+        let mut given = parameters::from_texts(&self.parameters, description)?;
+        for (name, text) in self.read {
+            given.insert(parameters::known(&name, description)?.name.clone(), Json::String(text));
+        }
         let host = host(&self.host, "host", "`--port`")?;
         let tls = tls::alone(&self.tls)?;
         let is_built_in = self.check.program.as_ref().is_ok_and(|program| program.sha256().is_none());

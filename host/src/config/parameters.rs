@@ -1,33 +1,28 @@
 //! A check's parameters: what a file or the command line gives in, JSON of the described kinds out.
 
-use std::{
-    collections::BTreeMap,
-    env::{self, VarError},
-    io,
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    error::{At, Problem},
-    file,
+    error::{At, Problem, entry},
     nearest::nearest,
-    table,
+    secret, table,
 };
 use crate::{
-    description::{Description, LONGEST_MS, MOST_WHOLE, Misfit, Parameter, ParameterKind, TABLE_LEVELS},
-    regular, span,
+    description::{
+        ConditionalDefault, Description, LONGEST_MS, MOST_WHOLE, Misfit, Parameter, ParameterKind,
+        TABLE_LEVELS, items,
+    },
+    span,
 };
 
 /// Bytes of all parameters of a job, as its check gets them: in one call; what is made of them, such as a
 /// mail in base64, it hands back in one.
 const TOGETHER_BYTES: usize = 2560 << 10;
-/// Bytes of a secret's file; no key or token is longer.
-const SECRET_BYTES: usize = 64 << 10;
 
-fn known<'a>(name: &str, description: &'a Description) -> Result<&'a Parameter, At> {
+/// The parameter of this name.
+pub(super) fn known<'a>(name: &str, description: &'a Description) -> Result<&'a Parameter, At> {
     description.parameters.iter().find(|parameter| parameter.name == name).ok_or_else(|| {
         let meant = nearest(name, description.parameters.iter().map(|parameter| parameter.name.as_str()));
         At::key(format!("parameters.{name}"), Problem::Unknown(meant.map(ToOwned::to_owned)))
@@ -47,7 +42,7 @@ pub(super) fn from_toml(
         let expected = || refuse(expectation(parameter));
         let value = match (parameter.kind, value) {
             (ParameterKind::Secret, value @ toml::Value::Table(_)) => {
-                Json::String(secret(&name, value, folder)?)
+                Json::String(secret::read(&name, value, folder)?)
             }
             (ParameterKind::Duration, toml::Value::String(text)) => {
                 Json::from(span::milliseconds(&text).ok_or_else(expected)?)
@@ -76,7 +71,8 @@ pub(super) fn from_toml(
     Ok(given)
 }
 
-/// From texts, each as described: a list is parted by commas, a table is a JSON object, and the rest as in a file.
+/// From texts, each as described: a list is parted by commas, a table is a JSON object, and the rest as in a file; also a secret
+/// that stands elsewhere, which is read.
 pub(super) fn from_texts(
     texts: &BTreeMap<String, String>,
     description: &Description,
@@ -86,7 +82,11 @@ pub(super) fn from_texts(
         let parameter = known(name, description)?;
         let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let value = match parameter.kind {
-            ParameterKind::Text | ParameterKind::Secret => Some(Json::String(text.clone())),
+            ParameterKind::Text => Some(Json::String(text.clone())),
+            ParameterKind::Secret => Some(Json::String(match secret::source(text) {
+                Some(source) => secret::read(name, source, Path::new(""))?,
+                None => text.clone(),
+            })),
             ParameterKind::TextList => Some(items().map(Json::from).collect()),
             ParameterKind::IntegerList => {
                 items().map(|item| item.parse::<i64>().ok().map(Json::from)).collect::<Option<_>>()
@@ -107,45 +107,18 @@ pub(super) fn from_texts(
     Ok(given)
 }
 
-fn secret(name: &str, value: toml::Value, folder: &Path) -> Result<String, At> {
-    let refuse = |problem| At::key(format!("parameters.{name}"), problem);
-    let expected = || refuse(Problem::Expected("text, { file = \"…\" } or { env = \"…\" }".into()));
-    let source = file::Source::deserialize(value).map_err(|_| expected())?;
-    match (source.file, source.env) {
-        (Some(file), None) => {
-            let path = folder.join(file);
-            let read = regular::text(&path, SECRET_BYTES).and_then(|text| in_file(&text));
-            read.map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
-        }
-        (None, Some(variable)) => {
-            let wrong = match env::var(&variable) {
-                Ok(text) if !text.is_empty() => return Ok(text),
-                Ok(_) => "is empty",
-                Err(VarError::NotPresent) => "is not set",
-                Err(VarError::NotUnicode(_)) => "is not UTF-8",
-            };
-            Err(refuse(Problem::Environment(variable, wrong)))
-        }
-        _ => Err(expected()),
-    }
-}
-
-/// The secret in a file that a command names, or that comes through a pipe.
-pub fn secret_or_pipe(path: &Path) -> io::Result<String> {
-    in_file(&regular::text_or_pipe(path, SECRET_BYTES)?)
-}
-
-/// Without one line end at its end. Refuses none at all: it would be tried as an empty password.
-fn in_file(text: &str) -> io::Result<String> {
-    let secret = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-    if secret.is_empty() { Err(io::Error::other("no secret in it")) } else { Ok(secret.to_owned()) }
-}
-
-/// A parameter's default, where the others have these values.
-pub(super) fn default_beside<'a>(others: &Map<String, Json>, parameter: &'a Parameter) -> Option<&'a Json> {
-    let met = |name: &str, value: &Json| others.get(name) == Some(value);
-    let conditional =
-        parameter.conditional_defaults.iter().find(|default| met(&default.parameter, &default.equals));
+/// A parameter's default, where the others of its check have these values.
+pub(super) fn default_beside<'a>(
+    others: &Map<String, Json>,
+    parameter: &'a Parameter,
+    check: &Description,
+) -> Option<&'a Json> {
+    let met = |default: &&ConditionalDefault| {
+        let other = check.parameters.iter().find(|other| other.name == default.parameter);
+        let value = others.get(&default.parameter);
+        other.zip(value).is_some_and(|(other, value)| other.kind.is_same(value, &default.equals))
+    };
+    let conditional = parameter.conditional_defaults.iter().find(met);
     conditional.map(|conditional| &conditional.default).or(parameter.default.as_ref())
 }
 
@@ -172,7 +145,7 @@ pub(super) fn complete(
     // After the others: these depend on them.
     for parameter in &description.parameters {
         if !given.contains_key(&parameter.name) {
-            let value = default_beside(&given, parameter).cloned();
+            let value = default_beside(&given, parameter, description).cloned();
             default(&mut given, parameter, value.as_ref())?;
         }
     }
@@ -181,9 +154,7 @@ pub(super) fn complete(
             judge(parameter, value)?;
             // However it was written, a check gets a list.
             if parameter.kind.is_list() && !value.is_array() {
-                let one = value.take();
-                let none = one.as_str().is_some_and(str::is_empty);
-                *value = Json::Array(if none { Vec::new() } else { vec![one] });
+                *value = items(value).into_iter().cloned().collect();
             }
         }
     }
@@ -200,7 +171,11 @@ fn judge(parameter: &Parameter, value: &Json) -> Result<(), At> {
             Misfit::Value => Problem::Expected(expectation(parameter)),
             Misfit::LineBreak => Problem::LineBreak,
         };
-        At::key(format!("parameters.{}", parameter.name), problem)
+        let key = format!("parameters.{}", parameter.name);
+        // Of a list of texts one of them is wrong.
+        let texts = value.as_array().filter(|list| list.iter().all(Json::is_string));
+        let wrong = texts.and_then(|texts| texts.iter().position(|text| parameter.judge(text).is_err()));
+        At::key(wrong.filter(|_| parameter.kind.is_list()).map_or(key.clone(), |at| entry(&key, at)), problem)
     })
 }
 
@@ -217,7 +192,7 @@ fn expectation(parameter: &Parameter) -> String {
         ParameterKind::IntegerList => "a list of whole numbers",
         ParameterKind::Duration => "a time such as \"20s\", \"500ms\" or \"2m\", at most ",
         ParameterKind::Table => "a table, for `-p` a JSON object, nested at most ",
-        ParameterKind::Secret => "text, { file = \"…\" } or { env = \"…\" }",
+        ParameterKind::Secret => secret::EXPECTED,
         ParameterKind::Port => "a port, 1 to 65535",
     };
     match parameter.kind {

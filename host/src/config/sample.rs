@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{error::ConfigError, parameters, table};
+use super::{error::ConfigError, parameters, secret, table};
 use crate::{
     check::Check,
     description::{Description, FurtherEndpoint, Parameter, ParameterKind},
@@ -117,7 +117,8 @@ pub fn pinned(
 ) -> Result<String, ConfigError> {
     let sha256 = check.program.as_ref().ok().and_then(|program| program.sha256()).unwrap_or_default();
     let check = &check.description;
-    let given = parameters::from_texts(given, check).map_err(|at| at.within(None, None))?;
+    let texts = given;
+    let given = parameters::from_texts(texts, check).map_err(|at| at.within(None, None))?;
     let (name, measurement, description) = (&check.name, &check.measurement, check.sha256());
     let limits = if check.parts.is_empty() {
         String::new()
@@ -151,22 +152,26 @@ pub fn pinned(
             text.push_str("\n[job.parameters]\n");
         }
         let known = given.get(&parameter.name);
-        let port = parameters::default_beside(&others, parameter);
+        let port = parameters::default_beside(&others, parameter, check);
         let port = port.filter(|_| parameter.kind == ParameterKind::Port);
-        let value = match (known.or(port), parameter.choices.first(), parameter.kind) {
-            (Some(value), _, kind) => table::written(&kind.written(value)),
-            (None, Some(choice), _) => table::written(&choice.as_str().into()),
-            (None, None, ParameterKind::Text) => "\"…\"".to_owned(),
-            (None, None, ParameterKind::TextList) => "[\"…\"]".to_owned(),
-            (None, None, ParameterKind::IntegerList) => "[0]".to_owned(),
-            (None, None, ParameterKind::Duration) => "\"1s\"".to_owned(),
-            (None, None, ParameterKind::Table) => "{}".to_owned(),
-            (None, None, ParameterKind::Secret) => format!("{{ file = \"/run/secrets/{name}\" }}"),
-            (None, None, ParameterKind::Boolean) => "false".to_owned(),
-            (None, None, ParameterKind::Integer | ParameterKind::Number | ParameterKind::Port) => {
-                "0".to_owned()
-            }
-        };
+        // Where a secret stands, not the secret.
+        let source = texts.get(&parameter.name).filter(|_| parameter.kind == ParameterKind::Secret);
+        let source = source.and_then(|text| secret::in_any_file(secret::source(text)?));
+        let value =
+            source.unwrap_or_else(|| match (known.or(port), parameter.choices.first(), parameter.kind) {
+                (Some(value), _, kind) => table::written(&kind.written(value)),
+                (None, Some(choice), _) => table::written(&choice.as_str().into()),
+                (None, None, ParameterKind::Text) => "\"…\"".to_owned(),
+                (None, None, ParameterKind::TextList) => "[\"…\"]".to_owned(),
+                (None, None, ParameterKind::IntegerList) => "[0]".to_owned(),
+                (None, None, ParameterKind::Duration) => "\"1s\"".to_owned(),
+                (None, None, ParameterKind::Table) => "{}".to_owned(),
+                (None, None, ParameterKind::Secret) => format!("{{ file = \"/run/secrets/{name}\" }}"),
+                (None, None, ParameterKind::Boolean) => "false".to_owned(),
+                (None, None, ParameterKind::Integer | ParameterKind::Number | ParameterKind::Port) => {
+                    "0".to_owned()
+                }
+            });
         if !parameter.doc.is_empty() {
             let _infallible = writeln!(text, "# {}", parameter.doc);
         }

@@ -4,6 +4,7 @@ mod alarm;
 mod check;
 mod endpoints;
 mod kinds;
+mod paths;
 mod secret;
 
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
@@ -123,6 +124,10 @@ fn every_refusal_names_file_job_and_key() {
         ("parameters.port = 70000", "job `a`: parameters.port: expected a port, 1 to 65535"),
         ("parameters.port = \"25\"", "job `a`: parameters.port: expected a port, 1 to 65535"),
         ("parameters.subject = \"a\\nb\"", "job `a`: parameters.subject: a line break or NUL is not allowed"),
+        (
+            "parameters.to = [\"a\", \"b\\n\"]",
+            "job `a`: parameters.to, entry 2: a line break or NUL is not allowed",
+        ),
         ("parameters.to = [1]", "job `a`: parameters.to: expected a list of texts"),
         (
             "parameters.password = { file = \"none\" }",
@@ -379,7 +384,8 @@ fn a_key_in_the_wrong_table_is_told_where_such_keys_stand() {
     );
     assert_eq!(
         refused("[job]\nname = \"a\""),
-        "sonde.toml: line 1: job: expected a list, not a table: write two brackets, as in [[job]]"
+        "sonde.toml: line 1: job: expected a list, not a table: write two brackets, as in [[job]]; its tables, such as \
+         [job.parameters], stand below it"
     );
     assert_eq!(refused("[include]\na = 1"), "sonde.toml: line 1: include: expected a list, not a table");
     assert_eq!(

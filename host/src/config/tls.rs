@@ -10,6 +10,7 @@ use std::{
 use super::{
     error::{At, Problem},
     file,
+    place::place,
 };
 use crate::{
     net::{NoTls, Tls, Trust},
@@ -72,8 +73,13 @@ fn refused(wrong: &NoTls, key: Option<&Key>) -> At {
 }
 
 fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
-    let place = |name: Option<PathBuf>| name.map(|name| folder.join(name));
-    let client = match (place(shape.client_cert), place(shape.client_key)) {
+    let place = |key: &str, written: Option<PathBuf>| {
+        let place = written.map(|written| place(folder, &written)).transpose();
+        place.map_err(|problem| At::key(format!("tls.{key}"), problem))
+    };
+    let (certificate, key) =
+        (place("client_cert", shape.client_cert)?, place("client_key", shape.client_key)?);
+    let client = match (certificate, key) {
         (None, None) => None,
         (Some(certificate), Some(key)) => Some((certificate, key)),
         _ => {
@@ -93,8 +99,8 @@ fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
             file::Version::V12 => TlsVersion::V12,
             file::Version::V13 => TlsVersion::V13,
         },
-        ca_file: place(shape.ca_file),
-        crl_file: place(shape.crl_file),
+        ca_file: place("ca_file", shape.ca_file)?,
+        crl_file: place("crl_file", shape.crl_file)?,
         client,
     })
 }

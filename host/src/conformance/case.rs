@@ -42,8 +42,10 @@ pub struct Subject<'a> {
 pub struct Verdict {
     /// The case.
     pub case: String,
-    /// The report; none: the job was refused, as it should be.
+    /// The report; none: the case was not run.
     pub report: Option<Report>,
+    /// Why the check itself refuses the job: nothing was tested.
+    pub not_run: Option<String>,
     /// Why this is not what a check must do.
     pub miss: Option<String>,
 }
@@ -57,6 +59,8 @@ pub enum ConformanceError {
     Endpoint(String),
     /// A peer does not start.
     Peer(io::Error),
+    /// The check refuses every job, and what it says of the first.
+    Refused(String),
     /// The real server is not there.
     Server(String, u16, io::Error),
 }
@@ -65,6 +69,7 @@ impl fmt::Display for ConformanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parameters(error) => write!(f, "{error} (parameters are given with -p KEY=VALUE)"),
+            Self::Refused(text) => write!(f, "nothing can be tested, the check refuses its jobs: {text}"),
             Self::Endpoint(name) => {
                 write!(f, "--endpoint {}: the check has no such endpoint", text::clean(name))
             }

@@ -1,9 +1,9 @@
-//! Verdicts in, a table for people out.
+//! Verdicts in, a table for people out; beneath it what no case touched.
 
 use std::{fmt::Write as _, time::Duration};
 
 use super::case::Verdict;
-use crate::{description::Description, report::Report, sandbox::Limits, text};
+use crate::{description::Description, measured::Contact, report::Report, sandbox::Limits, text};
 
 /// A table of the verdicts, of what the runs used up, and of a check with parts how many came.
 #[must_use]
@@ -28,10 +28,14 @@ pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> Stri
                     mebibytes(report.used.memory_bytes),
                 )
             }
+            None if verdict.not_run.is_some() => write!(text, "{:width$}  {:18}", verdict.case, "not run"),
             None => write!(text, "{:width$}  {:18}", verdict.case, "refused"),
         };
         if let Some(report) = verdict.report.as_ref().filter(|_| has_parts) {
             let _infallible = write!(text, "{:>10}", parts(report));
+        }
+        if let Some(refused) = &verdict.not_run {
+            let _infallible = write!(text, "  the check refuses it: {}", text::clean(refused));
         }
         if let Some(miss) = &verdict.miss {
             let _infallible = write!(text, "  MISS {}", text::clean(miss));
@@ -40,16 +44,39 @@ pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> Stri
         text.push('\n');
     }
     let misses = verdicts.iter().filter(|verdict| verdict.miss.is_some()).count();
+    let not_run = verdicts.iter().filter(|verdict| verdict.not_run.is_some()).count();
+    let not_run_text = if not_run == 0 { String::new() } else { format!("{not_run} not run; ") };
     let _infallible = writeln!(
         text,
-        "{} cases, {misses} missed; at most {:.1} ms of CPU (of {}) and {:.1} MiB (of {:.0})",
-        verdicts.len(),
+        "{}, {misses} missed; {not_run_text}at most {:.1} ms of CPU (of {}) and {:.1} MiB (of {:.0})",
+        text::counted(verdicts.len() - not_run, "case"),
         milliseconds(cpu),
         limits.cpu_time.as_millis(),
         mebibytes(memory),
         mebibytes(limits.memory_bytes),
     );
+    for whose in unreached(verdicts, check) {
+        let _infallible = writeln!(
+            text,
+            "{whose} was never connected to: nothing is known of what its server can do to the check; what leads there is given \
+             with -p KEY=VALUE"
+        );
+    }
     text
+}
+
+/// Endpoints to which no case led.
+fn unreached(verdicts: &[Verdict], check: &Description) -> Vec<String> {
+    let reports = || verdicts.iter().filter_map(|verdict| verdict.report.as_ref());
+    let is_reached = |contact: &Contact| contact.connect.is_some();
+    let own = check.port_of(None).filter(|_| !reports().any(|report| is_reached(&report.measured.contact)));
+    let is_named = |name: &str, report: &Report| {
+        report.measured.further.iter().any(|(own, contact)| own == name && is_reached(contact))
+    };
+    let further = check.endpoints.iter().map(|endpoint| &endpoint.name);
+    let further = further.filter(|name| !reports().any(|report| is_named(name, report)));
+    let own = own.map(|_| "the job's own host".to_owned());
+    own.into_iter().chain(further.map(|name| format!("endpoint `{name}`"))).collect()
 }
 
 /// Those that have a line, and those that have none.
@@ -66,4 +93,73 @@ fn milliseconds(time: Duration) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn mebibytes(bytes: usize) -> f64 {
     bytes as f64 / 1_048_576.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        description::{FurtherEndpoint, Parameter, ParameterKind},
+        measured::Measured,
+    };
+
+    fn check() -> Description {
+        let port = Parameter {
+            name: "port".into(),
+            kind: ParameterKind::Port,
+            required: false,
+            default: None,
+            conditional_defaults: Vec::new(),
+            choices: Vec::new(),
+            single_line: false,
+            endpoint: None,
+            doc: String::new(),
+        };
+        let imap =
+            FurtherEndpoint { name: "imap".into(), required: false, default: None, doc: String::new() };
+        Description { parameters: vec![port], endpoints: vec![imap], ..Description::unknown("a") }
+    }
+
+    fn verdict(case: &str, report: Option<Report>, not_run: Option<&str>) -> Verdict {
+        Verdict { case: case.to_owned(), report, not_run: not_run.map(ToOwned::to_owned), miss: None }
+    }
+
+    #[test]
+    fn a_case_that_the_check_refuses_is_not_run_and_does_not_count() {
+        let verdicts = [
+            verdict("silent", Some(Report::default()), None),
+            verdict("`a` empty", None, Some("parameters.a: is empty")),
+            verdict("`a` of another kind is refused", None, None),
+        ];
+        let table = table(&verdicts, &check(), &Limits::default());
+        let row = |case: &str| {
+            let row = table.lines().find(|row| row.starts_with(case)).unwrap();
+            row.strip_prefix(case).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(row("`a` empty"), "not run the check refuses it: parameters.a: is empty");
+        assert_eq!(row("`a` of another kind is refused"), "refused");
+        assert!(table.contains("\n2 cases, 0 missed; 1 not run; at most "), "{table}");
+        assert!(
+            self::table(&verdicts[..1], &check(), &Limits::default())
+                .contains("\n1 case, 0 missed; at most ")
+        );
+    }
+
+    #[test]
+    fn an_endpoint_that_no_case_led_to_is_told() {
+        let reached = || Contact { connect: Some(Duration::ZERO), ..Contact::default() };
+        let told = |contact, further| {
+            let measured = Measured { contact, further, ..Measured::default() };
+            let verdicts = [verdict("silent", Some(Report { measured, ..Report::default() }), None)];
+            let table = table(&verdicts, &check(), &Limits::default());
+            let whose =
+                |line: &str| line.split_once(" was never connected to").map(|(whose, _)| whose.to_owned());
+            table.lines().filter_map(whose).collect::<Vec<_>>()
+        };
+        let imap = |contact| vec![("imap".to_owned(), contact)];
+        assert_eq!(told(Contact::default(), Vec::new()), ["the job's own host", "endpoint `imap`"]);
+        assert_eq!(told(reached(), imap(Contact::default())), ["endpoint `imap`"]);
+        assert_eq!(told(Contact::default(), imap(reached())), ["the job's own host"]);
+        assert!(told(reached(), imap(reached())).is_empty());
+    }
 }

@@ -84,6 +84,12 @@ impl ParameterKind {
         }
     }
 
+    /// Two values of the kind are the same to its check: `5` and `5.0`, or a text and a list of it alone.
+    #[must_use]
+    pub fn is_same(self, one: &Json, other: &Json) -> bool {
+        if self.is_list() { are_same(&items(one), &items(other)) } else { is_same(one, other) }
+    }
+
     /// A value of the kind as a configuration has it.
     #[must_use]
     pub fn written(self, value: &Json) -> Json {
@@ -100,6 +106,36 @@ pub const MOST_WHOLE: i64 = (1 << 53) - 1;
 
 fn is_whole(value: &Json) -> bool {
     value.as_i64().is_some_and(|number| (-MOST_WHOLE..=MOST_WHOLE).contains(&number))
+}
+
+/// What a list has in it, however it is written: an empty text is an empty list.
+#[must_use]
+pub fn items(value: &Json) -> Vec<&Json> {
+    match value {
+        Json::Array(list) => list.iter().collect(),
+        Json::String(text) if text.is_empty() => Vec::new(),
+        one => vec![one],
+    }
+}
+
+fn are_same(one: &[&Json], other: &[&Json]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+}
+
+/// Whether a number was written with a point says nothing.
+fn is_same(one: &Json, other: &Json) -> bool {
+    match (one, other) {
+        // Whole ones are so small that each has a double of its own.
+        (Json::Number(one), Json::Number(other)) => one.as_f64() == other.as_f64(),
+        (Json::Array(one), Json::Array(other)) => {
+            are_same(&one.iter().collect::<Vec<_>>(), &other.iter().collect::<Vec<_>>())
+        }
+        (Json::Object(one), Json::Object(other)) => {
+            let in_other = |(key, value)| other.get(key).is_some_and(|other| is_same(value, other));
+            one.len() == other.len() && one.iter().all(in_other)
+        }
+        _ => one == other,
+    }
 }
 
 /// A number that TOML has as well.
@@ -187,6 +223,29 @@ mod tests {
     fn the_texts_of_a_value_are_all_texts_and_keys_in_it() {
         assert_eq!(texts(&json!({ "a": ["b", { "c": 1 }, [true, "d"]] })), ["a", "b", "c", "d"]);
         assert_eq!(texts(&json!("a")), ["a"]);
+    }
+
+    #[test]
+    fn a_value_is_the_same_however_it_is_written() {
+        use ParameterKind::{IntegerList, Number, Table, Text, TextList};
+        for (kind, one, other, expected) in [
+            (Number, json!(5), json!(5.0), true),
+            (Number, json!(0), json!(-0.0), true),
+            (Number, json!(0.5), json!(0.5), true),
+            (Number, json!(5), json!(5.5), false),
+            (Number, json!(MOST_WHOLE), json!(9_007_199_254_740_990.0), false),
+            (Table, json!({ "a": [5, { "b": 1.0 }] }), json!({ "a": [5.0, { "b": 1 }] }), true),
+            (Table, json!({ "a": 5 }), json!({ "a": 5, "b": 1 }), false),
+            (Table, json!({ "a": [5] }), json!({ "a": 5 }), false),
+            (TextList, json!("a"), json!(["a"]), true),
+            (TextList, json!(""), json!([]), true),
+            (TextList, json!(["a", "b"]), json!(["b", "a"]), false),
+            (IntegerList, json!(7), json!([7]), true),
+            (Text, json!("5"), json!(5), false),
+        ] {
+            assert_eq!(kind.is_same(&one, &other), expected, "{kind:?}: {one}, {other}");
+            assert_eq!(kind.is_same(&other, &one), expected, "{kind:?}: {other}, {one}");
+        }
     }
 
     #[test]

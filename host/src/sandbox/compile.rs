@@ -50,9 +50,9 @@ const PIECE_BYTES: usize = 64 << 10;
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Loads the built-in probe.
-pub(super) fn smtp(engine: &Engine) -> Result<Loaded, LoadError> {
+pub(super) fn smtp(engine: &Engine) -> Result<Code, LoadError> {
     let component = builtin(engine, SMTP_COMPILED, sonde_smtp_component::WASM)?;
-    Ok(Loaded { component, sha256: None })
+    Ok(Code { component, sha256: None })
 }
 
 /// Loads code compiled with the binary; where it does not fit this machine, compiles its source.
@@ -78,7 +78,7 @@ fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
 }
 
 /// A component's code, and its file's digest; none: it is built in.
-pub(super) struct Loaded {
+pub struct Code {
     pub(super) component: Component,
     pub(super) sha256: Option<String>,
 }
@@ -123,16 +123,16 @@ pub(super) async fn file(
     engine: &Engine,
     source: &Source,
     compiler: &Arc<Compiler>,
-) -> Result<Loaded, LoadError> {
+) -> Result<Code, LoadError> {
     let (path, pinned) = (source.path.clone(), source.pinned.clone());
     // The bytes are not kept: others wait for their turn as well, and some files never end.
     let read = move || look(&path, pinned.as_ref(), |_piece| ());
     let sha256 = on_a_thread(&source.path, read).await??;
-    let loaded = |component, sha256| Loaded { component, sha256: Some(sha256) };
+    let loaded = |component, sha256| Code { component, sha256: Some(sha256) };
     if let Some(component) = kept(engine, source, compiler, &sha256).await? {
         return Ok(loaded(component, sha256));
     }
-    anew(engine, source, compiler).await.map(|(component, sha256)| loaded(component, sha256))
+    anew(engine, source, compiler, sha256).await.map(|(component, sha256)| loaded(component, sha256))
 }
 
 /// Reads a file and refuses what need not be compiled; gives its digest. `take` gets the pieces: what is digested is what runs.
@@ -206,6 +206,7 @@ async fn anew(
     _engine: &Engine,
     _source: &Source,
     compiler: &Arc<Compiler>,
+    _sha256: String,
 ) -> Result<(Component, String), LoadError> {
     Err(LoadError::NoCompiler(compiler.cache.as_ref().err().map(ToString::to_string)))
 }
@@ -215,8 +216,14 @@ async fn anew(
     engine: &Engine,
     source: &Source,
     compiler: &Arc<Compiler>,
+    sha256: String,
 ) -> Result<(Component, String), LoadError> {
+    let others = child::has_turn();
     let mut turn = child::turn().await;
+    // Meanwhile it may have been compiled for another check.
+    if others && let Some(component) = kept(engine, source, compiler, &sha256).await? {
+        return Ok((component, sha256));
+    }
     let (from, pinned) = (source.path.clone(), source.pinned.clone());
     let mut reading = std::pin::pin!(on_a_thread(&source.path, move || {
         let mut wasm = Vec::new();

@@ -80,11 +80,11 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         if errors.iter().any(|known| known.code == error.code) {
             return Err(Contradiction::CodeTwice(error.code));
         }
-        errors.push(OwnError {
-            code: error.code,
-            name: check_name(&error.name)?,
-            doc: text::clean(&error.doc),
-        });
+        let name = check_name(&error.name)?;
+        if errors.iter().any(|known| known.name == name) {
+            return Err(Contradiction::ErrorTwice(name));
+        }
+        errors.push(OwnError { code: error.code, name, doc: text::clean(&error.doc) });
     }
     let measurement = name(&from.measurement, &[], &mut Vec::new())?;
     if is_within(&measurement, OWN_MEASUREMENT) {

@@ -10,7 +10,7 @@ use wasmtime::{
 
 use super::{
     bindings::{Checker, CheckerPre},
-    compile::Loaded,
+    compile::Code,
     contradiction::Contradiction,
     convert,
     cpu::Crowd,
@@ -107,10 +107,10 @@ pub(super) async fn program(
     engine: &Engine,
     crowd: &Crowd,
     name: &str,
-    loaded: Loaded,
+    loaded: Code,
     origin: Origin,
 ) -> Result<Program, LoadError> {
-    let Loaded { component, sha256 } = loaded;
+    let Code { component, sha256 } = loaded;
     let (imports, later) = imports(&component, engine)?;
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
     let mut linker = Linker::new(engine);

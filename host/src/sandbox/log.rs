@@ -16,6 +16,7 @@ use super::{calls::Calls, limits::LOG_BYTES};
 use crate::{
     output::{self, Level},
     secret::{Secrets, sequence::Sequence},
+    text::counted,
 };
 
 /// Bytes that a stream takes at once: little enough to be read between two looks at a computing check, even as thousands of
@@ -82,7 +83,7 @@ impl Drop for Log {
         self.say(held);
         let dropped = count.saturating_sub(self.allowed);
         if dropped > 0 {
-            self.note(&format!("{dropped} more log lines dropped"));
+            self.note(&format!("{} dropped", counted(dropped as usize, "more log line")));
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     catalogue::HostError,
     net::{NetError, Outbound, Quota, Reach},
+    text::counted,
 };
 
 /// A store's data.
@@ -73,8 +74,9 @@ impl State {
 
     /// Says what there was no line for.
     pub(crate) fn end(&self) {
-        if self.denied > limits::DENIED_LINES {
-            self.log.note(&format!("denied: {} more calls", self.denied - limits::DENIED_LINES));
+        let more = self.denied.saturating_sub(limits::DENIED_LINES);
+        if more > 0 {
+            self.log.note(&format!("denied: {}", counted(more as usize, "more call")));
         }
     }
 

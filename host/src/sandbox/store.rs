@@ -2,6 +2,7 @@
 
 use std::{fmt, io, thread, time::Duration};
 
+use tokio::{task, time};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use super::{
@@ -33,8 +34,10 @@ pub(super) fn store(engine: &Engine, state: State, crowd: &Crowd) -> Store<State
         }
         let busy: &mut Busy = busy.get_or_insert_with(|| crowd.enter());
         Ok(match busy.pause(limits::TICK) {
-            Duration::ZERO => UpdateDeadline::Yield(1),
-            pause => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(pause))),
+            // The runtime looks at sockets, clocks and other threads only after some dozens of turns, or when nobody wants one:
+            // who computes alone takes his next one after that look.
+            Duration::ZERO => UpdateDeadline::YieldCustom(1, Box::pin(task::yield_now())),
+            pause => UpdateDeadline::YieldCustom(1, Box::pin(time::sleep(pause))),
         })
     });
     store
@@ -57,7 +60,7 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
 /// its time is used up.
 pub(super) async fn go_on(store: &mut Store<State>) -> Result<(), Failure> {
     if store.data().meter.turn() > limits::TICK {
-        tokio::task::yield_now().await;
+        task::yield_now().await;
     }
     let state = store.data();
     let cpu_time = state.limits.cpu_time;

@@ -35,7 +35,8 @@ pub(super) fn rows<'a>(points: &Points, check: &'a Description) -> Vec<(About, &
         rows.push((About::Alarm, "", joined(point, &["alarm"])));
     }
     if let Some(Value::Integer(dropped @ 1..)) = points.job.field("parts_dropped") {
-        rows.push((About::Alarm, "parts", format!("{dropped} more have no line")));
+        let verb = if *dropped == 1 { "has" } else { "have" };
+        rows.push((About::Alarm, "parts", format!("{dropped} more {verb} no line")));
     }
     rows
 }

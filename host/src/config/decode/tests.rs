@@ -86,6 +86,11 @@ fn a_refusal_names_line_key_and_what_is_expected() {
             "line 1: max_concurrent: expected a whole number from 1 to 65535",
         ),
         ("max_concurrent = 1979-05-27", "line 1: max_concurrent: expected a whole number from 1 to 65535"),
+        (
+            "[[job]]\nname = 'a'\n[check.limits]\nlines = 7",
+            "line 3: check: expected a list, not a table: write two brackets, as in [[check]]; its [check.limits] stand below \
+             it, in the same file",
+        ),
         ("\n[[check]]\nname = 'a'", "line 2: check: missing key `component`"),
         ("[[job]]\nname = 'a'\ntsl = 'hunter2'", "line 3: job: unknown key `tsl`; did you mean `tls`?"),
         ("[[job]]\nname = 'a'\nname = 'hunter2'", "line 3: duplicate key"),

@@ -47,15 +47,23 @@ fn a_declared_check_is_refused_by_what_is_wrong() {
         ),
         (
             format!("name = \"a\"\n{declared}limits.connections = 241"),
-            "check `a`: limits.connections: expected at most 240",
+            "check `a`: limits.connections: expected a whole number from 0 to 240",
         ),
         (
             format!("name = \"a\"\n{declared}limits.log_lines = 10001"),
-            "check `a`: limits.log_lines: expected at most 10000",
+            "check `a`: limits.log_lines: expected a whole number from 0 to 10000",
         ),
         (
             format!("name = \"a\"\n{declared}limits.lines = 257"),
-            "check `a`: limits.lines: expected at most 256",
+            "check `a`: limits.lines: expected a whole number from 1 to 256",
+        ),
+        (
+            format!("name = \"a\"\n{declared}limits.lines = 0"),
+            "check `a`: limits.lines: expected a whole number from 1 to 256",
+        ),
+        (
+            format!("name = \"a\"\n{declared}limits.connections = -1"),
+            "check `a`: limits.connections: expected a whole number from 0 to 240",
         ),
         (
             format!("name = \"a\"\n{declared}limits.memory = 1"),

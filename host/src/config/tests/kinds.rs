@@ -163,6 +163,40 @@ fn a_default_depends_on_a_duration_however_it_is_written() {
 }
 
 #[test]
+fn a_default_depends_on_a_number_or_a_list_however_it_is_written() {
+    let mut description = (*check().description).clone();
+    let condition = |parameter: &str, equals| ConditionalDefault {
+        parameter: parameter.into(),
+        equals,
+        default: json!(9),
+    };
+    let port = &mut description.parameters[0];
+    let of = |name: &str, kind| Parameter {
+        name: name.into(),
+        kind,
+        default: None,
+        conditional_defaults: Vec::new(),
+        ..port.clone()
+    };
+    let (ratio, hosts) = (of("ratio", ParameterKind::Number), of("hosts", ParameterKind::TextList));
+    port.conditional_defaults = vec![condition("ratio", json!(5)), condition("hosts", json!("a"))];
+    description.parameters.extend([ratio, hosts]);
+    let check = Check { description: Arc::new(description), ..check() };
+    for (parameters, port) in [
+        ("ratio = 5", 9),
+        ("ratio = 5.0", 9),
+        ("ratio = 5.1", 80),
+        ("hosts = 'a'", 9),
+        ("hosts = ['a']", 9),
+        ("hosts = ['a', 'a']", 80),
+    ] {
+        let text = format!("[[job]]\nname = \"a\"\nhost = \"h\"\n[job.parameters]\n{parameters}");
+        let plan = of_text(Path::new("sonde.toml"), &text).unwrap();
+        assert_eq!(plan.jobs[0].job(&check).unwrap().port, Some(port), "{parameters}");
+    }
+}
+
+#[test]
 fn a_tag_shows_a_duration_as_text_and_a_list_or_table_as_json() {
     let shown = |job: Job| job.tags.into_iter().map(|(_, value)| value).collect::<Vec<_>>();
     let job = on_command_line(&[("wait", "90000ms"), ("codes", "1,2"), ("headers", "{\"a\":[1]}")]);

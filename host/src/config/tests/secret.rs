@@ -10,6 +10,76 @@ fn a_secret_comes_from_a_file_and_shows_nowhere() {
     assert!(!format!("{job:?}{:?}", job.secrets).contains("hunter2"));
 }
 
+/// A job of the command line.
+fn on_command_line(parameters: &[(&str, &str)]) -> Result<Job, String> {
+    let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    AdHoc { parameters, ..AdHoc::new("a", &check("smtp"), "h") }.job().map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_command_line_names_the_place_of_a_secret_as_a_file_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    fs::write(&file, "hunter2\n").unwrap();
+    let password = |text: &str| on_command_line(&[("password", text)]);
+    for text in [format!("{{ file = {file:?} }}"), format!(" {{file={file:?}}} ")] {
+        let job = password(&text).unwrap();
+        assert_eq!(job.parameters["password"], "hunter2", "{text}");
+        assert_eq!(job.secrets.outgoing("535 hunter2", 99), "535 ***");
+    }
+    // Cargo sets it for every test.
+    let package = std::env::var("CARGO_PKG_NAME").unwrap();
+    assert_eq!(password("{ env = \"CARGO_PKG_NAME\" }").unwrap().parameters["password"], *package);
+    assert_eq!(password("hunter2").unwrap().parameters["password"], "hunter2");
+    // Of another kind it is what it was.
+    let subject = on_command_line(&[("subject", "{ file = \"none\" }")]).unwrap();
+    assert_eq!(subject.parameters["subject"], "{ file = \"none\" }");
+
+    let expected = "expected text, { file = \"…\" } or { env = \"…\" }";
+    for (text, said) in [
+        ("{ file = \"none\" }", "cannot read none: No such file or directory (os error 2)"),
+        ("{ file = \"/dev/zero\" }", "cannot read /dev/zero: not a regular file"),
+        ("{ file = \"~/p\" }", "`~` is not expanded: write the path in full"),
+        ("{ env = \"SONDE_TEST_UNSET\" }", "the environment variable SONDE_TEST_UNSET is not set"),
+        // A mistake is not sent to anybody as a password.
+        ("{ file = hunter2 }", expected),
+        ("{ vault = \"hunter2\" }", expected),
+        ("{ file = \"hunter2\", env = \"a\" }", expected),
+        ("{ file = \"hunter2\" }\nport = 1", expected),
+        ("{hunter2", expected),
+        ("{}", expected),
+    ] {
+        assert_eq!(password(text).unwrap_err(), format!("parameters.password: {said}"), "{text}");
+    }
+}
+
+#[test]
+fn what_was_read_already_is_a_secret_whatever_it_begins_with() {
+    let (check, read) = (check("smtp"), [("password".to_owned(), "{ file = \"a\" }".to_owned())].into());
+    let job = AdHoc { read, ..AdHoc::new("a", &check, "h") }.job().unwrap();
+    assert_eq!(job.parameters["password"], "{ file = \"a\" }");
+}
+
+#[test]
+fn what_is_pinned_names_the_place_of_a_secret_and_not_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sec\"ret");
+    fs::write(&file, "hunter2").unwrap();
+    let pinned = |text: String| {
+        let given = [("password".to_owned(), text)].into();
+        sample::pinned(&check("a"), "a.wasm", "mx1", &given, &BTreeMap::new()).unwrap()
+    };
+    let source = format!("{{ file = {file:?} }}");
+    let text = pinned(source.clone());
+    assert!(text.contains(&format!("\npassword = {source}\n")) && !text.contains("hunter2"), "{text}");
+    let text = pinned("{ env = \"CARGO_PKG_NAME\" }".to_owned());
+    assert!(text.contains("\npassword = { env = \"CARGO_PKG_NAME\" }\n"), "{text}");
+    // Wherever the configuration comes to stand.
+    let source = config::secret::source("{ file = \"secret\" }").unwrap();
+    let here = std::env::current_dir().unwrap().join("secret");
+    assert_eq!(config::secret::in_any_file(source), Some(format!("{{ file = {here:?} }}")));
+}
+
 #[test]
 fn a_tag_is_clean_short_and_shows_no_secret() {
     let folder = tempfile::tempdir().unwrap();

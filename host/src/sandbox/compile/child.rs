@@ -59,6 +59,11 @@ pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     TURN.acquire().await.ok()
 }
 
+/// Somebody has it.
+pub(super) fn has_turn() -> bool {
+    TURN.available_permits() == 0
+}
+
 /// Compiled code that a component of so many bytes may have.
 fn code_bytes(component_bytes: usize) -> u64 {
     let times = (component_bytes as u64).saturating_mul(CODE_TIMES);
