@@ -175,7 +175,12 @@ fn judge(parameter: &Parameter, value: &Json) -> Result<(), At> {
         // Of a list of texts one of them is wrong.
         let texts = value.as_array().filter(|list| list.iter().all(Json::is_string));
         let wrong = texts.and_then(|texts| texts.iter().position(|text| parameter.judge(text).is_err()));
-        At::key(wrong.filter(|_| parameter.kind.is_list()).map_or(key.clone(), |at| entry(&key, at)), problem)
+        At::key(
+            wrong
+                .filter(|_| parameter.kind == ParameterKind::TextList)
+                .map_or(key.clone(), |at| entry(&key, at)),
+            problem,
+        )
     })
 }
 
