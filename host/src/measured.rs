@@ -104,7 +104,7 @@ facts! {
 facts! {
     /// What the host measured of a connection.
     Contact {
-        /// Name resolution; absent for an IP address.
+        /// What the run waited for the name's addresses, about 0 where an earlier answer still held; absent for an IP address.
         dns: Duration = "dns_time_ms" "ms";
         /// From the first SYN to the established TCP connection.
         connect: Duration = "connect_time_ms" "ms";

@@ -12,6 +12,7 @@ mod round_trip;
 mod run;
 mod tcp;
 mod tls;
+mod unresolved;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -21,6 +22,7 @@ pub use self::{
     outbound::Outbound,
     quota::Quota,
     reach::{NamedEndpoint, Reach},
+    resolve::{NAME_SERVER_PORT, NameServers, Resolver},
     tls::{NoTls, Tls, Trust, Verification},
 };
 

@@ -44,12 +44,16 @@ pub use self::{
     timeless::{Blamed, Refusal, Unfit},
 };
 use self::{cpu::Crowd, load::Origin};
-use crate::report::Report;
+use crate::{
+    net::{NameServers, Resolver},
+    report::Report,
+};
 
 /// Where components run; lives as long as the process.
 pub struct Sandbox {
     engine: Engine,
     crowd: Crowd,
+    resolver: Arc<Resolver>,
 }
 
 impl Sandbox {
@@ -59,7 +63,13 @@ impl Sandbox {
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
         store::tick(&engine)
             .map_err(|error| LoadError::Engine(format!("no thread is to be had: {error}")))?;
-        Ok(Self { engine, crowd: Crowd::default() })
+        Ok(Self { engine, crowd: Crowd::default(), resolver: Arc::default() })
+    }
+
+    /// Lets its runs have names looked up by others than the system's configuration says.
+    #[must_use]
+    pub fn asking(self, name_servers: NameServers) -> Self {
+        Self { resolver: Arc::new(Resolver::new(name_servers)), ..self }
     }
 
     /// Loads the built-in probe.
@@ -96,7 +106,8 @@ impl Sandbox {
 
     /// Runs a program once. Never fails: what goes wrong is in the report.
     pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
-        run::run(&self.engine, &self.crowd, program, run).await
+        let reach = run.reach.asking(&self.resolver);
+        run::run(&self.engine, &self.crowd, program, Run { reach, ..run }).await
     }
 }
 

@@ -27,7 +27,7 @@ fn sonde_with(file: &str, folder: &Path, arguments: &str) -> Output {
     command.env("XDG_CACHE_HOME", folder.join("cache")).output().unwrap()
 }
 
-/// Look-ups that nobody waits for any more still occupy the system's resolver: half a minute each.
+/// More names than are asked for at once, each of which would be waited for half a minute.
 #[test]
 fn a_silent_name_server_holds_up_no_line() {
     let _alone = ALONE.blocking_lock();

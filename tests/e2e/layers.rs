@@ -196,6 +196,7 @@ fn what_is_dangerous_stays_behind_its_door() {
         ("wasmtime::", &["sandbox/"][..]),
         ("wasmtime_wasi", &["sandbox/"]),
         ("rustls", &["net/", "demo/"]),
+        ("hickory_resolver", &["net/resolve/"]),
         ("TcpStream", sockets),
         ("TcpListener", sockets),
         ("TcpSocket", sockets),

@@ -9,7 +9,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{quota::UsedUp, tls::TlsFault};
+use super::{quota::UsedUp, tls::TlsFault, unresolved::Unresolved};
 use crate::{catalogue::HostError, grant::Refusal};
 
 /// A failed call.
@@ -44,8 +44,7 @@ pub(super) enum Fault {
     /// It leads to an address that is not connected to.
     Forbidden(IpAddr, Refusal),
     TimeOver,
-    Resolver(io::Error),
-    ResolverSilent,
+    Name(Unresolved),
     NoAddress,
     Connect(io::Error),
     /// For so long.
@@ -130,16 +129,16 @@ impl Fault {
             Self::NotGranted => (HostError::Denied, "the job does not grant it".into()),
             Self::Forbidden(address, refusal) => (HostError::Denied, format!("it is {address}, {refusal}")),
             Self::TimeOver => (HostError::ConnectTimeout, "the job's time is over".into()),
-            Self::Resolver(error)
-            | Self::Connect(error)
-            | Self::HandshakeLost(error)
-            | Self::Stream(error)
+            Self::Connect(error) | Self::HandshakeLost(error) | Self::Stream(error)
                 if is_out_of_files(error) =>
             {
                 (HostError::NetworkOther, NO_FILE.into())
             }
-            Self::Resolver(error) => (of_the_resolver(error), error.to_string()),
-            Self::ResolverSilent => (HostError::ResolverTimeout, "no answer".into()),
+            Self::Name(why) => match why.clone().says() {
+                Ok(said) => said,
+                Err(error) if is_out_of_files(&error) => (HostError::NetworkOther, NO_FILE.into()),
+                Err(error) => (of_the_resolver(&error), error.to_string()),
+            },
             Self::NoAddress => (HostError::NameNotFound, "it has no address".into()),
             Self::Connect(error) => (of_connecting(error.kind()), plain(error)),
             Self::NoAnswer(time) => (HostError::ConnectTimeout, format!("no answer in {time:.1?}")),
@@ -257,9 +256,12 @@ mod tests {
     fn where_no_file_may_be_opened_nobody_else_is_blamed() {
         let said = "too many open files: raise LimitNOFILE= of the agent's unit, or lower `max_concurrent`";
         for errno in [Errno::EMFILE, Errno::ENFILE] {
-            for fault in [Fault::Resolver, Fault::Connect, Fault::HandshakeLost, Fault::Stream] {
-                assert_eq!(fault(errno.into()).says(), (HostError::NetworkOther, said.to_owned()));
+            let expected = (HostError::NetworkOther, said.to_owned());
+            for fault in [Fault::Connect, Fault::HandshakeLost, Fault::Stream] {
+                assert_eq!(fault(errno.into()).says(), expected);
             }
+            let looking_up = Unresolved::of_system(&errno.into());
+            assert_eq!(Fault::Name(looking_up).says(), expected);
         }
     }
 

@@ -79,11 +79,11 @@ impl Outbound {
         let host = granted.ok_or_else(|| failed(Fault::NotGranted))?;
         let rules = self.reach.rules(&host, port);
         let first_to = run.first_to(rules.endpoint);
-        // A look-up cannot be called back: one that nobody waits for would still keep a thread of the resolver's.
+        // Nobody is asked for what nobody waits for.
         if run.deadline <= Instant::now() {
             return Err(failed(Fault::TimeOver));
         }
-        let resolved = resolve(&host, port, &run).await;
+        let resolved = resolve(&host, port, &self.reach.resolver, &run).await;
         run.note(first_to, |contact| contact.dns = resolved.took);
         let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_string()), fault))?;
         let granted = self.granted(found, &host).map_err(|fault| {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::tls::Tls;
+use super::{resolve::Resolver, tls::Tls};
 use crate::{
     grant::{Grant, Whose},
     host::Host,
@@ -30,6 +30,7 @@ pub struct Reach {
     tls: Arc<Tls>,
     named: Arc<[NamedEndpoint]>,
     apart: Apart,
+    pub(super) resolver: Arc<Resolver>,
 }
 
 /// Number of the job's own endpoint, and of whatever has no name.
@@ -64,6 +65,12 @@ impl Reach {
     pub fn naming(self, named: &Arc<[NamedEndpoint]>, apart: &Apart) -> Self {
         let grant = self.grant.naming(named.iter().map(|endpoint| (&endpoint.host, endpoint.port)));
         Self { grant, named: Arc::clone(named), apart: apart.clone(), ..self }
+    }
+
+    /// And by whom names are looked up, for all runs of the process.
+    #[must_use]
+    pub fn asking(self, resolver: &Arc<Resolver>) -> Self {
+        Self { resolver: Arc::clone(resolver), ..self }
     }
 
     /// The endpoint of this number.

@@ -1,16 +1,146 @@
-//! Names to addresses: a host and a port in; each address once and in canonical form out, and how long the system's resolver
-//! took. An IP address is not looked up. Refuses nothing: the grant judges what comes out.
+//! Names to addresses: a host and a port in; each address once and in canonical form out, those to be tried first in front, and how
+//! long it was waited for. Names are looked up for all runs of the process together, without a thread for each. An IP address is
+//! not looked up. Refuses nothing: the grant judges what comes out.
+
+mod answer;
+mod hosts;
+mod order;
+mod servers;
+mod shared;
+mod sockets;
 
 use std::{
     collections::HashSet,
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{task, time};
+use tokio::{sync::OnceCell, task, time};
 
-use super::{error::Fault, run::Run};
-use crate::host::{Host, Named};
+use self::{answer::Answer, hosts::Hosts, servers::Servers, shared::Shared};
+use super::{error::Fault, run::Run, unresolved::Unresolved};
+use crate::{
+    host::{Host, Named},
+    output::{self, Level},
+    regular,
+};
+
+pub use self::servers::PORT as NAME_SERVER_PORT;
+
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Bytes of `resolv.conf`: a few lines.
+const RESOLV_CONF_BYTES: usize = 64 << 10;
+
+/// Who is asked for addresses.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum NameServers {
+    /// `/etc/hosts`, and the servers that `/etc/resolv.conf` names.
+    #[default]
+    Usual,
+    /// `/etc/hosts`, and these.
+    These(Vec<SocketAddr>),
+    /// The system's library, which knows by `nsswitch.conf` of more, and takes a thread for each name.
+    System,
+}
+
+/// Looks names up for a whole process; nothing is read before the first.
+pub struct Resolver {
+    asks: NameServers,
+    hosts: Hosts,
+    servers: OnceCell<Arc<Servers>>,
+    shared: Arc<Shared>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new(NameServers::default())
+    }
+}
+
+impl Resolver {
+    /// By these.
+    #[must_use]
+    pub fn new(asks: NameServers) -> Self {
+        let hosts = Hosts::new(Path::new(HOSTS));
+        Self { asks, hosts, servers: OnceCell::new(), shared: Arc::default() }
+    }
+
+    async fn answer(&self, host: &Host, name: &str) -> Arc<Answer> {
+        // A dot at the end is not the same to whoever completes names.
+        let written = host.ascii().to_ascii_lowercase();
+        if self.asks == NameServers::System {
+            return self.shared.answer(&written, by_the_system(written.clone())).await;
+        }
+        let started = Instant::now();
+        if let Some(found) = self.hosts.find(name).await.or_else(|| loopback(name)) {
+            return Arc::new(answer(started, Ok(order::in_order(each_once(found))), Duration::ZERO));
+        }
+        let servers = Arc::clone(self.servers.get_or_init(|| self.find_servers()).await);
+        let asking = written.clone();
+        let ask = async move {
+            let started = Instant::now();
+            let (found, holds) = servers.look_up(&asking).await;
+            answer(started, found.map(|found| order::in_order(each_once(found))), holds)
+        };
+        self.shared.answer(&written, ask).await
+    }
+
+    async fn find_servers(&self) -> Arc<Servers> {
+        let NameServers::These(addresses) = &self.asks else {
+            let read =
+                task::spawn_blocking(|| regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES)).await;
+            let unread = |error: String| (Vec::new(), Some(error));
+            let (text, unread) = read.map_or_else(
+                |gone| unread(gone.to_string()),
+                |read| read.map_or_else(|error| unread(error.to_string()), |text| (text, None)),
+            );
+            let (servers, doubt) = Servers::of_system(&text);
+            if let Some(doubt) = unread.as_deref().or(doubt) {
+                output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: {servers} is asked"));
+            }
+            return Arc::new(servers);
+        };
+        Arc::new(Servers::new(addresses))
+    }
+
+    /// All that are asked.
+    fn silent(&self) -> Unresolved {
+        Unresolved::Silent(self.servers.get().map_or_else(String::new, ToString::to_string))
+    }
+}
+
+fn answer(started: Instant, found: Result<Vec<IpAddr>, Unresolved>, holds: Duration) -> Answer {
+    Answer { started, ended: Instant::now(), found, holds }
+}
+
+/// What names these are needs no server to say (RFC 6761 section 6.3).
+fn loopback(name: &str) -> Option<Vec<IpAddr>> {
+    let is_local = name.strip_suffix("localhost").is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
+    is_local.then(|| vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()])
+}
+
+/// On a thread of its own, which also takes the times: it may wait for that.
+async fn by_the_system(name: String) -> Answer {
+    let asked = Instant::now();
+    let looking_up = task::spawn_blocking(move || {
+        let started = Instant::now();
+        let found = (name.as_str(), 0).to_socket_addrs();
+        let found = found.map(|found| each_once(found.map(|address| address.ip())));
+        answer(started, found.map_err(|error| Unresolved::of_system(&error)), Duration::ZERO)
+    });
+    looking_up
+        .await
+        .unwrap_or_else(|gone| answer(asked, Err(Unresolved::System(gone.to_string())), Duration::ZERO))
+}
+
+fn each_once(found: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut known = HashSet::new();
+    found.into_iter().map(|address| address.to_canonical()).filter(|address| known.insert(*address)).collect()
+}
 
 /// What came of it.
 pub(super) struct Resolved {
@@ -20,62 +150,27 @@ pub(super) struct Resolved {
     pub(super) found: Result<Vec<SocketAddr>, Fault>,
 }
 
-pub(super) async fn resolve(host: &Host, port: u16, run: &Run) -> Resolved {
-    if let Named::Address(ip) = host.named() {
-        return Resolved { took: None, found: Ok(vec![SocketAddr::new(*ip, port)]) };
-    }
+pub(super) async fn resolve(host: &Host, port: u16, resolver: &Resolver, run: &Run) -> Resolved {
+    let name = match host.named() {
+        Named::Address(ip) => return Resolved { took: None, found: Ok(vec![SocketAddr::new(*ip, port)]) },
+        Named::Name(name) => name,
+    };
     let asked = Instant::now();
-    let name = host.ascii().to_owned();
-    // On a thread of its own, which also takes the times: whoever waits for it may wait for its turn as well.
-    let looking_up = task::spawn_blocking(move || {
-        let started = Instant::now();
-        let found = (name.as_str(), port).to_socket_addrs();
-        (found, started, Instant::now())
-    });
-    match time::timeout_at(run.deadline.into(), looking_up).await {
-        Err(_late) => {
-            run.clock.count_wait(asked, run.deadline);
-            Resolved { took: None, found: Err(Fault::ResolverSilent) }
-        }
-        Ok(Err(gone)) => Resolved { took: None, found: Err(Fault::Resolver(gone.into())) },
-        Ok(Ok((found, started, ended))) => {
-            run.clock.count_wait(started, ended);
-            let found = found.map_err(Fault::Resolver).and_then(|found| each_once(found, port));
-            Resolved { took: Some(ended - started), found }
-        }
-    }
-}
-
-fn each_once(found: impl Iterator<Item = SocketAddr>, port: u16) -> Result<Vec<SocketAddr>, Fault> {
-    let mut known = HashSet::new();
-    let canonical = found.map(|address| SocketAddr::new(address.ip().to_canonical(), port));
-    let addresses: Vec<SocketAddr> = canonical.filter(|address| known.insert(*address)).collect();
-    if addresses.is_empty() { Err(Fault::NoAddress) } else { Ok(addresses) }
+    let Ok(answer) = time::timeout_at(run.deadline.into(), resolver.answer(host, name)).await else {
+        run.clock.count_wait(asked, run.deadline);
+        return Resolved { took: None, found: Err(Fault::Name(resolver.silent())) };
+    };
+    // Of a look-up that others began before, and of an answer that was there: what this run waited.
+    let started = asked.max(answer.started);
+    let ended = started.max(answer.ended);
+    run.clock.count_wait(started, ended);
+    let found = match &answer.found {
+        Ok(found) if found.is_empty() => Err(Fault::NoAddress),
+        Ok(found) => Ok(found.iter().map(|ip| SocketAddr::new(*ip, port)).collect()),
+        Err(why) => Err(Fault::Name(why.clone())),
+    };
+    Resolved { took: Some(ended - started), found }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::quota::Quota;
-
-    fn run() -> Run {
-        Run::new(Quota::new(0, 0), Instant::now() + Duration::from_secs(5))
-    }
-
-    #[tokio::test]
-    async fn an_address_is_not_looked_up() {
-        for host in ["192.0.2.25", "2001:db8::25"] {
-            let resolved = resolve(&host.parse().unwrap(), 25, &run()).await;
-            assert_eq!(resolved.found.unwrap(), [SocketAddr::new(host.parse().unwrap(), 25)]);
-            assert_eq!(resolved.took, None);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_name_is_looked_up_once_and_timed() {
-        let resolved = resolve(&"localhost".parse().unwrap(), 25, &run()).await;
-        let found = resolved.found.unwrap();
-        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 25));
-        assert!(resolved.took.is_some());
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ pub mod certificates;
 mod command;
 mod component;
 mod job;
+pub mod name_server;
 mod point;
 mod server;
 mod skip;

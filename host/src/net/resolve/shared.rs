@@ -1,0 +1,214 @@
+//! Look-ups that several runs share: a name, and how it is asked for, in; one answer for all who ask meanwhile, and for as long as
+//! it holds, out. What nobody waits for any more is given up. No more are asked at once than a name server and our files bear.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+use super::answer::Answer;
+use crate::net::unresolved::Unresolved;
+
+/// Names asked for at once, each by a few sockets; the others wait in line, each no longer than its runs do.
+const AT_ONCE: usize = 256;
+
+/// Names that are remembered: more than a configuration has hosts, as a rule.
+const NAMES: usize = 4096;
+
+pub(super) struct Shared {
+    names: Mutex<HashMap<String, State>>,
+    line: Semaphore,
+}
+
+enum State {
+    Asked(Weak<LookUp>),
+    Known(Arc<Answer>),
+}
+
+/// Held by all who wait for it, and ends with the last of them.
+struct LookUp {
+    answer: watch::Receiver<Option<Arc<Answer>>>,
+    _asking: JoinSet<()>,
+}
+
+impl State {
+    /// Somebody may still want it.
+    fn is_of_use(&self) -> bool {
+        match self {
+            Self::Asked(look_up) => look_up.strong_count() > 0,
+            Self::Known(answer) => answer.ended.elapsed() < answer.holds,
+        }
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { names: Mutex::default(), line: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl Shared {
+    /// What is known of a name; else it is asked for, once.
+    pub(super) async fn answer<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<Answer>
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let asked = Instant::now();
+        let look_up = match self.names().get(name) {
+            Some(State::Known(answer)) if answer.ended.elapsed() < answer.holds => return Arc::clone(answer),
+            Some(State::Asked(look_up)) => look_up.upgrade(),
+            _ => None,
+        };
+        let look_up = look_up.unwrap_or_else(|| self.begin(name, ask));
+        let mut answer = look_up.answer.clone();
+        let answer = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        answer.unwrap_or_else(|| {
+            let found = Err(Unresolved::System("the host failed over it; its log has the place".into()));
+            Arc::new(Answer { started: asked, ended: Instant::now(), found, holds: Duration::ZERO })
+        })
+    }
+
+    fn begin<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<LookUp>
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let (sender, answer) = watch::channel(None);
+        let (shared, own) = (Arc::clone(self), name.to_owned());
+        let mut asking = JoinSet::new();
+        asking.spawn(async move {
+            // Closed it is never.
+            let turn = shared.line.acquire().await;
+            let answer = Arc::new(ask.await);
+            drop(turn);
+            shared.keep(own, &answer);
+            sender.send_replace(Some(answer));
+        });
+        let look_up = Arc::new(LookUp { answer, _asking: asking });
+        let mut names = self.names();
+        if names.len() >= NAMES {
+            names.retain(|_, state| state.is_of_use());
+        }
+        // Where all of that many are of use, this one is not shared.
+        if names.len() < NAMES || names.contains_key(name) {
+            names.insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
+        }
+        look_up
+    }
+
+    fn keep(&self, name: String, answer: &Arc<Answer>) {
+        let mut names = self.names();
+        if answer.holds.is_zero() {
+            names.remove(&name);
+        } else if names.contains_key(&name) {
+            names.insert(name, State::Known(Arc::clone(answer)));
+        }
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<String, State>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::{task, time};
+
+    use super::*;
+
+    fn answer(holds: Duration) -> Answer {
+        Answer { started: Instant::now(), ended: Instant::now(), found: Ok(Vec::new()), holds }
+    }
+
+    /// How often it is asked when so many ask at once, and once more afterwards.
+    async fn asked(shared: &Arc<Shared>, name: &'static str, holds: Duration) -> usize {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let ask = || {
+            let (shared, asked) = (Arc::clone(shared), Arc::clone(&asked));
+            let counted = async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                task::yield_now().await;
+                answer(holds)
+            };
+            async move { shared.answer(name, counted).await }
+        };
+        let mut runs: JoinSet<_> = (0..1000).map(|_| ask()).collect();
+        while runs.join_next().await.is_some() {}
+        ask().await;
+        asked.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn of_a_thousand_who_ask_at_once_one_does_and_later_ones_do_when_the_answer_does_not_hold() {
+        let shared = Arc::default();
+        assert_eq!(asked(&shared, "kept", Duration::from_mins(1)).await, 1);
+        assert_eq!(asked(&shared, "not kept", Duration::ZERO).await, 2);
+        let known = Arc::downgrade(&shared.answer("kept", async { answer(Duration::ZERO) }).await);
+        assert!(known.upgrade().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_given_up_and_lets_the_next_in() {
+        let shared: Arc<Shared> = Arc::default();
+        let ask = |name: String| {
+            let shared = Arc::clone(&shared);
+            async move { shared.answer(&name, pending()).await }
+        };
+        let dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
+        // All of them have begun.
+        while shared.line.available_permits() > 0 {
+            task::yield_now().await;
+        }
+        let waiting = shared.answer("good", async { answer(Duration::ZERO) });
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
+        drop(dead);
+        waiting.await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_longer_has_the_answer_that_another_one_gave_up_waiting_for() {
+        let shared: Arc<Shared> = Arc::default();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let first = shared.answer("slow", async {
+            drop(receiver.await);
+            answer(Duration::ZERO)
+        });
+        let mut first = Box::pin(first);
+        assert!(time::timeout(Duration::from_millis(1), &mut first).await.is_err());
+        let second = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.answer("slow", pending()).await }
+        });
+        for _ in 0..10 {
+            task::yield_now().await;
+        }
+        drop(first);
+        sender.send(()).unwrap();
+        assert!(second.await.unwrap().found.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_has_a_bound() {
+        let shared: Arc<Shared> = Arc::default();
+        for number in 0..NAMES + 10 {
+            shared.answer(&number.to_string(), async { answer(Duration::from_mins(1)) }).await;
+        }
+        assert_eq!(shared.names().len(), NAMES);
+        for state in shared.names().values_mut() {
+            *state = State::Asked(Weak::new());
+        }
+        shared.answer("new", async { answer(Duration::from_mins(1)) }).await;
+        assert_eq!(shared.names().len(), 1);
+    }
+}
