@@ -13,6 +13,7 @@ mod job;
 mod nearest;
 mod parameters;
 mod place;
+mod resolver;
 pub mod sample;
 mod secret;
 mod table;
@@ -23,7 +24,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{grant::Deny, line, text};
+use crate::{grant::Deny, line, net::NameServers, text};
 
 pub use self::{
     check::Declared,
@@ -51,6 +52,8 @@ pub struct Plan {
     pub max_concurrent: usize,
     /// Where compiled checks are kept.
     pub cache_dir: Option<PathBuf>,
+    /// Who is asked for addresses.
+    pub name_servers: NameServers,
     /// Its checks.
     pub checks: Vec<Declared>,
     /// Its jobs, in the order of the files: one for each host.
@@ -72,7 +75,11 @@ pub(crate) fn of_text(path: &Path, text: &str) -> Result<Plan, ConfigError> {
 }
 
 /// From a file and those that it includes.
-fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) -> Result<Plan, ConfigError> {
+fn plan(
+    path: &Path,
+    mut main: file::File,
+    mut files: Vec<(PathBuf, file::File)>,
+) -> Result<Plan, ConfigError> {
     let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
     let expected =
         |key: String, what: &str| At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None);
@@ -85,6 +92,8 @@ fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) ->
     }
     let cache_dir = main.cache_dir.as_ref().map(|dir| place(folder(path), dir)).transpose();
     let cache_dir = cache_dir.map_err(|problem| At::key("cache_dir", problem).within(Some(path), None))?;
+    let name_servers = main.resolver.take().map(resolver::name_servers).transpose();
+    let name_servers = name_servers.map_err(|at| at.within(Some(path), None))?.unwrap_or_default();
     files.insert(0, (path.to_owned(), main));
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());
     for (path, file) in files {
@@ -100,7 +109,8 @@ fn plan(path: &Path, main: file::File, mut files: Vec<(PathBuf, file::File)>) ->
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
-    Ok(Plan { path: path.to_owned(), max_concurrent, cache_dir, checks, jobs, doubts: Vec::new() })
+    let (path, doubts) = (path.to_owned(), Vec::new());
+    Ok(Plan { path, max_concurrent, cache_dir, name_servers, checks, jobs, doubts })
 }
 
 fn planned(

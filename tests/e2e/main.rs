@@ -18,6 +18,7 @@ mod influx;
 mod kit;
 mod layers;
 mod mail_servers;
+mod names;
 mod parts;
 mod readme;
 mod security;

@@ -48,7 +48,7 @@ fn compiler(plan: &Plan) -> Arc<Compiler> {
 /// All jobs. Refuses the configuration for a check that cannot be loaded, and for a job that its check cannot run.
 pub(super) async fn strictly(plan: &Plan) -> Result<Vec<Job>, Refusal> {
     let compiler = compiler(plan);
-    let sandbox = sandbox()?;
+    let sandbox = sandbox()?.asking(plan.name_servers.clone());
     let mut checks = vec![built_in(&sandbox).await?];
     for declared in &plan.checks {
         let loaded = Check::load(&sandbox, &declared.source, &compiler).await;
@@ -113,7 +113,7 @@ pub(super) async fn leniently(
 ) -> Result<Loading<impl Future<Output = Job> + Send + 'static + use<>>, Refusal> {
     let compiler = compiler(&plan);
     let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
-    let sandbox = Arc::new(sandbox()?);
+    let sandbox = Arc::new(sandbox()?.asking(plan.name_servers.clone()));
     let smtp = built_in(&sandbox).await?;
     // Its parameters are part of this program: what they do not allow is wrong in the file.
     for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {

@@ -16,10 +16,20 @@ pub(super) struct File {
     pub(super) deny: Vec<String>,
     #[serde(default)]
     pub(super) include: Vec<String>,
+    pub(super) resolver: Option<Resolver>,
     #[serde(default)]
     pub(super) check: Vec<Check>,
     #[serde(default)]
     pub(super) job: Vec<Job>,
+}
+
+/// Who is asked for addresses.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as { servers = [\"192.0.2.53\"] }")]
+pub(super) struct Resolver {
+    pub(super) servers: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) system: bool,
 }
 
 /// A check that is not built in.

@@ -45,6 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
         if file.max_concurrent.is_some()
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
+            || file.resolver.is_some()
             || !file.include.is_empty()
         {
             return Err(At::whole(Problem::Included).within(Some(&included), None));

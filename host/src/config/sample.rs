@@ -18,6 +18,11 @@ const HEAD: &str = r#"# Jobs that run at once.
 # Files with further checks and jobs.
 # include = ["conf.d/*.toml"]
 
+# Who is asked for the addresses of names, beside /etc/hosts: these, or the system's own library.
+# [resolver]
+# servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+# system = true
+
 # A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.
 # [[check]]
 # name = "redis"
