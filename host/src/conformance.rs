@@ -86,7 +86,7 @@ async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
             let report = came.remove(&case);
             let (not_run, miss) = match (unfit, &report) {
                 (Some(Unfit::Refused(refusal, others)), _) => {
-                    let all = iter::once(refusal).chain(others).map(|refusal| refusal.text);
+                    let all = iter::once(refusal).chain(others).map(|refusal| refusal.told("host"));
                     (Some(all.collect::<Vec<_>>().join("; ")), None)
                 }
                 (Some(Unfit::Unjudged(failure)), _) => (None, Some(format!("validate: {}", failure.text))),

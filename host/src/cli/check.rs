@@ -172,6 +172,13 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
         if parameters.contains_key("password") {
             return Err(given_twice("password"));
         }
+        if !check.description.parameters.iter().any(|parameter| parameter.name == "password") {
+            let instead = "of another secret `-p KEY='{ file = \"…\" }'` names the file";
+            return Err(format!(
+                "--password-file: check `{}` has no parameter `password`: {instead}",
+                check.name
+            ));
+        }
         let secret = config::secret_or_pipe(path);
         let secret = secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?;
         read.insert("password".to_owned(), secret);
