@@ -8,10 +8,14 @@ mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod describe;
+mod execd;
 mod exit;
+mod failures;
+mod input;
 mod load;
 mod new;
 mod pin;
+mod rounds;
 mod run;
 mod start;
 mod stop;
@@ -22,9 +26,15 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use self::exit::refuse;
-use crate::net;
 #[cfg(feature = "compiler")]
 use crate::sandbox::compile::child;
+use crate::{net, output};
+
+/// Turns of tasks between two looks at clocks and sockets: of a check that computes for long each takes 10 ms, and with the
+/// usual 61 everything else would be more than half a second late.
+const TURNS: u32 = 4;
+/// How long the program stays for the rest of its log: enough where somebody reads.
+const LAST_LOG: Duration = Duration::from_millis(100);
 
 /// Runs sandboxed checks of mail servers (and of whatever else a check is written for) and prints InfluxDB line protocol.
 #[derive(Parser)]
@@ -44,6 +54,8 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Runs the jobs of a configuration whenever the agent that keeps this running asks for it, or at an interval
+    Execd(execd::Arguments),
     /// Starts a small mail server on loopback and probes it in every mode
     #[cfg(feature = "demo")]
     Demo,
@@ -84,14 +96,16 @@ pub fn main() -> ExitCode {
     if let Err(refusal) = start::prepare() {
         return refuse(&refusal);
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&format!("the runtime does not start: {error}")),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_current_thread().enable_all().event_interval(TURNS).build() {
+            Ok(runtime) => runtime,
+            Err(error) => return refuse(&format!("the runtime does not start: {error}")),
+        };
     let ended = runtime.block_on(async {
         match cli.command {
             Command::Check(arguments) => check::check(*arguments).await,
             Command::Run { config } => run::run(&config).await,
+            Command::Execd(arguments) => execd::execd(arguments).await,
             #[cfg(feature = "demo")]
             Command::Demo => demo::demo().await,
             Command::Config(command) => config::config(command).await,
@@ -107,5 +121,7 @@ pub fn main() -> ExitCode {
     });
     // A name look-up that nobody waits for any more must not hold up the end.
     runtime.shutdown_timeout(Duration::ZERO);
-    ended.unwrap_or_else(|refusal| refuse(&refusal))
+    let code = ended.unwrap_or_else(|refusal| refuse(&refusal));
+    output::flush_log(LAST_LOG);
+    code
 }

@@ -1,9 +1,11 @@
 //! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
 use std::{
-    future::Future,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -60,23 +62,46 @@ pub(super) async fn strictly(plan: &Plan) -> Result<Vec<Job>, Refusal> {
     Ok(jobs)
 }
 
+/// What configurations have in common: where their checks run, and the one that is built in.
+#[derive(Clone)]
+pub(super) struct Base {
+    sandbox: Arc<Sandbox>,
+    smtp: Check,
+}
+
+impl Base {
+    pub(super) async fn new() -> Result<Self, Refusal> {
+        let sandbox = Arc::new(sandbox()?);
+        let smtp = built_in(&sandbox).await?;
+        Ok(Self { sandbox, smtp })
+    }
+}
+
 /// A configuration whose jobs run.
-pub(super) struct Loading<F> {
+pub(super) struct Loading {
     /// Where.
     pub(super) sandbox: Arc<Sandbox>,
     /// Jobs that may run at once.
     pub(super) max_concurrent: usize,
-    /// Each job as soon as its check is there.
-    pub(super) jobs: Vec<F>,
+    /// Each is there as soon as its check is.
+    pub(super) jobs: Vec<Coming>,
     checks: Vec<(String, watch::Receiver<Option<Check>>)>,
     beforehand: Arc<str>,
 }
 
-impl<F> Loading<F> {
+impl Loading {
     /// How checks are there sooner, where some are not there yet.
     pub(super) fn sooner(&self) -> Option<&str> {
         let unfinished = self.checks.iter().any(|(_, check)| check.borrow().is_none());
         unfinished.then_some(&*self.beforehand)
+    }
+
+    /// When each job is there, or will never be.
+    pub(super) async fn ready(&self) {
+        for job in &self.jobs {
+            // One whose task died is as ready as it will be.
+            drop(job.0.job.clone().wait_for(Option::is_some).await);
+        }
     }
 }
 
@@ -94,13 +119,10 @@ fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
 
 /// Loads each check by itself, so that none holds up the jobs of another. A check that cannot be loaded, or not in its jobs'
 /// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself.
-pub(super) async fn leniently(
-    plan: Plan,
-) -> Result<Loading<impl Future<Output = Job> + Send + 'static + use<>>, Refusal> {
+pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusal> {
     let compiler = compiler(&plan);
     let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
-    let sandbox = Arc::new(sandbox()?);
-    let smtp = built_in(&sandbox).await?;
+    let Base { sandbox, smtp } = base.clone();
     // Its parameters are part of this program: what they do not allow is wrong in the file.
     for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
         planned.validated(&smtp, &sandbox).await.map_err(|error| error.to_string())?;
@@ -113,7 +135,6 @@ pub(super) async fn leniently(
         task::spawn(async move { sender.send_replace(Some(load(&sandbox, declared, &compiler).await)) });
     }
     let turns: Vec<_> = checks.iter().map(|_| Arc::new(Mutex::new(()))).collect();
-    let began = Instant::now();
     let jobs: Vec<_> = plan
         .jobs
         .into_iter()
@@ -123,7 +144,7 @@ pub(super) async fn leniently(
             // Those of the built-in check were judged above.
             let turn = turns.get(at).filter(|_| planned.check() != SMTP).map(Arc::clone);
             let place = Place { sandbox: Arc::clone(&sandbox), turn };
-            Some(coming(planned, check.clone(), began, place, Arc::clone(&beforehand)))
+            Some(Coming::begin(planned, check.clone(), place, Arc::clone(&beforehand)))
         })
         .collect();
     Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
@@ -139,41 +160,74 @@ async fn load(sandbox: &Sandbox, declared: Declared, compiler: &Arc<Compiler>) -
     }
 }
 
-/// A job, when its check is there or its time is over.
-async fn coming(
+/// A job that is there as soon as its check is, and has judged it.
+#[derive(Clone)]
+pub(super) struct Coming(Arc<Arriving>);
+
+struct Arriving {
     planned: Planned,
-    mut check: watch::Receiver<Option<Check>>,
-    began: Instant,
-    place: Place,
+    check: watch::Receiver<Option<Check>>,
+    job: watch::Receiver<Option<Arc<Job>>>,
     beforehand: Arc<str>,
-) -> Job {
-    let name = planned.check().to_owned();
-    let timeout = planned.timeout();
-    let loaded = time::timeout_at(began + timeout, check.wait_for(Option::is_some)).await;
-    let loaded = loaded.map(|loaded| loaded.ok().and_then(|loaded| loaded.clone()));
-    match loaded {
-        Ok(Some(check)) => {
-            let unjudged = planned.unfit(check.clone());
-            match time::timeout_at(began + timeout, fit(planned, check, place)).await {
-                Ok(job) => job,
-                Err(_late) => {
-                    let text = format!("check `{name}`: it has not judged the job within {timeout:?}");
-                    output::log(Level::Error, &format!("job {}: {text}", unjudged.name));
-                    let check = unjudged.check.unfit(HostError::CheckJob, text);
-                    Job { check, ..unjudged }
-                }
+    /// Its log line was written: that it is not there yet, rounds find again and again.
+    said: AtomicBool,
+}
+
+impl Coming {
+    fn begin(
+        planned: Planned,
+        check: watch::Receiver<Option<Check>>,
+        place: Place,
+        beforehand: Arc<str>,
+    ) -> Self {
+        let (sender, job) = watch::channel(None);
+        let (own, mut of) = (planned.clone(), check.clone());
+        task::spawn(async move {
+            let loaded = of.wait_for(Option::is_some).await.ok().and_then(|check| check.clone());
+            let job = if let Some(check) = loaded {
+                fit(own, check, place).await
+            } else {
+                // Its task died.
+                let name = own.check();
+                let text = format!("check `{name}`: the host failed over it; its log has the place");
+                own.unfit(Check::unknown(name, HostError::CheckLoad, text))
+            };
+            sender.send_replace(Some(Arc::new(job)));
+        });
+        Self(Arc::new(Arriving { planned, check, job, beforehand, said: AtomicBool::new(false) }))
+    }
+
+    /// Its name and its host: no other job of a configuration has both.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.0.planned.name().to_owned(), self.0.planned.host().to_owned())
+    }
+
+    /// The job; one that is not there when its time is over says so.
+    pub(super) async fn in_time(self, began: Instant) -> Arc<Job> {
+        let mut job = self.0.job.clone();
+        let there = time::timeout_at(began + self.0.planned.timeout(), job.wait_for(Option::is_some)).await;
+        let there = there.ok().and_then(Result::ok).and_then(|job| job.clone());
+        there.unwrap_or_else(|| Arc::new(self.late()))
+    }
+
+    fn late(&self) -> Job {
+        let Arriving { planned, check, beforehand, said, .. } = &*self.0;
+        let (name, timeout) = (planned.check(), planned.timeout());
+        let loaded = check.borrow().clone();
+        let (text, check) = match loaded {
+            None => {
+                let text = format!("check `{name}`: not ready within {timeout:?}: {beforehand}");
+                (text.clone(), Check::unknown(name, HostError::CheckCompile, text))
             }
-        }
-        // Its task died.
-        Ok(None) => {
-            let text = format!("check `{name}`: the host failed over it; its log has the place");
-            planned.unfit(Check::unknown(&name, HostError::CheckLoad, text))
-        }
-        Err(_late) => {
-            let text = format!("check `{name}`: not ready within {timeout:?}: {beforehand}");
+            Some(check) => {
+                let text = format!("check `{name}`: it has not judged the job within {timeout:?}");
+                (text.clone(), check.unfit(HostError::CheckJob, text))
+            }
+        };
+        if !said.swap(true, Ordering::Relaxed) {
             output::log(Level::Error, &format!("job {}: {text}", planned.name()));
-            planned.unfit(Check::unknown(&name, HostError::CheckCompile, text))
         }
+        planned.unfit(check)
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn read(path: &Path) -> Result<(file::File, Vec<(PathBuf, file::File)
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
             || !file.include.is_empty()
+            || file.daemon.is_some()
         {
             return Err(At::whole(Problem::Included).within(Some(&included), None));
         }
