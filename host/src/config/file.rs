@@ -16,10 +16,18 @@ pub(super) struct File {
     pub(super) deny: Vec<String>,
     #[serde(default)]
     pub(super) include: Vec<String>,
+    pub(super) daemon: Option<Daemon>,
     #[serde(default)]
     pub(super) check: Vec<Check>,
     #[serde(default)]
     pub(super) job: Vec<Job>,
+}
+
+/// What `sonde execd` does by itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Daemon {
+    pub(super) interval: Option<String>,
 }
 
 /// A check that is not built in.

@@ -46,6 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
             || !file.include.is_empty()
+            || file.daemon.is_some()
         {
             return Err(At::whole(Problem::Included).within(Some(&included), None));
         }

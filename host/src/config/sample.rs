@@ -18,6 +18,10 @@ const HEAD: &str = r#"# Jobs that run at once.
 # Files with further checks and jobs.
 # include = ["conf.d/*.toml"]
 
+# For `sonde execd` alone: a round at each multiple of this time on the clock, whether an agent asks for it or not.
+# [daemon]
+# interval = "60s"
+
 # A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.
 # [[check]]
 # name = "redis"
