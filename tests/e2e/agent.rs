@@ -234,8 +234,10 @@ fn an_agent_that_is_stuck_loses_no_line_and_gets_none_twice_or_torn() {
     let mut agent = config.start();
     agent.read(false);
     agent.gather();
+    // Its check judges each job before the first begins.
+    came.recv_timeout(Duration::from_mins(1)).unwrap();
+    let mut count = 1;
     // Until nobody comes any more.
-    let mut count = 0;
     while came.recv_timeout(Duration::from_secs(5)).is_ok() {
         count += 1;
         if count % 1000 == 0 {
