@@ -234,7 +234,7 @@ mod tests {
         let missing = Missing::default();
         missing.begin(2);
         drop(missing.unwritten());
-        assert_eq!(missing.to_string(), "1 of 2 jobs have no line");
+        assert_eq!(missing.to_string(), "1 of 2 jobs has no line");
         missing.begin(3);
         assert_eq!(missing.to_string(), "4 of 5 jobs have no line");
         (0..4).for_each(|_| drop(missing.unwritten()));

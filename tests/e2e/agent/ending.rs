@@ -40,7 +40,7 @@ fn what_does_not_end_in_the_agents_time_has_no_line_and_neither_sigterm_nor_sigk
     let stopped = agent.stop();
     assert!(stopped.took < Duration::from_millis(4500), "{stopped:?}");
     assert_eq!((stopped.lines.len(), &*stopped.unread), (0, ""));
-    assert_eq!(stopped.log.last().unwrap(), "W! stopped by the end of input: 1 of 2 jobs have no line");
+    assert_eq!(stopped.log.last().unwrap(), "W! stopped by the end of input: 1 of 2 jobs has no line");
     // Of those that wait for their turn the same is true.
     let config = Config::new(&format!("max_concurrent = 1\n{jobs}"));
     let mut agent = config.start();
@@ -61,7 +61,7 @@ fn sigterm_and_sigint_end_it_as_the_end_of_input_does() {
         agent.line();
         let stopped = agent.stop_by(signal);
         assert!(stopped.took < Duration::from_millis(4500), "{stopped:?}");
-        let said = format!("W! stopped by {signal}: 1 of 2 jobs have no line");
+        let said = format!("W! stopped by {signal}: 1 of 2 jobs has no line");
         assert_eq!(*stopped.log.last().unwrap(), said);
     }
 }
@@ -102,7 +102,7 @@ fn a_check_that_computes_without_end_does_not_hold_up_the_end() {
     thread::sleep(Duration::from_secs(1));
     let stopped = agent.stop();
     assert!(stopped.took < Duration::from_millis(4500), "{stopped:?}");
-    assert_eq!(stopped.log.last().unwrap(), "W! stopped by the end of input: 1 of 2 jobs have no line");
+    assert_eq!(stopped.log.last().unwrap(), "W! stopped by the end of input: 1 of 2 jobs has no line");
 }
 
 #[test]
