@@ -67,6 +67,14 @@ pub struct Schedule {
 #[derive(Clone, Debug, Default)]
 pub struct Place(Arc<AtomicBool>);
 
+impl Place {
+    /// Its job runs, or waits for its turn.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// A run that is over.
 #[derive(Debug)]
 pub struct Ended {

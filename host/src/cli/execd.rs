@@ -23,6 +23,7 @@ use crate::{
     config,
     output::{self, Level},
     schedule::{RoundTime, Ticks},
+    text::counted,
 };
 
 /// What running checks get to end. Telegraf sends SIGTERM 5 s after it closed the input, and all of the following have to have
@@ -102,6 +103,8 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
                 change = None;
                 match changed {
                     Ok((loading, other)) => {
+                        let jobs = counted(loading.jobs.len(), "job");
+                        output::log(Level::Information, &format!("{}: read again: {jobs}", path.display()));
                         rounds.change(loading);
                         // The same goes on: a tick that is due is not lost.
                         if flag.or(other) != interval {

@@ -1,6 +1,6 @@
 //! Failed checks on their way to the log: the point of each run in, what of it is new out. A failed check is logged once, our
-//! own faults as errors. Folded is what a job says again, round after round, word for word: a line an hour says how often, and
-//! one where it ends. A failure whose text is another each time, such as a server's with a number in it, is a line each time.
+//! own faults as errors. Folded is what fails again, round after round, with the same result and error code, whatever the text: a
+//! line an hour says how often, and what was said last, and one where it ends.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,6 +11,7 @@ use crate::{
     output::{self, Level},
     point::Point,
     report::Outcome,
+    value::Value,
 };
 
 /// How often what goes on is said again.
@@ -23,6 +24,8 @@ pub(super) struct Failures(HashMap<(String, String), Said>);
 #[derive(Debug)]
 struct Said {
     level: Level,
+    /// Tag `result` and field `error_code`.
+    what: (String, Option<Value>),
     text: String,
     /// Times since it was logged.
     more: u32,
@@ -51,9 +54,12 @@ impl Failures {
     fn fold(&mut self, point: &Point, now: Instant) -> Vec<(Level, String)> {
         let key = (point.tag("job").to_owned(), point.tag("server").to_owned());
         let failed = failed(point);
+        let code = point.fields.iter().find(|(name, _)| name == "error_code").map(|(_, code)| code.clone());
+        let what = (point.tag("result").to_owned(), code);
         if let (Some((_, text)), Some(said)) = (&failed, self.0.get_mut(&key))
-            && *text == said.text
+            && what == said.what
         {
+            said.text.clone_from(text);
             said.more = said.more.saturating_add(1);
             if now.duration_since(said.at) < AGAIN {
                 return Vec::new();
@@ -64,7 +70,7 @@ impl Failures {
         }
         let ended = self.0.remove(&key).filter(|said| said.more > 0).map(|said| said.again());
         if let Some((level, text)) = &failed {
-            self.0.insert(key, Said { level: *level, text: text.clone(), more: 0, at: now });
+            self.0.insert(key, Said { level: *level, what, text: text.clone(), more: 0, at: now });
         }
         ended.into_iter().chain(failed).collect()
     }
@@ -90,7 +96,6 @@ fn failed(point: &Point) -> Option<(Level, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Value;
 
     fn point(job: &str, result: &str, error: &str) -> Point {
         let tags = [("job", job), ("server", "h"), ("port", "25"), ("result", result)];
@@ -113,9 +118,9 @@ mod tests {
         // Another job's is its own.
         assert_eq!(round(0, "b", "timeout", "x"), ["job b: h:25: timeout: x"]);
         for minute in 1..60 {
-            assert!(round(minute, "a", "timeout", "x").is_empty());
+            assert!(round(minute, "a", "timeout", &format!("silence for 1.{minute} s")).is_empty());
         }
-        assert_eq!(round(60, "a", "timeout", "x"), ["job a: h:25: timeout: x … and 60 more times"]);
+        assert_eq!(round(60, "a", "timeout", "y"), ["job a: h:25: timeout: y … and 60 more times"]);
         assert!(round(61, "a", "timeout", "x").is_empty());
         let changed = ["job a: h:25: timeout: x … and 1 more times", "job a: h:25: rejected: y"];
         assert_eq!(round(62, "a", "rejected", "y"), changed);

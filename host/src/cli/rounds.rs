@@ -23,6 +23,8 @@ pub(super) struct Rounds {
     loading: Loading,
     /// Of each job, in the same order.
     places: Vec<Place>,
+    /// Of jobs that no configuration has any more, and that still run: they may come back.
+    gone: HashMap<(String, String), Place>,
     schedule: Schedule,
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<(Option<Room>, Unwritten)>,
@@ -38,14 +40,26 @@ impl Rounds {
         let (schedule, ended) = Schedule::new(loading.max_concurrent);
         let places = loading.jobs.iter().map(|_| Place::default()).collect();
         let failures = Failures::default();
-        Ok(Self { loading, places, schedule, ended, writer, failures, skipped: 0, missing })
+        Ok(Self {
+            loading,
+            places,
+            gone: HashMap::new(),
+            schedule,
+            ended,
+            writer,
+            failures,
+            skipped: 0,
+            missing,
+        })
     }
 
     /// From now on another configuration. What runs goes on, and a job that was there before does not run twice at once.
     pub(super) fn change(&mut self, loading: Loading) {
         let before = self.loading.jobs.iter().map(Coming::key).zip(self.places.drain(..));
-        let mut before: HashMap<_, _> = before.collect();
+        let mut before: HashMap<_, _> = before.chain(self.gone.drain()).collect();
         self.places = loading.jobs.iter().map(|job| before.remove(&job.key()).unwrap_or_default()).collect();
+        before.retain(|_, place| place.is_taken());
+        self.gone = before;
         self.schedule.allow(loading.max_concurrent);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
         self.loading = loading;
@@ -59,7 +73,7 @@ impl Rounds {
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
         self.missing.begin(counted.begun);
         // Once, where it goes on.
-        if counted.skipped > 0 && counted.skipped != self.skipped {
+        if counted.skipped > 0 && self.skipped == 0 {
             let all = counted.begun + counted.skipped;
             let text = format!("{} of {all} jobs still run, and are skipped in this round", counted.skipped);
             output::log(Level::Warning, &text);

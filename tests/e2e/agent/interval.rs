@@ -37,6 +37,36 @@ fn each_multiple_of_the_interval_is_a_round_with_that_time_and_a_job_that_runs_s
 }
 
 #[test]
+fn a_job_that_is_taken_out_and_put_back_while_it_runs_does_not_run_twice_at_once() {
+    let (gate, (_held, port)) = (Gate::new(), refusing());
+    let both = job("held", gate.port) + &job("quick", port);
+    let config = Config::new(&both);
+    let agent = Execd::start(&mut config.command(&["--interval", "1s"]));
+    gate.wait();
+    for (jobs, said) in [(job("quick", port), ": read again: 1 job"), (both, ": read again: 2 jobs")] {
+        std::fs::write(&config.path, jobs).unwrap();
+        agent.signal(Signal::SIGHUP);
+        agent.logged(said);
+        agent.line();
+    }
+    // At least one is of a round of both.
+    let rounds: String = (0..3).map(|_| agent.line() + "\n").collect();
+    let last = times(&rounds)["quick 127.0.0.1"][2];
+    let held = || loop {
+        let line = agent.line();
+        if line.contains("job=held") {
+            break times(&line)["held 127.0.0.1"][0];
+        }
+    };
+    gate.answer();
+    assert!(held() < last);
+    gate.wait();
+    gate.answer();
+    assert!(held() > last, "{rounds}");
+    agent.stop();
+}
+
+#[test]
 fn an_interval_stands_in_the_file_as_well_and_the_flag_is_above_it() {
     let (_held, port) = refusing();
     let jobs = job("a", port);
