@@ -146,6 +146,8 @@ pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusa
     // Its parameters are part of this program: what they do not allow is wrong in the file.
     for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
         planned.validated(&smtp, &sandbox).await.map_err(|error| error.to_string())?;
+        // There may be thousands, and others that run meanwhile.
+        task::yield_now().await;
     }
     let mut checks = vec![(SMTP.to_owned(), watch::channel(Stage::There(smtp)).1)];
     for declared in plan.checks {
