@@ -8,10 +8,14 @@ mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod describe;
+mod execd;
 mod exit;
+mod failures;
+mod input;
 mod load;
 mod new;
 mod pin;
+mod rounds;
 mod run;
 mod start;
 mod stop;
@@ -22,9 +26,11 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use self::exit::refuse;
-use crate::net;
 #[cfg(feature = "compiler")]
 use crate::sandbox::compile::child;
+use crate::{net, output};
+/// How long the program stays for the rest of its log: enough where somebody reads.
+const LAST_LOG: Duration = Duration::from_millis(100);
 
 /// Runs sandboxed checks of mail servers (and of whatever else a check is written for) and prints InfluxDB line protocol.
 #[derive(Parser)]
@@ -44,6 +50,8 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Runs the jobs of a configuration whenever the agent that keeps this running asks for it, or at an interval
+    Execd(execd::Arguments),
     /// Starts a small mail server on loopback and probes it in every mode
     #[cfg(feature = "demo")]
     Demo,
@@ -92,6 +100,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Check(arguments) => check::check(*arguments).await,
             Command::Run { config } => run::run(&config).await,
+            Command::Execd(arguments) => execd::execd(arguments).await,
             #[cfg(feature = "demo")]
             Command::Demo => demo::demo().await,
             Command::Config(command) => config::config(command).await,
@@ -107,5 +116,7 @@ pub fn main() -> ExitCode {
     });
     // A name look-up that nobody waits for any more must not hold up the end.
     runtime.shutdown_timeout(Duration::ZERO);
-    ended.unwrap_or_else(|refusal| refuse(&refusal))
+    let code = ended.unwrap_or_else(|refusal| refuse(&refusal));
+    output::flush_log(LAST_LOG);
+    code
 }

@@ -22,13 +22,14 @@ mod tls;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{grant::Deny, line, net::NameServers, text};
 
 pub use self::{
     check::Declared,
-    duration::duration,
+    duration::{duration, interval},
     error::{ConfigError, Problem, Subject},
     job::{AdHoc, Planned},
     secret::secret_or_pipe,
@@ -50,6 +51,8 @@ pub struct Plan {
     pub path: PathBuf,
     /// Jobs that may run at once.
     pub max_concurrent: usize,
+    /// Of the rounds that `sonde execd` begins by itself; none: it does not.
+    pub interval: Option<Duration>,
     /// Where compiled checks are kept.
     pub cache_dir: Option<PathBuf>,
     /// Who is asked for addresses.
@@ -87,6 +90,8 @@ fn plan(
         let index = main.deny.iter().position(|other| other == text).unwrap_or_default();
         expected(entry("deny", index), "a network such as \"10.0.0.0/8\" or an address")
     })?;
+    let own_interval = main.daemon.as_ref().and_then(|daemon| daemon.interval.as_deref()).map(interval);
+    let interval = own_interval.transpose().map_err(|what| expected("daemon.interval".to_owned(), &what))?;
     if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(expected("cache_dir".to_owned(), "a folder"));
     }
@@ -110,7 +115,7 @@ fn plan(
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
     let (path, doubts) = (path.to_owned(), Vec::new());
-    Ok(Plan { path, max_concurrent, cache_dir, name_servers, checks, jobs, doubts })
+    Ok(Plan { path, max_concurrent, interval, cache_dir, name_servers, checks, jobs, doubts })
 }
 
 fn planned(

@@ -77,8 +77,8 @@ async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
     let mut came = BTreeMap::new();
     let mut reports =
         schedule::round(subject.sandbox, jobs.into_iter().map(ready), AT_ONCE, RoundTime::now());
-    while let Some((job, report)) = reports.recv().await {
-        came.insert(job.name.clone(), report);
+    while let Some(ended) = reports.recv().await {
+        came.insert(ended.job.name.clone(), ended.report);
     }
     judged
         .into_iter()
@@ -86,7 +86,7 @@ async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
             let report = came.remove(&case);
             let (not_run, miss) = match (unfit, &report) {
                 (Some(Unfit::Refused(refusal, others)), _) => {
-                    let all = iter::once(refusal).chain(others).map(|refusal| refusal.text);
+                    let all = iter::once(refusal).chain(others).map(|refusal| refusal.told("host"));
                     (Some(all.collect::<Vec<_>>().join("; ")), None)
                 }
                 (Some(Unfit::Unjudged(failure)), _) => (None, Some(format!("validate: {}", failure.text))),

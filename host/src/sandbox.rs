@@ -66,10 +66,11 @@ impl Sandbox {
         Ok(Self { engine, crowd: Crowd::default(), resolver: Arc::default() })
     }
 
-    /// Lets its runs have names looked up by others than the system's configuration says.
+    /// The same, whose runs have names looked up by these.
     #[must_use]
-    pub fn asking(self, name_servers: NameServers) -> Self {
-        Self { resolver: Arc::new(Resolver::new(name_servers)), ..self }
+    pub fn asking(&self, name_servers: NameServers) -> Self {
+        let (engine, crowd) = (self.engine.clone(), self.crowd.clone());
+        Self { engine, crowd, resolver: Arc::new(Resolver::new(name_servers)) }
     }
 
     /// Loads the built-in probe.

@@ -38,7 +38,7 @@ const FAILURES: &[(&str, HostError, &str)] = &[
     (
         "part-field-retyped",
         HostError::CheckReport,
-        "field `box.count` is announced as integer and reported as text",
+        "field `box.count` is announced as integer and reported as float",
     ),
     ("part-code-forged", HostError::CheckReport, "error code 201 is not announced"),
 ];

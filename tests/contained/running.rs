@@ -7,7 +7,7 @@ use sonde_host::{
     catalogue::HostError,
     report::{Outcome, Report},
     sandbox::Limits,
-    schedule::{self, RoundTime},
+    schedule::{self, Ended, RoundTime},
     value::Value,
 };
 
@@ -286,7 +286,7 @@ async fn reports_that_wait_to_be_written_are_short() {
     }
     let grown = peak_kib().saturating_sub(before);
     assert!(grown < 32 << 10, "{grown} KiB");
-    while let Some((_, report)) = reports.recv().await {
+    while let Some(Ended { report, .. }) = reports.recv().await {
         assert_eq!(report.failure, None);
         assert_eq!(said(&report).len(), 256);
     }
@@ -307,7 +307,7 @@ async fn whatever_a_check_does_the_process_grows_by_little_more_than_its_memory(
             .recv()
             .await
             .unwrap()
-            .1;
+            .report;
         let grown = peak_kib().saturating_sub(before);
         println!("{harm}: {grown} KiB, {:?}", report.used);
         assert!(grown < (64 + 12) << 10, "{harm} grew the process by {grown} KiB");

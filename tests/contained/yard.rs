@@ -24,7 +24,7 @@ use sonde_host::{
         Compiler, Limits, LoadError, SMTP, Sandbox, Source,
         cache::{Cache, CacheError},
     },
-    schedule::{self, RoundTime},
+    schedule::{self, Ended, RoundTime},
     secret::{Secrets, apart::Apart},
     tls_rules::{TlsRules, Verify},
 };
@@ -201,7 +201,7 @@ impl Yard {
             schedule::round(&self.sandbox, jobs.into_iter().map(ready), 64 + hostile.len(), RoundTime::now());
         let mut came: Vec<Option<(Report, String)>> = hostile.iter().map(|_| None).collect();
         let mut good = 0;
-        while let Some((job, report)) = reports.recv().await {
+        while let Some(Ended { job, report, .. }) = reports.recv().await {
             let line = line::lines(&job.points(&report, 7)).trim_end().to_owned();
             assert_eq!(points(&line).len(), 1 + report.parts.len(), "{line}");
             let is_wrong = |line: &str| line.contains(SECRET) || line.contains(char::is_control);

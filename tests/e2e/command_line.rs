@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{greeter, points, refusing, run, sonde, stderr, stdout};
+use support::{greeter, points, refusing, root, run, sonde, stderr, stdout};
 
 #[test]
 fn the_demonstration_succeeds_and_shows_every_mode() {
@@ -208,6 +208,16 @@ fn a_secret_shows_in_no_output() {
             "{log}"
         );
     }
+}
+
+#[test]
+fn a_password_file_of_a_check_without_a_password_says_how_its_secrets_are_read() {
+    let component = root().join("tests/frozen/rust.wasm");
+    let component = component.to_str().unwrap();
+    let output =
+        sonde(&["check", "127.0.0.1", "--check", component, "--port", "1", "--password-file", "/dev/null"]);
+    let said = "rust.wasm` has no parameter `password`: of another secret `-p KEY=";
+    assert!(output.status.code() == Some(2) && stderr(&output).contains(said), "{}", stderr(&output));
 }
 
 /// Their limit is often a thousand, and nobody can be asked to raise it for each user.

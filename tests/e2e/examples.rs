@@ -180,7 +180,7 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
     through_telegraf(path, &database);
 }
 
-/// The same through the agent's `exec`; where there is no agent, which Debian does not have, that is said.
+/// The same through the agent's `exec` and `execd`; where there is no agent, which Debian does not have, that is said.
 fn through_telegraf(config: &str, database: &Database) {
     let Some(telegraf) = env::split_paths(&env::var_os("PATH").unwrap())
         .map(|dir| dir.join("telegraf"))
@@ -193,14 +193,16 @@ fn through_telegraf(config: &str, database: &Database) {
     let agent = folder.path().join("telegraf.conf");
     let text = format!(
         "[agent]\nomit_hostname = true\n[[inputs.exec]]\ncommands = [[\"{}\", \"run\", \"--config\", \"{config}\"]]\n\
-         timeout = \"20s\"\ndata_format = \"influx\"\n[[outputs.influxdb]]\nurls = [\"http://127.0.0.1:{}\"]\n\
+         timeout = \"20s\"\ndata_format = \"influx\"\n[[inputs.execd]]\ncommand = [\"{}\", \"execd\", \"-c\", \"{config}\"]\n\
+         signal = \"STDIN\"\ndata_format = \"influx\"\n[[outputs.influxdb]]\nurls = [\"http://127.0.0.1:{}\"]\n\
          database = \"sonde\"\nskip_database_creation = true\n",
+        env!("CARGO_BIN_EXE_sonde"),
         env!("CARGO_BIN_EXE_sonde"),
         database.port,
     );
     fs::write(&agent, text).unwrap();
-    succeed(Command::new(telegraf).arg("--config").arg(&agent).arg("--once"));
-    for (measurement, count) in [("imap", 8), ("imap_mailbox", 4), ("redis", 6), ("http", 6), ("smtp", 2)] {
+    succeed(Command::new(telegraf).arg("--config").arg(&agent).args(["--once", "--test-wait", "20"]));
+    for (measurement, count) in [("imap", 12), ("imap_mailbox", 6), ("redis", 9), ("http", 9), ("smtp", 3)] {
         assert_eq!(database.read(measurement).1.len(), count, "{measurement} through Telegraf");
     }
 }

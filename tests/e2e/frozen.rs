@@ -26,9 +26,9 @@ const COMPONENTS: &[(&str, &str)] = &[
 
 /// And the interface itself.
 const INTERFACE: &[(&str, &str)] = &[
-    ("check.wit", "c75cb11f7d1cedb0c2b30a31c1ca46c36922168577409502ef354a0942fd3ea0"),
+    ("check.wit", "c2e7f8009f6ebe7d65747b2135cd94def34a07bfe10abedb388cef666bb68bdd"),
     ("log.wit", "3c328555b38bc6baa8a0589d1d6ce2dc1993456f5a5ad8c2b8cc2bf9b0d11f75"),
-    ("network.wit", "98dd16444d96af421d1cc9ed60465a110be71fefcc5a4d45050829df8de7e43d"),
+    ("network.wit", "31ac8bd3d566767d5148d2f804056cf4731b9327b59ee202af72f9f1f8882389"),
     ("world.wit", "8a0f581696089715ea9c84fba5483b9e523387f5e3b78980f54a0d888562fbaf"),
 ];
 

@@ -7,6 +7,7 @@
     reason = "a test that breaks is to say where, and one that is skipped to say so"
 )]
 
+mod agent;
 mod certificates;
 mod command_line;
 mod crowds;

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::{
     arguments::{self, parameters, sandbox},
     exit::{Refusal, print},
-    run::log_failure,
+    failures,
 };
 use crate::{
     check::Check,
@@ -126,7 +126,7 @@ pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
         Output::Waterfall => picture(&job, &report, &points, terminal),
     };
     if output != Output::Waterfall {
-        log_failure(&points.job);
+        failures::log_first(&points.job);
     }
     print(&text)?;
     Ok(if arguments.fail && report.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -137,7 +137,7 @@ pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) 
     reports
         .recv()
         .await
-        .map(|(_, report)| report)
+        .map(|ended| ended.report)
         .ok_or_else(|| "the check ended without a report".to_owned())
 }
 
@@ -171,6 +171,13 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
     if let Some(path) = &arguments.password_file {
         if parameters.contains_key("password") {
             return Err(given_twice("password"));
+        }
+        if !check.description.parameters.iter().any(|parameter| parameter.name == "password") {
+            let instead = "of another secret `-p KEY='{ file = \"…\" }'` names the file";
+            return Err(format!(
+                "--password-file: check `{}` has no parameter `password`: {instead}",
+                check.name
+            ));
         }
         let secret = config::secret_or_pipe(path);
         let secret = secret.map_err(|error| format!("--password-file {}: {error}", path.display()))?;

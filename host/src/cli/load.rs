@@ -1,14 +1,16 @@
 //! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
 use std::{
-    future::Future,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, watch},
-    task::{self, JoinSet},
+    task,
     time::{self, Instant},
 };
 
@@ -64,14 +66,29 @@ pub(super) async fn strictly(plan: &Plan) -> Result<Vec<Job>, Refusal> {
     Ok(jobs)
 }
 
+/// What configurations have in common: where their checks run, and the one that is built in.
+#[derive(Clone)]
+pub(super) struct Base {
+    sandbox: Arc<Sandbox>,
+    smtp: Check,
+}
+
+impl Base {
+    pub(super) async fn new() -> Result<Self, Refusal> {
+        let sandbox = Arc::new(sandbox()?);
+        let smtp = built_in(&sandbox).await?;
+        Ok(Self { sandbox, smtp })
+    }
+}
+
 /// A configuration whose jobs run.
-pub(super) struct Loading<F> {
+pub(super) struct Loading {
     /// Where.
     pub(super) sandbox: Arc<Sandbox>,
     /// Jobs that may run at once.
     pub(super) max_concurrent: usize,
-    /// Each job as soon as its check is there.
-    pub(super) jobs: Vec<F>,
+    /// Each is there as soon as its check is.
+    pub(super) jobs: Vec<Coming>,
     checks: Vec<(String, watch::Receiver<Stage>)>,
     beforehand: Arc<str>,
 }
@@ -86,11 +103,25 @@ enum Stage {
     There(Check),
 }
 
-impl<F> Loading<F> {
+impl Stage {
+    fn is_there(&self) -> bool {
+        matches!(self, Self::There(_))
+    }
+}
+
+impl Loading {
     /// How checks are there sooner, where the code of some is not there yet.
     pub(super) fn sooner(&self) -> Option<&str> {
         let unfinished = self.checks.iter().any(|(_, check)| matches!(*check.borrow(), Stage::Code));
         unfinished.then_some(&*self.beforehand)
+    }
+
+    /// When each job is there, or will never be.
+    pub(super) async fn ready(&self) {
+        for job in &self.jobs {
+            // One whose task died is as ready as it will be.
+            drop(job.0.job.clone().wait_for(Option::is_some).await);
+        }
     }
 }
 
@@ -108,16 +139,17 @@ fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
 
 /// Loads each check by itself, so that none holds up the jobs of another. A check that cannot be loaded, or not in its jobs'
 /// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself.
-pub(super) async fn leniently(
-    plan: Plan,
-) -> Result<Loading<impl Future<Output = Job> + Send + 'static + use<>>, Refusal> {
+pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusal> {
     let compiler = compiler(&plan);
     let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
-    let sandbox = Arc::new(sandbox()?.asking(plan.name_servers.clone()));
-    let smtp = built_in(&sandbox).await?;
+    let smtp = base.smtp.clone();
+    // Read again, it asks anew: the system's configuration may be another one by now, too.
+    let sandbox = Arc::new(base.sandbox.asking(plan.name_servers.clone()));
     // Its parameters are part of this program: what they do not allow is wrong in the file.
     for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
         planned.validated(&smtp, &sandbox).await.map_err(|error| error.to_string())?;
+        // There may be thousands, and others that run meanwhile.
+        task::yield_now().await;
     }
     let mut checks = vec![(SMTP.to_owned(), watch::channel(Stage::There(smtp)).1)];
     for declared in plan.checks {
@@ -130,7 +162,6 @@ pub(super) async fn leniently(
         });
     }
     let turns: Vec<_> = checks.iter().map(|_| Arc::new(Mutex::new(()))).collect();
-    let began = Instant::now();
     let jobs: Vec<_> = plan
         .jobs
         .into_iter()
@@ -140,7 +171,7 @@ pub(super) async fn leniently(
             // Those of the built-in check were judged above.
             let turn = turns.get(at).filter(|_| planned.check() != SMTP).map(Arc::clone);
             let place = Place { sandbox: Arc::clone(&sandbox), turn };
-            Some(coming(planned, check.clone(), began, place, Arc::clone(&beforehand)))
+            Some(Coming::begin(planned, check.clone(), place, Arc::clone(&beforehand)))
         })
         .collect();
     Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
@@ -166,59 +197,84 @@ async fn load(
     }
 }
 
-/// A job, when its check is there or its time is over.
-async fn coming(
+/// A job that is there as soon as its check is, and has judged it.
+#[derive(Clone)]
+pub(super) struct Coming(Arc<Arriving>);
+
+struct Arriving {
     planned: Planned,
-    mut check: watch::Receiver<Stage>,
-    began: Instant,
-    place: Place,
+    check: watch::Receiver<Stage>,
+    job: watch::Receiver<Option<Arc<Job>>>,
     beforehand: Arc<str>,
-) -> Job {
-    let (name, timeout) = (planned.check().to_owned(), planned.timeout());
-    let (over, late) = (began + timeout, check.clone());
-    let judged = async {
-        // In the order of the file: of those who wait for a check, any may be woken first.
-        let turn = match place.turn {
-            Some(turn) => Some(turn.lock_owned().await),
-            None => None,
-        };
-        let stage = check.wait_for(|stage| matches!(stage, Stage::There(_))).await.ok()?.clone();
-        let Stage::There(check) = stage else { return None };
-        Some(fit(planned.clone(), check, place.sandbox, turn).await)
-    };
-    let (check, text) = match time::timeout_at(over, judged).await {
-        Ok(Some(job)) => return job,
-        // The check's task died.
-        Ok(None) => {
-            let text = format!("check `{name}`: the host failed over it; its log has the place");
-            return planned.unfit(Check::unknown(&name, HostError::CheckLoad, text));
-        }
-        Err(_late) => {
-            let unknown = |error: HostError, text: String| {
-                let text = format!("check `{name}`: {text}");
-                (Check::unknown(&name, error, text.clone()), text)
+    /// Its log line was written: that it is not there yet, rounds find again and again.
+    said: AtomicBool,
+}
+
+impl Coming {
+    fn begin(planned: Planned, check: watch::Receiver<Stage>, place: Place, beforehand: Arc<str>) -> Self {
+        let (sender, job) = watch::channel(None);
+        let (own, mut of) = (planned.clone(), check.clone());
+        task::spawn(async move {
+            // In the order of the file: of those who wait for a check, any may be woken first.
+            let turn = match place.turn {
+                Some(turn) => Some(turn.lock_owned().await),
+                None => None,
             };
-            match &*late.borrow() {
-                Stage::Code => {
-                    unknown(HostError::CheckCompile, format!("not ready within {timeout:?}: {beforehand}"))
-                }
-                Stage::Description => {
-                    let text = format!("it has not described itself within {timeout:?}");
-                    unknown(HostError::CheckDescribe, text)
-                }
-                // One that cannot be loaded says why.
-                Stage::There(check) if check.program.is_err() => return planned.unfit(check.clone()),
-                Stage::There(check) => {
-                    let text = format!(
-                        "check `{name}`: it has not judged the job within {timeout:?}: it judges one after the other"
-                    );
-                    (check.unfit(HostError::CheckJob, text.clone()), text)
-                }
+            let stage = of.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
+            let job = if let Some(Stage::There(check)) = stage {
+                fit(own, check, place.sandbox, turn).await
+            } else {
+                // Its task died.
+                let name = own.check();
+                let text = format!("check `{name}`: the host failed over it; its log has the place");
+                own.unfit(Check::unknown(name, HostError::CheckLoad, text))
+            };
+            sender.send_replace(Some(Arc::new(job)));
+        });
+        Self(Arc::new(Arriving { planned, check, job, beforehand, said: AtomicBool::new(false) }))
+    }
+
+    /// Its name and its host: no other job of a configuration has both.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.0.planned.name().to_owned(), self.0.planned.host().to_owned())
+    }
+
+    /// The job; one that is not there when its time is over says so.
+    pub(super) async fn in_time(self, began: Instant) -> Arc<Job> {
+        let mut job = self.0.job.clone();
+        let there = time::timeout_at(began + self.0.planned.timeout(), job.wait_for(Option::is_some)).await;
+        let there = there.ok().and_then(Result::ok).and_then(|job| job.clone());
+        there.unwrap_or_else(|| Arc::new(self.late()))
+    }
+
+    fn late(&self) -> Job {
+        let Arriving { planned, check, beforehand, said, .. } = &*self.0;
+        let (name, timeout) = (planned.check(), planned.timeout());
+        let unknown = |error: HostError, text: String| {
+            let text = format!("check `{name}`: {text}");
+            (Check::unknown(name, error, text.clone()), text)
+        };
+        let (check, text) = match &*check.borrow() {
+            Stage::Code => {
+                unknown(HostError::CheckCompile, format!("not ready within {timeout:?}: {beforehand}"))
             }
+            Stage::Description => {
+                unknown(HostError::CheckDescribe, format!("it has not described itself within {timeout:?}"))
+            }
+            // One that cannot be loaded has said why.
+            Stage::There(check) if check.program.is_err() => return planned.unfit(check.clone()),
+            Stage::There(check) => {
+                let text = format!(
+                    "check `{name}`: it has not judged the job within {timeout:?}: it judges one after the other"
+                );
+                (check.unfit(HostError::CheckJob, text.clone()), text)
+            }
+        };
+        if !said.swap(true, Ordering::Relaxed) {
+            output::log(Level::Error, &format!("job {}: {text}", planned.name()));
         }
-    };
-    output::log(Level::Error, &format!("job {}: {text}", planned.name()));
-    planned.unfit(check)
+        planned.unfit(check)
+    }
 }
 
 /// Where a job is judged by its check: one after the other, or the instances of a check with many jobs would need the memory of
@@ -239,21 +295,19 @@ async fn fit(planned: Planned, check: Check, sandbox: Arc<Sandbox>, turn: Option
     }
     let (own, of) = (planned.clone(), check.clone());
     // What a stranger's description makes of it must not end the round.
-    // Nor does it go on when nobody waits for it any more: others do, for their turn.
-    let mut judging = JoinSet::new();
-    judging.spawn(async move {
+    let judged = task::spawn(async move {
         let Some(_turn) = turn else { return own.job(&of) };
         own.validated(&of, &sandbox).await
     });
-    let built = judging.join_next().await;
+    let judged = judged.await;
     let refuse = |text: String| {
         output::log(Level::Error, &text);
         planned.unfit(check.unfit(HostError::CheckJob, text))
     };
-    match built {
-        Some(Ok(Ok(job))) => job,
-        Some(Ok(Err(error))) => refuse(ConfigError::to_string(&error)),
-        Some(Err(_)) | None => {
+    match judged {
+        Ok(Ok(job)) => job,
+        Ok(Err(error)) => refuse(ConfigError::to_string(&error)),
+        Err(_panicked) => {
             refuse(format!("job {}: the host failed over it; its log has the place", planned.name()))
         }
     }

@@ -1,19 +1,22 @@
-//! How a run ends before its time: SIGTERM, or a runtime that no longer turns, in; the end of the program out, whatever the
-//! runtime's thread does. What is printed by then stands, and a status of 0 lets the agent keep it.
+//! How what runs ends before its time: signals, the end of input, or a runtime that no longer turns, in; the end of the program
+//! out, whatever the runtime's thread does. What is printed by then stands, and a status of 0 lets the agent keep it.
 
 use std::{
     fmt, process,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
 };
 
 use nix::sys::signal::{SigSet, Signal};
-use tokio::{sync::watch, task, time};
+use tokio::{
+    sync::watch,
+    task,
+    time::{self, Instant},
+};
 
 use super::start::NO_THREAD;
 use crate::{
@@ -21,61 +24,125 @@ use crate::{
     text::counted,
 };
 
-/// How long a run may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
-const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long the last line of the log may take.
-const LAST_LINE: Duration = Duration::from_millis(500);
+const LAST_LINE: Duration = Duration::from_millis(100);
 /// How often the runtime shows that it turns, and is looked at.
 const TURN: Duration = Duration::from_secs(1);
 /// Looks without a turn after which it never will: nothing that the host does takes that long.
 const LOOKS: u32 = 30;
 
-/// SIGTERM, which once it came stays.
-pub(super) struct Stop {
-    came: watch::Receiver<bool>,
-    /// Jobs that have no line yet.
-    pub(super) missing: Missing,
+/// Why it ends, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) why: &'static str,
+    pub(super) since: Instant,
 }
 
-/// How many of a round's jobs have no line yet, for whoever ends it.
-#[derive(Clone)]
-pub(super) struct Missing {
-    jobs: usize,
-    left: Arc<AtomicUsize>,
+/// The end, which once it came stays.
+pub(super) struct Stop {
+    came: watch::Receiver<Option<End>>,
+    ender: Ender,
 }
+
+/// Who can say that it is the end.
+#[derive(Clone)]
+pub(super) struct Ender {
+    came: watch::Sender<Option<End>>,
+    patience: Duration,
+    missing: Missing,
+}
+
+/// How many jobs that were begun have no line yet, for whoever ends it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Missing(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicUsize,
+    left: AtomicUsize,
+}
+
+/// A line that is not written yet.
+#[derive(Debug)]
+pub(super) struct Unwritten(Missing);
 
 impl Missing {
-    /// One line more was written.
-    pub(super) fn one_less(&self) {
-        self.left.fetch_sub(1, Ordering::Relaxed);
+    /// So many jobs more.
+    pub(super) fn begin(&self, jobs: usize) {
+        if self.0.left.fetch_add(jobs, Ordering::Relaxed) == 0 {
+            self.0.begun.store(0, Ordering::Relaxed);
+        }
+        self.0.begun.fetch_add(jobs, Ordering::Relaxed);
+    }
+
+    /// The line of one is there.
+    pub(super) fn unwritten(&self) -> Unwritten {
+        Unwritten(self.clone())
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.left.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        self.0.0.left.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.left.load(Ordering::Relaxed);
+        let [left, begun] = [&self.0.left, &self.0.begun].map(|count| count.load(Ordering::Relaxed));
         let verb = if left == 1 { "has" } else { "have" };
-        write!(f, "{left} of {} {verb} no line", counted(self.jobs, "job"))
+        write!(f, "{left} of {} {verb} no line", counted(begun, "job"))
+    }
+}
+
+impl Ender {
+    /// Says so, and ends the program when that has not done it.
+    pub(super) fn end(&self, why: &'static str) -> ! {
+        self.came.send_if_modified(|came| {
+            let is_first = came.is_none();
+            came.get_or_insert(End { why, since: Instant::now() });
+            is_first
+        });
+        thread::sleep(self.patience);
+        end(&format!("stopped by {why}, and did not end by itself: {}", self.missing));
     }
 }
 
 impl Stop {
-    /// Takes SIGTERM from now on, and watches the runtime that calls this, which is about to run so many jobs. To be called
-    /// before there are other threads: they inherit that the signal is not theirs.
-    pub(super) fn take(jobs: usize) -> Result<Self, String> {
-        let missing = Missing { jobs, left: Arc::new(AtomicUsize::new(jobs)) };
+    /// Takes these signals from now on, and others that end nothing. The program ends no later than this after the first. To be
+    /// called before there are other threads: they inherit that the signals are not theirs.
+    pub(super) fn take(
+        ends: &'static [Signal],
+        others: &'static [Signal],
+        patience: Duration,
+        other: impl Fn(Signal) + Send + 'static,
+    ) -> Result<Self, String> {
         let mut signals = SigSet::empty();
-        signals.add(Signal::SIGTERM);
-        signals.thread_block().map_err(|error| format!("SIGTERM: {error}"))?;
-        let (came, coming) = watch::channel(false);
-        let left = missing.clone();
+        for signal in ends.iter().chain(others) {
+            signals.add(*signal);
+        }
+        signals.thread_block().map_err(|error| format!("signals: {error}"))?;
+        let (sender, came) = watch::channel(None);
+        let ender = Ender { came: sender, patience, missing: Missing::default() };
+        let own = ender.clone();
         start(move || {
-            while signals.wait().is_err() {}
-            // Nobody waits for it any more where the run is over.
-            came.send_replace(true);
-            thread::sleep(LAST_WORDS);
-            end(format!("stopped by SIGTERM, and did not end by itself: {left}"));
+            loop {
+                match signals.wait() {
+                    Ok(signal) if ends.contains(&signal) => own.end(signal.as_str()),
+                    Ok(signal) => other(signal),
+                    Err(_interrupted) => {}
+                }
+            }
         })?;
+        Ok(Self { came, ender })
+    }
+
+    /// Watches the runtime that calls this.
+    pub(super) fn watch_runtime(&self) -> Result<(), String> {
         let turns = Arc::new(AtomicU32::new(0));
         let turning = Arc::clone(&turns);
         task::spawn(async move {
@@ -84,42 +151,40 @@ impl Stop {
                 time::sleep(TURN).await;
             }
         });
-        let left = missing.clone();
+        let missing = self.missing();
         start(move || {
             watch(&turns, TURN, LOOKS);
-            end(format!("nothing went on for 30 s: this is a fault of sonde; {left}"));
-        })?;
-        Ok(Self { came: coming, missing })
+            end(&format!("nothing went on for 30 s: this is a fault of sonde; {missing}"));
+        })
     }
 
-    pub(super) async fn wait(&mut self) {
-        // Its other end lives as long as the program.
-        drop(self.came.wait_for(|came| *came).await);
+    pub(super) fn ender(&self) -> Ender {
+        self.ender.clone()
+    }
+
+    pub(super) fn missing(&self) -> Missing {
+        self.ender.missing.clone()
+    }
+
+    pub(super) async fn wait(&mut self) -> End {
+        match self.came.wait_for(Option::is_some).await.ok().and_then(|came| *came) {
+            Some(end) => end,
+            // Its other end lives as long as the program.
+            None => std::future::pending().await,
+        }
     }
 }
 
-/// A thread that ends the program.
-fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+/// A thread that ends the program, or lets it be.
+pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let started = thread::Builder::new().spawn(work);
     started.map(drop).map_err(|error| format!("{NO_THREAD}: {error}"))
 }
 
-fn end(why: String) -> ! {
-    say(why);
+fn end(why: &str) -> ! {
+    output::log(Level::Error, why);
+    output::flush_log(LAST_LINE);
     process::exit(0)
-}
-
-/// Logs it, if that goes on at all: a thread that hangs may hold the log.
-fn say(why: String) {
-    let (done, said) = mpsc::channel();
-    let saying = thread::Builder::new().spawn(move || {
-        output::log(Level::Error, &why);
-        // Nobody may wait for it any more.
-        let _gone: Result<(), mpsc::SendError<()>> = done.send(());
-    });
-    // Without it nothing is said, and nobody waited for.
-    drop(saying);
-    let _unsaid: Result<(), RecvTimeoutError> = said.recv_timeout(LAST_LINE);
 }
 
 /// Comes back when `turns` has been the same at so many looks.
@@ -141,8 +206,12 @@ mod tests {
 
     #[test]
     fn the_end_does_not_wait_for_who_holds_the_log() {
+        output::log_apart().unwrap();
         let held = io::stderr().lock();
-        let ended = thread::spawn(|| say("this line comes when nobody waits for it any more".to_owned()));
+        let ended = thread::spawn(|| {
+            output::log(Level::Error, "this line may come when nobody waits for it any more");
+            output::flush_log(LAST_LINE);
+        });
         ended.join().unwrap();
         drop(held);
     }
@@ -158,5 +227,19 @@ mod tests {
             assert!(!ended.is_finished());
         }
         ended.join().unwrap();
+    }
+
+    #[test]
+    fn jobs_without_a_line_are_counted_of_those_since_all_had_one() {
+        let missing = Missing::default();
+        missing.begin(2);
+        drop(missing.unwritten());
+        assert_eq!(missing.to_string(), "1 of 2 jobs has no line");
+        missing.begin(3);
+        assert_eq!(missing.to_string(), "4 of 5 jobs have no line");
+        (0..4).for_each(|_| drop(missing.unwritten()));
+        assert!(missing.is_none());
+        missing.begin(7);
+        assert_eq!(missing.to_string(), "7 of 7 jobs have no line");
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) include: Vec<String>,
     pub(super) resolver: Option<Resolver>,
+    pub(super) daemon: Option<Daemon>,
     #[serde(default)]
     pub(super) check: Vec<Check>,
     #[serde(default)]
@@ -30,6 +31,13 @@ pub(super) struct Resolver {
     pub(super) servers: Option<Vec<String>>,
     #[serde(default)]
     pub(super) system: bool,
+}
+
+/// What `sonde execd` does by itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Daemon {
+    pub(super) interval: Option<String>,
 }
 
 /// A check that is not built in.

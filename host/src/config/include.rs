@@ -47,6 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
             || !file.deny.is_empty()
             || file.resolver.is_some()
             || !file.include.is_empty()
+            || file.daemon.is_some()
         {
             return Err(At::whole(Problem::Included).within(Some(&included), None));
         }

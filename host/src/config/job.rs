@@ -30,7 +30,7 @@ use crate::{
     host::{Host, NoHost},
     job::Job,
     net::Tls,
-    sandbox::{Blamed, Refusal, SMTP, Sandbox, Unfit},
+    sandbox::{SMTP, Sandbox, Unfit},
     secret::{self, Secrets, apart::Apart},
     text,
     tls_rules::TlsRules,
@@ -291,29 +291,15 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
 /// What a check says of a job reads as what the host does; `host` is the key of the job's own.
 fn refused(unfit: Unfit, host: &str) -> At {
     match unfit {
-        Unfit::Refused(Refusal { blamed, text }, others) => {
-            let mut said = text;
-            for Refusal { blamed, text } in others {
-                let key = key(&blamed, host).map(|key| format!("{key}: ")).unwrap_or_default();
-                said = format!("{said}; {key}{text}");
-            }
-            match key(&blamed, host) {
-                Some(key) => At::key(key, Problem::Refused(said)),
-                None => At::whole(Problem::Refused(said)),
+        Unfit::Refused(first, others) => {
+            let others = others.iter().map(|refusal| format!("; {}", refusal.told(host)));
+            let problem = Problem::Refused(first.text + &others.collect::<String>());
+            match first.blamed.key(host) {
+                Some(key) => At::key(key, problem),
+                None => At::whole(problem),
             }
         }
         Unfit::Unjudged(failure) => At::whole(Problem::Unjudged(failure.text)),
-    }
-}
-
-/// The key of what a check refuses; none: of the job as a whole.
-fn key(blamed: &Blamed, host: &str) -> Option<String> {
-    match blamed {
-        Blamed::Parameter(name) => Some(format!("parameters.{name}")),
-        Blamed::Host => Some(host.to_owned()),
-        Blamed::Endpoint(name) => Some(format!("endpoints.{name}")),
-        Blamed::Timeout => Some("timeout".to_owned()),
-        Blamed::Job => None,
     }
 }
 

@@ -23,6 +23,10 @@ const HEAD: &str = r#"# Jobs that run at once.
 # servers = ["192.0.2.53", "[2001:db8::53]:5353"]
 # system = true
 
+# For `sonde execd` alone: a round at each multiple of this time on the clock, whether an agent asks for it or not.
+# [daemon]
+# interval = "60s"
+
 # A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.
 # [[check]]
 # name = "redis"

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod check;
+mod daemon;
 mod endpoints;
 mod kinds;
 mod paths;

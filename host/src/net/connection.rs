@@ -163,10 +163,8 @@ impl Connection {
         let deadline = self.run.deadline;
         let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await.unwrap_or(Ok(None));
         // Who only looks would never learn that the time is over.
-        let nothing = || match self.run.is_over() {
-            true => Fault::Silent(self.silence(deadline)),
-            false => Fault::NothingThere,
-        };
+        let nothing =
+            || if self.run.is_over() { Fault::Silent(self.silence(deadline)) } else { Fault::NothingThere };
         let received = looked.and_then(|received| received.ok_or_else(nothing));
         received.map_err(|fault| self.failed(fault))
     }

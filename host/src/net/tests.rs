@@ -198,7 +198,7 @@ async fn plaintext_behind_the_answer_to_starttls_refuses_tls() {
 async fn line_feeds_alone_are_taken_one_by_one_as_fast_as_they_come() {
     let listener = listener().await;
     let (mut connection, mut peer) = opened(&listener).await;
-    peer.write_all(&[b'\n'; 4 * 65_536]).await.unwrap();
+    peer.write_all(&vec![b'\n'; 4 * 65_536]).await.unwrap();
     for _ in 0..4 * 65_536 {
         assert_eq!(connection.read(65_536, None).await.unwrap().bytes, b"\n");
     }

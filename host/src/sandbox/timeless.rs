@@ -53,6 +53,28 @@ pub struct Refusal {
     pub text: String,
 }
 
+impl Blamed {
+    /// Its key in the table of a job whose own host stands at `host`; none: it is the whole.
+    #[must_use]
+    pub fn key(&self, host: &str) -> Option<String> {
+        match self {
+            Self::Parameter(name) => Some(format!("parameters.{name}")),
+            Self::Host => Some(host.to_owned()),
+            Self::Endpoint(name) => Some(format!("endpoints.{name}")),
+            Self::Timeout => Some("timeout".to_owned()),
+            Self::Job => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// With its key.
+    #[must_use]
+    pub fn told(&self, host: &str) -> String {
+        self.blamed.key(host).map(|key| format!("{key}: ")).unwrap_or_default() + &self.text
+    }
+}
+
 /// Why a job is not run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unfit {

@@ -10,6 +10,7 @@
     reason = "a test that breaks is to say where, and whoever ignores a line sees that"
 )]
 
+pub mod agent;
 pub mod certificates;
 mod command;
 mod component;

@@ -1,0 +1,137 @@
+//! Rounds of a configuration, one or many: a loaded configuration in, the lines of its jobs on standard output and what failed in
+//! the log, as each run ends, those of a job in one piece. Refuses to go on where nothing can be printed any more.
+
+use std::collections::HashMap;
+
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    exit::Refusal,
+    failures::Failures,
+    load::{Coming, Loading},
+    start::NO_THREAD,
+    stop::{End, Missing, Unwritten},
+};
+use crate::{
+    line,
+    output::{self, Level, Writer},
+    schedule::{Ended, Place, Room, RoundTime, Schedule},
+};
+
+/// A configuration's rounds.
+pub(super) struct Rounds {
+    loading: Loading,
+    /// Of each job, in the same order.
+    places: Vec<Place>,
+    /// Of jobs that no configuration has any more, and that still run: they may come back.
+    gone: HashMap<(String, String), Place>,
+    schedule: Schedule,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    writer: Writer<(Option<Room>, Unwritten)>,
+    failures: Failures,
+    /// In the last round.
+    skipped: usize,
+    missing: Missing,
+}
+
+impl Rounds {
+    pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
+        let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
+        let (schedule, ended) = Schedule::new(loading.max_concurrent);
+        let places = loading.jobs.iter().map(|_| Place::default()).collect();
+        let failures = Failures::default();
+        Ok(Self {
+            loading,
+            places,
+            gone: HashMap::new(),
+            schedule,
+            ended,
+            writer,
+            failures,
+            skipped: 0,
+            missing,
+        })
+    }
+
+    /// From now on another configuration. What runs goes on, and a job that was there before does not run twice at once.
+    pub(super) fn change(&mut self, loading: Loading) {
+        let before = self.loading.jobs.iter().map(Coming::key).zip(self.places.drain(..));
+        let mut before: HashMap<_, _> = before.chain(self.gone.drain()).collect();
+        self.places = loading.jobs.iter().map(|job| before.remove(&job.key()).unwrap_or_default()).collect();
+        before.retain(|_, place| place.is_taken());
+        self.gone = before;
+        self.schedule.allow(loading.max_concurrent);
+        self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
+        self.loading = loading;
+    }
+
+    /// Begins one: of each job that does not run still.
+    pub(super) fn begin(&mut self, time: RoundTime) {
+        let now = Instant::now();
+        let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
+        let jobs = self.places.iter().cloned().zip(jobs);
+        let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
+        self.missing.begin(counted.begun);
+        // Once, where it goes on.
+        if counted.skipped > 0 && self.skipped == 0 {
+            let all = counted.begun + counted.skipped;
+            let text = format!("{} of {all} jobs still run, and are skipped in this round", counted.skipped);
+            output::log(Level::Warning, &text);
+        }
+        self.skipped = counted.skipped;
+    }
+
+    /// Prints what ends, until this comes.
+    pub(super) async fn print_until<T>(&mut self, until: impl Future<Output = T>) -> Result<T, Refusal> {
+        let mut until = std::pin::pin!(until);
+        loop {
+            tokio::select! {
+                // What has been reported is printed first.
+                biased;
+                Some(ended) = self.ended.recv() => self.print(ended),
+                error = self.writer.failed() => return Err(format!("standard output: {error}")),
+                came = &mut until => return Ok(came),
+            }
+        }
+    }
+
+    fn print(&mut self, ended: Ended) {
+        let points = ended.job.points(&ended.report, ended.time.unix_ns);
+        // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
+        if ended.job.check.program.is_ok() {
+            self.failures.log(&points.job);
+        }
+        self.writer.write(line::lines(&points), (ended.room, self.missing.unwritten()));
+    }
+
+    /// When no job runs.
+    pub(super) fn idle(&self) -> impl Future<Output = ()> + use<> {
+        self.schedule.idle()
+    }
+
+    /// When no job runs and all is written.
+    pub(super) fn done(&self) -> impl Future<Output = ()> + use<> {
+        let (idle, written) = (self.schedule.idle(), self.writer.written());
+        async {
+            idle.await;
+            written.await;
+        }
+    }
+
+    /// When all that is there is written.
+    pub(super) fn written(&self) -> impl Future<Output = ()> + use<> {
+        self.writer.written()
+    }
+
+    /// Says how many have no line.
+    pub(super) fn log_missing(&self, end: End) {
+        if self.missing.is_none() {
+            return;
+        }
+        let mut text = format!("stopped by {}: {}", end.why, self.missing);
+        if let Some(sooner) = self.loading.sooner() {
+            text = format!("{text}; checks were not ready yet: {sooner}");
+        }
+        output::log(Level::Warning, &text);
+    }
+}

@@ -1,0 +1,118 @@
+//! Lines on their way to standard output: whole lines in, in their order, and what of them is written out. They are written on
+//! a thread of its own: where nobody reads, a write waits, and nothing else may. How many may wait is for whoever hands them
+//! over to say, by the guard that goes with them.
+
+use std::{io, sync::mpsc, thread};
+
+use tokio::sync::watch;
+
+use super::descriptor::{IN_ONE_PIECE, write_all};
+
+/// Takes lines, each piece with what is let go when it is written.
+pub struct Writer<G> {
+    pieces: mpsc::Sender<(String, G)>,
+    progress: watch::Sender<Progress>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    waiting: usize,
+    failed: Option<String>,
+}
+
+impl<G: Send + 'static> Writer<G> {
+    /// Starts the thread; it ends with this, or with the process.
+    pub fn start() -> io::Result<Self> {
+        let (pieces, coming) = mpsc::channel::<(String, G)>();
+        let progress = watch::Sender::new(Progress::default());
+        let at = progress.clone();
+        thread::Builder::new().spawn(move || {
+            for (text, guard) in coming {
+                if let Err(error) = write_lines(&io::stdout(), text.as_bytes()) {
+                    at.send_modify(|progress| progress.failed = Some(error.to_string()));
+                    return;
+                }
+                drop(guard);
+                at.send_modify(|progress| progress.waiting -= 1);
+            }
+        })?;
+        Ok(Self { pieces, progress })
+    }
+
+    /// Hands over lines, each with its end.
+    pub fn write(&self, text: String, guard: G) {
+        self.progress.send_modify(|progress| progress.waiting += 1);
+        // A thread that is gone has said why.
+        drop(self.pieces.send((text, guard)));
+    }
+
+    /// When all that was handed over by then is written.
+    pub fn written(&self) -> impl Future<Output = ()> + Send + use<G> {
+        let mut progress = self.progress.subscribe();
+        // Its other end is here and with the thread.
+        async move { drop(progress.wait_for(|progress| progress.waiting == 0).await) }
+    }
+
+    /// When nothing can be written any more: why.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<G> {
+        let mut progress = self.progress.subscribe();
+        async move {
+            let failed = progress.wait_for(|progress| progress.failed.is_some()).await;
+            let failed = failed.ok().and_then(|progress| progress.failed.clone());
+            match failed {
+                Some(failed) => failed,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// As many whole lines at once as a pipe takes in one piece, and a longer one alone: whoever ends the program while nobody reads
+/// cuts none in two.
+fn write_lines(to: &impl std::os::fd::AsFd, mut lines: &[u8]) -> io::Result<()> {
+    while !lines.is_empty() {
+        let (piece, rest) = lines.split_at(whole(lines));
+        write_all(to, piece)?;
+        lines = rest;
+    }
+    Ok(())
+}
+
+/// Bytes of the whole lines with which it begins that go in one piece; at least one line.
+fn whole(lines: &[u8]) -> usize {
+    let ends = |byte: &u8| *byte == b'\n';
+    let (fits, _) = lines.split_at(lines.len().min(IN_ONE_PIECE));
+    let last = fits.iter().rposition(ends).or_else(|| lines.iter().position(ends));
+    last.map_or(lines.len(), |end| end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_at_once_is_whole_lines_that_a_pipe_takes_in_one_piece() {
+        let line = |bytes: usize| "x".repeat(bytes - 1) + "\n";
+        for (lines, first) in [
+            (line(10), 10),
+            (line(10) + &line(4086), 4096),
+            (line(10) + &line(4087), 10),
+            (line(5000) + &line(10), 5000),
+            ("no end".to_owned(), 6),
+        ] {
+            assert_eq!(whole(lines.as_bytes()), first);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_says_why_and_lets_nobody_believe_that_all_is_written() {
+        let (pieces, coming) = mpsc::channel();
+        drop(coming);
+        let failed = Progress { waiting: 0, failed: Some("Broken pipe".to_owned()) };
+        let writer = Writer { pieces, progress: watch::Sender::new(failed) };
+        writer.write("x\n".to_owned(), ());
+        assert_eq!(writer.failed().await, "Broken pipe");
+        let written = tokio::time::timeout(std::time::Duration::from_millis(50), writer.written());
+        assert!(written.await.is_err());
+    }
+}

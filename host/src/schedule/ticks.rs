@@ -1,0 +1,120 @@
+//! Rounds of a schedule of its own: the clock on the wall in, the time of the round that is due out. Ticks are multiples of the
+//! interval since the Unix epoch, whatever a round before took. A tick that was missed is not made up for; a clock that is set
+//! back brings none again at once, and none is later than an interval and a half.
+
+use std::time::Duration;
+
+use tokio::time::{self, Instant};
+
+use super::RoundTime;
+
+/// How often the clock on the wall is looked at, which somebody may set meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Ticks to come.
+#[derive(Debug)]
+pub struct Ticks {
+    /// In nanoseconds.
+    interval: i64,
+    /// The tick that was had, or let go.
+    last: i64,
+    /// When one was had.
+    at: Option<Instant>,
+}
+
+impl Ticks {
+    /// From the next one on.
+    #[must_use]
+    pub fn every(interval: Duration) -> Self {
+        Self::since(interval, RoundTime::now())
+    }
+
+    fn since(interval: Duration, now: RoundTime) -> Self {
+        let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX).max(1);
+        Self { interval, last: now.unix_ns.div_euclid(interval) * interval, at: None }
+    }
+
+    /// Waits for the next one. Nothing is lost where nobody waits any more.
+    pub async fn next(&mut self) -> RoundTime {
+        loop {
+            let now = RoundTime::now();
+            if let Some(tick) = self.look(now, Instant::now()) {
+                return tick;
+            }
+            let left = self.interval - now.unix_ns.rem_euclid(self.interval);
+            time::sleep(Duration::from_nanos(left.unsigned_abs()).min(LOOK)).await;
+        }
+    }
+
+    /// The tick that is due, by both clocks.
+    fn look(&mut self, wall: RoundTime, now: Instant) -> Option<RoundTime> {
+        let tick = wall.unix_ns.div_euclid(self.interval) * self.interval;
+        if tick == self.last {
+            return None;
+        }
+        let is_back = tick < self.last;
+        self.last = tick;
+        // Half an interval: however the clock is set, the next but one is due again.
+        let is_soon = self.at.is_some_and(|at| {
+            now.duration_since(at) < Duration::from_nanos(self.interval.unsigned_abs() / 2)
+        });
+        if is_back || is_soon {
+            return None;
+        }
+        self.at = Some(now);
+        Some(RoundTime { unix_ns: tick })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// The ticks, in seconds, of a clock on the wall that shows these, in tenths of a second, when so many have gone by.
+    fn ticks(start: i64, shown: impl Fn(i64) -> i64, tenths: i64) -> Vec<i64> {
+        let wall = |tenths: i64| RoundTime { unix_ns: tenths * SECOND / 10 };
+        let (mut ticks, began) = (Ticks::since(Duration::from_secs(10), wall(start)), Instant::now());
+        let at = |gone: i64| began + Duration::from_millis(gone.unsigned_abs() * 100);
+        (0..tenths)
+            .filter_map(|gone| ticks.look(wall(shown(gone)), at(gone)))
+            .map(|tick| tick.unix_ns / SECOND)
+            .collect()
+    }
+
+    #[test]
+    fn ticks_are_multiples_of_the_interval_from_the_next_one_on() {
+        assert_eq!(ticks(1_003, |gone| 1_003 + gone, 400), [110, 120, 130, 140]);
+        assert_eq!(ticks(1_000, |gone| 1_000 + gone, 150), [110]);
+        // Before the epoch.
+        assert_eq!(ticks(-155, |gone| -155 + gone, 200), [-10, 0]);
+    }
+
+    #[test]
+    fn what_was_slept_through_is_not_made_up_for() {
+        assert_eq!(
+            ticks(1_000, |gone| if gone < 150 { 1_000 + gone } else { 5_000 + gone }, 260),
+            [110, 510, 520]
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_brings_no_tick_twice_in_a_row_and_no_long_silence() {
+        // By half a second, just behind a tick.
+        let shown = |gone: i64| if gone <= 100 { 1_000 + gone } else { 995 + gone };
+        assert_eq!(ticks(1_000, shown, 320), [110, 120, 130]);
+        // By an hour.
+        let shown = |gone: i64| if gone < 150 { 40_000 + gone } else { 4_000 + gone };
+        assert_eq!(ticks(40_000, shown, 420), [4_010, 420, 430, 440]);
+        // To and fro without end.
+        let shown = |gone: i64| 1_000 + gone + if gone % 7 < 3 { -300 } else { 0 };
+        assert!(ticks(1_000, shown, 1_000).len() <= 20);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_by_little_brings_no_two_ticks_at_once() {
+        let shown = |gone: i64| if gone < 105 { 1_000 + gone } else { 1_090 + gone };
+        assert_eq!(ticks(1_000, shown, 320), [110, 130, 140]);
+    }
+}
