@@ -19,6 +19,7 @@ mod rounds;
 mod run;
 mod start;
 mod stop;
+mod tally;
 mod test;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};

@@ -3,6 +3,7 @@
 
 mod descriptor;
 mod log;
+mod progress;
 mod writer;
 
 use std::io;
@@ -11,6 +12,7 @@ use nix::sys::stat::{SFlag, fstat};
 
 pub use self::{
     log::{apart as log_apart, flush as flush_log},
+    progress::{Progress, is_seen},
     writer::Writer,
 };
 use crate::text;

@@ -368,3 +368,31 @@ fn sigterm_ends_a_round_whose_output_nobody_reads() {
     let ended = ended(&mut child);
     assert_eq!(ended.expect("it is stuck in its output").code(), Some(0));
 }
+
+#[test]
+fn on_a_terminal_a_run_shows_how_far_it_is_and_sums_up_and_into_a_pipe_neither() {
+    let (_held, port) = refusing();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let config = format!(
+        "[[job]]\nname = \"a\"\nhosts = [\"127.0.0.1\", \"127.0.0.2\"]\nparameters.port = {port}\n[[job]]\nname = \"b\"\nhost = \
+         \"127.0.0.1\"\ntimeout = \"1s\"\nparameters.port = {silent}\n"
+    );
+    fs::write(&path, config).unwrap();
+    let lines = folder.path().join("lines");
+    let command =
+        format!("{} run --config {} > {}", support::binary().display(), path.display(), lines.display());
+    // A terminal of its own, and what is seen there.
+    let output =
+        Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    let seen = stdout(&output);
+    assert!(seen.contains("2 of 3 jobs"), "{seen:?}");
+    assert!(seen.trim_end().ends_with("I! 3 jobs: 1 timeout, 2 connection_failed"), "{seen:?}");
+    // What is drawn is taken away again before anything else is written.
+    assert!(seen.contains("W! job a: 127.0.0.1:"), "{seen:?}");
+    assert_eq!(points(&fs::read_to_string(lines).unwrap()).len(), 3);
+    let output = sonde(&["run", "--config", path.to_str().unwrap()]);
+    assert!(!stderr(&output).contains("jobs") && !stderr(&output).contains('\x1b'), "{}", stderr(&output));
+}

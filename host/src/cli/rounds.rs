@@ -11,10 +11,11 @@ use super::{
     load::{Coming, Loading},
     start::NO_THREAD,
     stop::{End, Missing, Unwritten},
+    tally::Tally,
 };
 use crate::{
     line,
-    output::{self, Level, Writer},
+    output::{self, Level, Progress, Writer},
     schedule::{Ended, Place, Room, RoundTime, Schedule},
 };
 
@@ -32,6 +33,9 @@ pub(super) struct Rounds {
     /// In the last round.
     skipped: usize,
     missing: Missing,
+    tally: Tally,
+    /// Where a person watches.
+    progress: Option<Progress>,
 }
 
 impl Rounds {
@@ -50,7 +54,21 @@ impl Rounds {
             failures,
             skipped: 0,
             missing,
+            tally: Tally::default(),
+            progress: None,
         })
+    }
+
+    /// How many it has.
+    pub(super) fn jobs(&self) -> usize {
+        self.loading.jobs.len()
+    }
+
+    /// Lets a person watch from now on.
+    pub(super) fn show(&mut self) -> Result<(), Refusal> {
+        let progress = Progress::start(self.loading.jobs.len());
+        self.progress = Some(progress.map_err(|error| format!("{NO_THREAD}: {error}"))?);
+        Ok(())
     }
 
     /// From now on another configuration. What runs goes on, and a job that was there before does not run twice at once.
@@ -96,6 +114,10 @@ impl Rounds {
     }
 
     fn print(&mut self, ended: Ended) {
+        self.tally.add(&ended.report);
+        if let Some(progress) = &self.progress {
+            progress.add();
+        }
         let points = ended.job.points(&ended.report, ended.time.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if ended.job.check.program.is_ok() {
@@ -121,6 +143,14 @@ impl Rounds {
     /// When all that is there is written.
     pub(super) fn written(&self) -> impl Future<Output = ()> + use<> {
         self.writer.written()
+    }
+
+    /// Says, where a person watched, what came of it.
+    pub(super) fn sum_up(&mut self) {
+        if let Some(progress) = self.progress.take() {
+            progress.end();
+            output::log(Level::Information, &self.tally.to_string());
+        }
     }
 
     /// Says how many have no line.

@@ -27,6 +27,9 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
     let loading = load::leniently(plan, &Base::new().await?).await?;
     let mut rounds = Rounds::new(loading, stop.missing())?;
+    if output::is_seen() && rounds.jobs() > 1 {
+        rounds.show()?;
+    }
     rounds.begin(RoundTime::now());
     let done = rounds.done();
     let stopped = async {
@@ -41,7 +44,10 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
         let written = time::timeout(LAST_LINE, rounds.written());
         // Who does not read by then, does not want it.
         drop(rounds.print_until(written).await?);
+        rounds.sum_up();
         rounds.log_missing(end);
+    } else {
+        rounds.sum_up();
     }
     Ok(ExitCode::SUCCESS)
 }

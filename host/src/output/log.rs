@@ -16,7 +16,7 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::descriptor::write_all;
+use super::{descriptor::write_all, progress::above};
 use crate::text::counted;
 
 /// The longest line, its end not counted: Telegraf stops reading at 64 KiB.
@@ -115,7 +115,8 @@ impl Queue {
     fn work(&self) {
         loop {
             // Where nobody can read any more, nobody misses it.
-            drop(write_all(&io::stderr(), self.next().as_bytes()));
+            let line = self.next();
+            drop(above(|| write_all(&io::stderr(), line.as_bytes())));
         }
     }
 }

@@ -2,11 +2,18 @@
 //! a thread of its own: where nobody reads, a write waits, and nothing else may. How many may wait is for whoever hands them
 //! over to say, by the guard that goes with them.
 
-use std::{io, sync::mpsc, thread};
+use std::{
+    io::{self, IsTerminal},
+    sync::mpsc,
+    thread,
+};
 
 use tokio::sync::watch;
 
-use super::descriptor::{IN_ONE_PIECE, write_all};
+use super::{
+    descriptor::{IN_ONE_PIECE, write_all},
+    progress::above,
+};
 
 /// Takes lines, each piece with what is let go when it is written.
 pub struct Writer<G> {
@@ -28,7 +35,10 @@ impl<G: Send + 'static> Writer<G> {
         let at = progress.clone();
         thread::Builder::new().spawn(move || {
             for (text, guard) in coming {
-                if let Err(error) = write_lines(&io::stdout(), text.as_bytes()) {
+                let write = || write_lines(&io::stdout(), text.as_bytes());
+                // A pipe may wait for long, and is no place where anything stands above anything.
+                let written = if io::stdout().is_terminal() { above(write) } else { write() };
+                if let Err(error) = written {
                     at.send_modify(|progress| progress.failed = Some(error.to_string()));
                     return;
                 }
