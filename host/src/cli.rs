@@ -17,6 +17,7 @@ mod new;
 mod pin;
 mod rounds;
 mod run;
+mod self_metrics;
 mod start;
 mod stop;
 mod tally;

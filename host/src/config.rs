@@ -53,6 +53,8 @@ pub struct Plan {
     pub max_concurrent: usize,
     /// Of the rounds that `sonde execd` begins by itself; none: it does not.
     pub interval: Option<Duration>,
+    /// Those write a line about the program itself.
+    pub self_metrics: bool,
     /// Where compiled checks are kept.
     pub cache_dir: Option<PathBuf>,
     /// Who is asked for addresses.
@@ -91,6 +93,7 @@ fn plan(
         expected(entry("deny", index), "a network such as \"10.0.0.0/8\" or an address")
     })?;
     let own_interval = main.daemon.as_ref().and_then(|daemon| daemon.interval.as_deref()).map(interval);
+    let self_metrics = main.daemon.as_ref().is_some_and(|daemon| daemon.self_metrics);
     let interval = own_interval.transpose().map_err(|what| expected("daemon.interval".to_owned(), &what))?;
     if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(expected("cache_dir".to_owned(), "a folder"));
@@ -115,7 +118,7 @@ fn plan(
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
     let (path, doubts) = (path.to_owned(), Vec::new());
-    Ok(Plan { path, max_concurrent, interval, cache_dir, name_servers, checks, jobs, doubts })
+    Ok(Plan { path, max_concurrent, interval, self_metrics, cache_dir, name_servers, checks, jobs, doubts })
 }
 
 fn planned(

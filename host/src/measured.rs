@@ -26,10 +26,8 @@ trait Fact {
 
 impl Fact for Duration {
     const KIND: FieldKind = FieldKind::Float;
-    /// Milliseconds with microsecond resolution.
-    #[expect(clippy::cast_precision_loss, reason = "2^53 µs are 285 years")]
     fn value(&self) -> Value {
-        Value::Float(self.as_micros() as f64 / 1000.0)
+        Value::milliseconds(*self)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
@@ -44,6 +44,12 @@ impl RoundTime {
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { unix_ns: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX) }
+    }
+
+    /// What has gone by since then, by the clock on the wall.
+    #[must_use]
+    pub fn since(self, then: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.unix_ns.saturating_sub(then.unix_ns)).unwrap_or_default())
     }
 
     fn unix_seconds(self) -> u64 {
@@ -84,6 +90,10 @@ pub struct Ended {
     pub report: Report,
     /// Of its round.
     pub time: RoundTime,
+    /// From the round's begin until its turn.
+    pub turn_late: Duration,
+    /// When it ended.
+    pub at: Instant,
     /// The room of its lines: to be kept until they are written.
     pub room: Option<Room>,
     /// Its job is not begun again before this was taken.
@@ -171,6 +181,18 @@ impl Schedule {
         counted
     }
 
+    /// Runs whose report was not taken yet.
+    #[must_use]
+    pub fn unended(&self) -> usize {
+        *self.unended.borrow()
+    }
+
+    /// Room for one line more, where there is some.
+    #[must_use]
+    pub fn room(&self) -> Option<Room> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
     /// When every report was taken.
     pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut unended = self.unended.subscribe();
@@ -195,10 +217,12 @@ struct Run {
 impl Run {
     async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Ended {
         let job = job.await.into();
+        let began = Instant::now();
         // Neither semaphore is ever closed.
         let _slot = self.slots.acquire().await;
         // Where there is no room for what is there, nothing more is made.
         drop(self.room.acquire().await);
+        let turn_late = began.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
         let run = task::spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
         let report = run.await.unwrap_or_else(|_panic| Report {
@@ -209,9 +233,10 @@ impl Run {
             fields: job.check.description.unreported(),
             ..Report::default()
         });
+        let at = Instant::now();
         let lines = u32::try_from(1 + report.parts.len()).unwrap_or(HELD_LINES).min(HELD_LINES);
         let room = self.room.acquire_many_owned(lines).await.ok();
-        Ended { job, report, time, room, _turn: self.turn }
+        Ended { job, report, time, turn_late, at, room, _turn: self.turn }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A value on a line, and what kinds there are.
 
+use std::time::Duration;
+
 /// A field's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -14,6 +16,13 @@ pub enum Value {
 }
 
 impl Value {
+    /// Milliseconds with microsecond resolution.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "2^53 µs are 285 years")]
+    pub fn milliseconds(time: Duration) -> Self {
+        Self::Float(time.as_micros() as f64 / 1000.0)
+    }
+
     /// The value as a number, for alarm limits.
     #[must_use]
     #[expect(

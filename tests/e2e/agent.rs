@@ -2,6 +2,7 @@
 
 mod ending;
 mod interval;
+mod itself;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

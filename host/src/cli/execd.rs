@@ -2,7 +2,13 @@
 //! input asks for one, as SIGUSR1 and SIGUSR2 do, and SIGHUP behind a look at the configuration; with an interval there is one at
 //! each tick as well. The end of input, SIGTERM and SIGINT end it, in the time that the agent gives, with status 0.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use nix::sys::signal::Signal;
@@ -54,7 +60,25 @@ pub(super) struct Arguments {
 #[derive(Debug, Default)]
 struct Asked {
     round: Notify,
+    /// When it was first.
+    since: Mutex<Option<Instant>>,
     reload: Notify,
+}
+
+impl Asked {
+    fn ask(&self) {
+        self.since().get_or_insert_with(Instant::now);
+        self.round.notify_one();
+    }
+
+    /// A round begins, and nobody has asked for another; how long ago somebody had for this one.
+    fn answer(&self) -> Duration {
+        self.since().take().map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Another configuration, and the interval in it.
@@ -62,7 +86,8 @@ type Changed = Result<(Loading, Option<Duration>), Refusal>;
 
 /// What happens next.
 enum Next {
-    Round(RoundTime),
+    /// So long after it was due.
+    Round(RoundTime, Duration),
     Reload,
     Change(Changed),
     End(End),
@@ -89,15 +114,15 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
         let next = rounds.print_until(async {
             tokio::select! {
                 biased;
-                () = async { idle.await; asked.round.notified().await } => Next::Round(RoundTime::now()),
-                time = tick(ticks.as_mut()) => Next::Round(time),
+                () = async { idle.await; asked.round.notified().await } => Next::Round(RoundTime::now(), asked.answer()),
+                time = tick(ticks.as_mut()) => Next::Round(time, RoundTime::now().since(time)),
                 end = stop.wait() => Next::End(end),
                 changed = coming(change.as_mut()) => Next::Change(changed),
                 () = asked.reload.notified(), if change.is_none() => Next::Reload,
             }
         });
         match next.await? {
-            Next::Round(time) => rounds.begin(time),
+            Next::Round(time, late) => rounds.begin(time, late),
             Next::Reload => change = Some(reload(path.clone(), base.clone())),
             Next::Change(changed) => {
                 change = None;
@@ -119,7 +144,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
                         );
                     }
                 }
-                asked.round.notify_one();
+                asked.ask();
             }
             Next::End(end) => return last(&mut rounds, end).await,
         }
@@ -131,7 +156,7 @@ fn take_signals(asked: &Arc<Asked>) -> Result<Stop, Refusal> {
     let others = &[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
     Stop::take(&[Signal::SIGTERM, Signal::SIGINT], others, PATIENCE, move |signal| match signal {
         Signal::SIGHUP => asked.reload.notify_one(),
-        _ => asked.round.notify_one(),
+        _ => asked.ask(),
     })
 }
 
@@ -152,7 +177,7 @@ fn listen(asked: &Arc<Asked>, stop: &Stop, has_interval: bool) -> Result<(), Ref
             output::log(Level::Warning, text);
         }
         while heard == Heard::Newline {
-            asked.round.notify_one();
+            asked.ask();
             heard = input.hear();
         }
         ender.end("the end of input");

@@ -25,6 +25,7 @@ use crate::{
     job::Job,
     output::{self, Level},
     sandbox::{Compiler, SMTP, Sandbox, cache},
+    text,
 };
 
 /// Reads a configuration, and says what in it may be a mistake.
@@ -87,6 +88,8 @@ pub(super) struct Loading {
     pub(super) sandbox: Arc<Sandbox>,
     /// Jobs that may run at once.
     pub(super) max_concurrent: usize,
+    /// Where something is to be said of the program itself: the file, as a tag has it.
+    pub(super) self_metrics: Option<String>,
     /// Each is there as soon as its check is.
     pub(super) jobs: Vec<Coming>,
     checks: Vec<(String, watch::Receiver<Stage>)>,
@@ -174,7 +177,9 @@ pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusa
             Some(Coming::begin(planned, check.clone(), place, Arc::clone(&beforehand)))
         })
         .collect();
-    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
+    let self_metrics =
+        plan.self_metrics.then(|| text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES));
+    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, self_metrics, jobs, checks, beforehand })
 }
 
 async fn load(

@@ -1,7 +1,7 @@
 //! Rounds of a configuration, one or many: a loaded configuration in, the lines of its jobs on standard output and what failed in
 //! the log, as each run ends, those of a job in one piece. Refuses to go on where nothing can be printed any more.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -9,13 +9,14 @@ use super::{
     exit::Refusal,
     failures::Failures,
     load::{Coming, Loading},
+    self_metrics::{self, Now, SelfMetrics},
     start::NO_THREAD,
     stop::{End, Missing, Unwritten},
-    tally::Tally,
 };
 use crate::{
     line,
     output::{self, Level, Progress, Writer},
+    point::{Point, Points},
     schedule::{Ended, Place, Room, RoundTime, Schedule},
 };
 
@@ -28,14 +29,22 @@ pub(super) struct Rounds {
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
     ended: mpsc::UnboundedReceiver<Ended>,
-    writer: Writer<(Option<Room>, Unwritten)>,
+    writer: Writer<Held>,
     failures: Failures,
     /// In the last round.
     skipped: usize,
     missing: Missing,
-    tally: Tally,
+    metrics: SelfMetrics,
     /// Where a person watches.
     progress: Option<Progress>,
+}
+
+/// What lines that are not written yet hold.
+#[derive(Default)]
+struct Held {
+    _room: Option<Room>,
+    _missing: Option<Unwritten>,
+    _late: Option<self_metrics::Unwritten>,
 }
 
 impl Rounds {
@@ -54,7 +63,7 @@ impl Rounds {
             failures,
             skipped: 0,
             missing,
-            tally: Tally::default(),
+            metrics: SelfMetrics::default(),
             progress: None,
         })
     }
@@ -83,13 +92,16 @@ impl Rounds {
         self.loading = loading;
     }
 
-    /// Begins one: of each job that does not run still.
-    pub(super) fn begin(&mut self, time: RoundTime) {
+    /// Begins one, so late: of each job that does not run still.
+    pub(super) fn begin(&mut self, time: RoundTime, late: Duration) {
         let now = Instant::now();
         let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
         let jobs = self.places.iter().cloned().zip(jobs);
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
         self.missing.begin(counted.begun);
+        let before = self.metrics.begin(time, late, counted, self.now());
+        self.print_own(before);
+        self.print_if_idle();
         // Once, where it goes on.
         if counted.skipped > 0 && self.skipped == 0 {
             let all = counted.begun + counted.skipped;
@@ -106,7 +118,10 @@ impl Rounds {
             tokio::select! {
                 // What has been reported is printed first.
                 biased;
-                Some(ended) = self.ended.recv() => self.print(ended),
+                Some(ended) = self.ended.recv() => {
+                    self.print(ended);
+                    self.print_if_idle();
+                }
                 error = self.writer.failed() => return Err(format!("standard output: {error}")),
                 came = &mut until => return Ok(came),
             }
@@ -114,7 +129,7 @@ impl Rounds {
     }
 
     fn print(&mut self, ended: Ended) {
-        self.tally.add(&ended.report);
+        let late = self.metrics.end(&ended.report, ended.turn_late, ended.at);
         if let Some(progress) = &self.progress {
             progress.add();
         }
@@ -123,7 +138,29 @@ impl Rounds {
         if ended.job.check.program.is_ok() {
             self.failures.log(&points.job);
         }
-        self.writer.write(line::lines(&points), (ended.room, self.missing.unwritten()));
+        let held = Held { _room: ended.room, _missing: Some(self.missing.unwritten()), _late: Some(late) };
+        self.writer.write(line::lines(&points), held);
+    }
+
+    /// Writes what there is to say of the program, where the last round is over.
+    fn print_if_idle(&mut self) {
+        if self.schedule.unended() == 0 {
+            let own = self.metrics.idle(self.now());
+            self.print_own(own);
+        }
+    }
+
+    /// Writes what is said of the program itself, where it is wanted, and somebody takes lines.
+    fn print_own(&self, point: Option<Point>) {
+        let (Some(mut job), Some(config)) = (point, &self.loading.self_metrics) else { return };
+        let Some(room) = self.schedule.room() else { return };
+        job.tags.insert("config".to_owned(), config.clone());
+        let held = Held { _room: Some(room), ..Held::default() };
+        self.writer.write(line::lines(&Points { job, parts: Vec::new() }), held);
+    }
+
+    fn now(&self) -> Now {
+        Now { jobs: self.jobs(), queued: self.schedule.unended() }
     }
 
     /// When no job runs.
@@ -149,7 +186,7 @@ impl Rounds {
     pub(super) fn sum_up(&mut self) {
         if let Some(progress) = self.progress.take() {
             progress.end();
-            output::log(Level::Information, &self.tally.to_string());
+            output::log(Level::Information, &self.metrics.runs.to_string());
         }
     }
 

@@ -25,12 +25,14 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
     stop.watch_runtime()?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-    let loading = load::leniently(plan, &Base::new().await?).await?;
+    let mut loading = load::leniently(plan, &Base::new().await?).await?;
+    // That is for the daemon.
+    loading.self_metrics = None;
     let mut rounds = Rounds::new(loading, stop.missing())?;
     if output::is_seen() && rounds.jobs() > 1 {
         rounds.show()?;
     }
-    rounds.begin(RoundTime::now());
+    rounds.begin(RoundTime::now(), Duration::ZERO);
     let done = rounds.done();
     let stopped = async {
         tokio::select! {

@@ -41,6 +41,12 @@ impl Tally {
         self.by_outcome.iter().sum()
     }
 
+    /// All but those that went as they should.
+    pub(super) fn failed(&self) -> usize {
+        let of = |outcome: &Outcome| *outcome != Outcome::Success;
+        self.counts().filter(|(outcome, _)| of(outcome)).map(|(_, count)| count).sum()
+    }
+
     fn counts(&self) -> impl Iterator<Item = (Outcome, usize)> {
         Outcome::ALL.into_iter().zip(self.by_outcome)
     }
@@ -76,6 +82,6 @@ mod tests {
             tally.add(&of(error));
         }
         assert_eq!(tally.to_string(), "5 jobs: 1 success, 2 timeout, 2 check_error");
-        assert_eq!((tally.runs(), tally.traps), (5, 1));
+        assert_eq!((tally.runs(), tally.failed(), tally.traps), (5, 4, 1));
     }
 }

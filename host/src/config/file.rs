@@ -38,6 +38,8 @@ pub(super) struct Resolver {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Daemon {
     pub(super) interval: Option<String>,
+    #[serde(default)]
+    pub(super) self_metrics: bool,
 }
 
 /// A check that is not built in.

@@ -26,6 +26,8 @@ const HEAD: &str = r#"# Jobs that run at once.
 # For `sonde execd` alone: a round at each multiple of this time on the clock, whether an agent asks for it or not.
 # [daemon]
 # interval = "60s"
+# A line about the program itself for each round, measurement `sonde`.
+# self_metrics = true
 
 # A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.
 # [[check]]
