@@ -160,6 +160,26 @@ fn where_files_run_out_no_name_server_is_blamed() {
 }
 
 #[test]
+fn a_credential_of_the_unit_is_read_by_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_held, port) = refusing();
+    let config = job("a", "127.0.0.1", port) + "parameters.password = { credential = \"smtp\" }\n";
+    fs::write(folder.path().join("sonde.toml"), config + "parameters.username = \"u\"\n").unwrap();
+    fs::write(folder.path().join("smtp"), "hunter2\n").unwrap();
+    let check =
+        format!("check 127.0.0.1 --port {port} --username u -p 'password={{ credential = \"smtp\" }}'");
+    for command in ["run -c sonde.toml", &*check] {
+        let output = ran("export CREDENTIALS_DIRECTORY=\"$PWD\"", command, folder.path());
+        assert_eq!(points(&stdout(&output))[0].code("error_code"), 403, "{}", stderr(&output));
+        let output = ran("unset CREDENTIALS_DIRECTORY", command, folder.path());
+        let said =
+            "there is no credential `smtp`, for $CREDENTIALS_DIRECTORY is not set: not started by systemd";
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn an_empty_variable_or_pipe_is_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let config = job("a", "127.0.0.1", 1) + "parameters.password = { env = \"SONDE_TEST_EMPTY\" }\n";

@@ -19,6 +19,7 @@ mod influx;
 mod kit;
 mod layers;
 mod mail_servers;
+mod mails;
 mod names;
 mod parts;
 mod readme;

@@ -63,7 +63,7 @@ pub(super) struct Arguments {
     /// File with the password: an argument would show in the process list
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Any other parameter of the check, see `sonde describe`; a secret also as '{ file = "…" }' or '{ env = "…" }'
+    /// Any other parameter of the check, see `sonde describe`; a secret also as '{ file = "…" }', '{ env = "…" }' or '{ credential = "…" }'
     #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
     /// Host of a further endpoint of the check, see `sonde describe`; by itself its default applies: of a built-in check, and

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// Host of the job
     #[arg(long, default_value = "host.example.org")]
     host: String,
-    /// Parameter of the job, see `sonde describe`; a secret also as '{ file = "…" }' or '{ env = "…" }'
+    /// Parameter of the job, see `sonde describe`; a secret also as '{ file = "…" }', '{ env = "…" }' or '{ credential = "…" }'
     #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
     /// Host of a further endpoint of the job; those that the check has by default are written as well

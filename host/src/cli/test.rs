@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Arguments {
     /// The component's file, or the name of a built-in check
     check: String,
-    /// Parameter of its jobs, see `sonde describe`; a secret also as '{ file = "…" }' or '{ env = "…" }'
+    /// Parameter of its jobs, see `sonde describe`; a secret also as '{ file = "…" }', '{ env = "…" }' or '{ credential = "…" }'
     #[arg(short = 'p', long = "parameter", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
     /// A real server: it is talked to as it is, and through a network that cuts, stalls and trickles

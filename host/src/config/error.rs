@@ -99,6 +99,8 @@ pub enum Problem {
     Secret(NoSecret),
     /// An environment variable that has no secret in it, and why.
     Environment(String, &'static str),
+    /// A credential that is not there, by its name, and why.
+    Credential(String, NoCredential),
     /// A field that the check does not announce, or that is no number.
     Field(Option<String>),
     /// A kind of parts that the check does not announce.
@@ -107,6 +109,15 @@ pub enum Problem {
     Limit(String),
     /// TLS rules that cannot work.
     Tls(String),
+}
+
+/// Why a credential is not there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NoCredential {
+    /// There is no folder of credentials.
+    Folder,
+    /// It is not in this folder.
+    Absent(PathBuf),
 }
 
 impl fmt::Display for ConfigError {
@@ -182,6 +193,16 @@ impl fmt::Display for ConfigError {
             Problem::LineBreak => f.write_str("a line break or NUL is not allowed"),
             Problem::Secret(error) => write!(f, "{error}"),
             Problem::Environment(name, wrong) => write!(f, "the environment variable {name} {wrong}"),
+            Problem::Credential(name, NoCredential::Folder) => write!(
+                f,
+                "there is no credential `{name}`, for $CREDENTIALS_DIRECTORY is not set: not started by systemd with \
+                 LoadCredential={name}:…"
+            ),
+            Problem::Credential(name, NoCredential::Absent(folder)) => write!(
+                f,
+                "there is no credential `{name}` in {}: the unit has no LoadCredential={name}:…",
+                folder.display()
+            ),
             Problem::Field(known) => {
                 f.write_str("the check reports no such number")?;
                 meant(f, known)

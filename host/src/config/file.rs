@@ -266,3 +266,4 @@ pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     pub(super) env: Option<String>,
 }
+    pub(super) credential: Option<String>,

@@ -90,7 +90,9 @@ pub fn sample(check: &Description) -> String {
     text.push_str("\n[job.parameters]\n");
     for parameter in &check.parameters {
         let value = match (&parameter.default, parameter.kind) {
-            (_, ParameterKind::Secret) => "{ file = \"/run/secrets/smtp\" }".to_owned(),
+            (_, ParameterKind::Secret) => {
+                "{ file = \"/run/secrets/smtp\" } # or { env = \"…\" }, { credential = \"…\" }".to_owned()
+            }
             (Some(default), kind) => table::written(&kind.written(default)),
             (None, _) => "…".to_owned(),
         };

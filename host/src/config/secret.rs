@@ -3,15 +3,16 @@
 
 use std::{
     env::{self, VarError},
+    ffi::OsString,
     io,
-    path::{Path, absolute},
+    path::{Path, PathBuf, absolute},
 };
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{
-    error::{At, Problem},
+    error::{At, NoCredential, Problem},
     file::Source,
     place::place,
     table::written,
@@ -21,20 +22,23 @@ use crate::regular;
 /// Bytes of a secret's file; no key or token is longer.
 const SECRET_BYTES: usize = 64 << 10;
 /// How a secret is given.
-pub(super) const EXPECTED: &str = "text, { file = \"…\" } or { env = \"…\" }";
+pub(super) const EXPECTED: &str = "text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
+/// Where systemd says that the credentials of a unit are.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+/// Bytes of a credential's name, by systemd.
+const NAME_BYTES: usize = 255;
 
 /// Reads that of a parameter, whose file stands in `folder`.
 pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path) -> Result<String, At> {
     let refuse = |problem| At::key(format!("parameters.{parameter}"), problem);
     let expected = || refuse(Problem::Expected(EXPECTED.into()));
     let source = Source::deserialize(source).map_err(|_| expected())?;
-    match (source.file, source.env) {
-        (Some(file), None) => {
+    match source {
+        Source { file: Some(file), env: None, credential: None } => {
             let path = place(folder, &file).map_err(refuse)?;
-            let read = regular::text(&path, SECRET_BYTES).and_then(|text| in_file(&text));
-            read.map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
+            of_file(&path).map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
         }
-        (None, Some(variable)) => {
+        Source { file: None, env: Some(variable), credential: None } => {
             let wrong = match env::var(&variable) {
                 Ok(text) if !text.is_empty() => return Ok(text),
                 Ok(_) => "is empty",
@@ -42,6 +46,9 @@ pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path) -> Resul
                 Err(VarError::NotUnicode(_)) => "is not UTF-8",
             };
             Err(refuse(Problem::Environment(variable, wrong)))
+        }
+        Source { file: None, env: None, credential: Some(name) } => {
+            credential(name, env::var_os(CREDENTIALS)).map_err(refuse)
         }
         _ => Err(expected()),
     }
@@ -56,19 +63,40 @@ pub(super) fn source(text: &str) -> Option<toml::Value> {
 
 /// Such a table as it stands in a file, wherever that is.
 pub(super) fn in_any_file(source: toml::Value) -> Option<String> {
-    let Source { file, env } = Source::deserialize(source).ok()?;
-    let text = |text: &str| written(&Json::from(text));
-    match (file, env) {
-        (Some(file), _) => {
-            Some(format!("{{ file = {} }}", text(absolute(&file).as_deref().unwrap_or(&file).to_str()?)))
-        }
-        (None, variable) => Some(format!("{{ env = {} }}", text(&variable?))),
+    let Source { file, env, credential } = Source::deserialize(source).ok()?;
+    let (key, place) = match (file, env) {
+        (Some(file), _) => ("file", absolute(&file).unwrap_or(file).to_str()?.to_owned()),
+        (None, Some(variable)) => ("env", variable),
+        (None, None) => ("credential", credential?),
+    };
+    Some(format!("{{ {key} = {} }}", written(&Json::from(place))))
+}
+
+/// The secret that systemd put into this folder, by its name alone: it leads to no other.
+pub(super) fn credential(name: String, folder: Option<OsString>) -> Result<String, Problem> {
+    // As systemd has them.
+    let is_legal = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
+    if !(1..=NAME_BYTES).contains(&name.len()) || !name.chars().all(is_legal) || [".", ".."].contains(&&*name)
+    {
+        let expected = "for `credential` a name as in LoadCredential=, without / and :";
+        return Err(Problem::Expected(expected.to_owned()));
     }
+    let folder = folder.map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let Some(folder) = folder else { return Err(Problem::Credential(name, NoCredential::Folder)) };
+    let path = folder.join(&name);
+    of_file(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::Credential(name, NoCredential::Absent(folder)),
+        _ => Problem::Unreadable(path, error.to_string()),
+    })
 }
 
 /// The secret in a file that a command names, or that comes through a pipe.
 pub fn secret_or_pipe(path: &Path) -> io::Result<String> {
     in_file(&regular::text_or_pipe(path, SECRET_BYTES)?)
+}
+
+fn of_file(path: &Path) -> io::Result<String> {
+    regular::text(path, SECRET_BYTES).and_then(|text| in_file(&text))
 }
 
 /// Without one line end at its end. Refuses none at all: it would be tried as an empty password.

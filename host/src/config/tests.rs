@@ -140,7 +140,7 @@ fn every_refusal_names_file_job_and_key() {
         ),
         (
             "parameters.password = { vault = \"x\" }",
-            "job `a`: parameters.password: expected text, { file = \"…\" } or { env = \"…\" }",
+            "job `a`: parameters.password: expected text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }",
         ),
         ("hosts = [\"b\"]", "job `a`: host: either host or hosts, not both"),
         (

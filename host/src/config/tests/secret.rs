@@ -35,7 +35,7 @@ fn a_command_line_names_the_place_of_a_secret_as_a_file_does() {
     let subject = on_command_line(&[("subject", "{ file = \"none\" }")]).unwrap();
     assert_eq!(subject.parameters["subject"], "{ file = \"none\" }");
 
-    let expected = "expected text, { file = \"…\" } or { env = \"…\" }";
+    let expected = "expected text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
     for (text, said) in [
         ("{ file = \"none\" }", "cannot read none: No such file or directory (os error 2)"),
         ("{ file = \"/dev/zero\" }", "cannot read /dev/zero: not a regular file"),
@@ -45,11 +45,48 @@ fn a_command_line_names_the_place_of_a_secret_as_a_file_does() {
         ("{ file = hunter2 }", expected),
         ("{ vault = \"hunter2\" }", expected),
         ("{ file = \"hunter2\", env = \"a\" }", expected),
+        ("{ file = \"hunter2\", credential = \"a\" }", expected),
+        ("{ env = \"hunter2\", credential = \"a\" }", expected),
         ("{ file = \"hunter2\" }\nport = 1", expected),
         ("{hunter2", expected),
         ("{}", expected),
     ] {
         assert_eq!(password(text).unwrap_err(), format!("parameters.password: {said}"), "{text}");
+    }
+}
+
+#[test]
+fn a_credential_is_read_where_systemd_puts_it_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("credentials");
+    fs::create_dir(&inside).unwrap();
+    fs::write(folder.path().join("outside"), "hunter2").unwrap();
+    fs::write(inside.join("smtp"), "hunter2\n").unwrap();
+    fs::write(inside.join("empty"), "\n").unwrap();
+    let read = |name: &str, folder: Option<&Path>| {
+        let read = config::secret::credential(name.to_owned(), folder.map(Into::into));
+        read.map_err(|problem| At::key("p", problem).within(None, None).to_string())
+    };
+    let there = |name: &str| read(name, Some(&inside));
+    assert_eq!(there("smtp"), Ok("hunter2".to_owned()));
+    let at = inside.display();
+    assert_eq!(
+        there("imap").unwrap_err(),
+        format!("p: there is no credential `imap` in {at}: the unit has no LoadCredential=imap:…")
+    );
+    assert_eq!(there("empty").unwrap_err(), format!("p: cannot read {at}/empty: no secret in it"));
+    for unset in [None, Some(Path::new("")), Some(Path::new("credentials"))] {
+        assert_eq!(
+            read("smtp", unset).unwrap_err(),
+            "p: there is no credential `smtp`, for $CREDENTIALS_DIRECTORY is not set: not started by systemd with \
+             LoadCredential=smtp:…"
+        );
+    }
+    // What is no name is not shown: it may be the secret.
+    let long = "x".repeat(256);
+    for wrong in ["", ".", "..", "../outside", "a/b", "/etc/passwd", "smtp:x", "a b", "é", "a\n", &long] {
+        let expected = "p: expected for `credential` a name as in LoadCredential=, without / and :";
+        assert_eq!(there(wrong).unwrap_err(), expected, "{wrong}");
     }
 }
 
@@ -74,6 +111,8 @@ fn what_is_pinned_names_the_place_of_a_secret_and_not_the_secret() {
     assert!(text.contains(&format!("\npassword = {source}\n")) && !text.contains("hunter2"), "{text}");
     let text = pinned("{ env = \"CARGO_PKG_NAME\" }".to_owned());
     assert!(text.contains("\npassword = { env = \"CARGO_PKG_NAME\" }\n"), "{text}");
+    let source = config::secret::source("{ credential = \"smtp\" }").unwrap();
+    assert_eq!(config::secret::in_any_file(source), Some("{ credential = \"smtp\" }".to_owned()));
     // Wherever the configuration comes to stand.
     let source = config::secret::source("{ file = \"secret\" }").unwrap();
     let here = std::env::current_dir().unwrap().join("secret");
