@@ -16,6 +16,7 @@ mod place;
 mod resolver;
 pub mod sample;
 mod secret;
+mod shard;
 mod table;
 mod tls;
 
@@ -33,6 +34,7 @@ pub use self::{
     error::{ConfigError, Problem, Subject},
     job::{AdHoc, Planned},
     secret::secret_or_pipe,
+    shard::Shard,
     tls::PEM_BYTES,
 };
 use self::{
@@ -65,6 +67,14 @@ pub struct Plan {
     pub jobs: Vec<Planned>,
     /// What in it may be a mistake.
     pub doubts: Vec<ConfigError>,
+}
+
+impl Plan {
+    /// Leaves the jobs of a share, and the checks that these run.
+    pub fn keep(&mut self, shard: Shard) {
+        self.jobs.retain(|job| shard.has(job.name(), job.host()));
+        self.checks.retain(|check| self.jobs.iter().any(|job| job.check() == check.source.name));
+    }
 }
 
 /// Reads a file and those that it includes.

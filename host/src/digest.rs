@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{self, Context, SHA256};
 
 /// Digits of a digest.
 pub const DIGITS: usize = 64;
@@ -13,6 +13,13 @@ pub fn sha256(bytes: &[u8]) -> String {
     let mut digest = Sha256::default();
     digest.update(bytes);
     digest.end()
+}
+
+/// The first eight bytes of the digest, as a number.
+#[must_use]
+pub fn sha256_begin(bytes: &[u8]) -> u64 {
+    let digest = digest::digest(&SHA256, bytes);
+    digest.as_ref().first_chunk().map_or(0, |begin| u64::from_be_bytes(*begin))
 }
 
 /// The digest of what comes piece by piece.

@@ -24,4 +24,5 @@ mod names;
 mod parts;
 mod readme;
 mod security;
+mod shards;
 mod third_party;

@@ -1,10 +1,15 @@
-//! Arguments that several commands have: a check by its name or file in, the check out; `KEY=VALUE` in, parameters out.
+//! Arguments that several commands have: a check by its name or file in, the check out; `KEY=VALUE` in, parameters out; `--shard`
+//! in, a share of the jobs out.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use clap::Args;
+use nix::unistd::gethostname;
 
 use super::exit::Refusal;
 use crate::{
     check::Check,
+    config::Shard,
     sandbox::{Compiler, Limits, LoadError, SMTP, Sandbox, Source, cache, limits::LINES},
     text,
 };
@@ -67,4 +72,24 @@ fn by_key(pairs: &[String], flag: &str, expected: &str) -> Result<BTreeMap<Strin
         }
     }
     Ok(by_key)
+}
+
+/// Which of the jobs.
+#[derive(Args)]
+pub(super) struct Share {
+    /// Only share K of N of the jobs, from 0/N on: N agents with one configuration run each job once. auto/N: K is the number at
+    /// the end of the host name
+    #[arg(long, value_name = "K/N")]
+    shard: Option<String>,
+}
+
+impl Share {
+    /// None: all of them.
+    pub(super) fn shard(&self) -> Result<Option<Shard>, Refusal> {
+        let Some(text) = &self.shard else { return Ok(None) };
+        // One that is no text has no number at its end either.
+        let host_name = || gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let shard = Shard::read(text, host_name);
+        shard.map(Some).map_err(|error| format!("--shard {}: {error}", text::clean(text)))
+    }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Subcommand;
 
 use super::{
-    arguments::{built_in, sandbox},
+    arguments::{Share, built_in, sandbox},
     exit::{Refusal, print},
     load,
 };
@@ -19,15 +19,22 @@ pub(super) enum Command {
     Check {
         /// The configuration
         file: PathBuf,
+        #[command(flatten)]
+        share: Share,
     },
 }
 
 pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
     match command {
         Command::Sample => print(&config::sample::sample(&built_in(&sandbox()?).await?.description)),
-        Command::Check { file } => {
+        Command::Check { file, share } => {
+            let shard = share.shard()?;
             let jobs = load::strictly(&load::read(&file)?).await?;
-            print(&format!("{}: {}, no error\n", file.display(), counted(jobs.len(), "job")))
+            let share = shard.map_or_else(String::new, |shard| {
+                let own = jobs.iter().filter(|job| shard.has(&job.name, job.host.written())).count();
+                format!(", {own} of them in share {shard}")
+            });
+            print(&format!("{}: {}{share}, no error\n", file.display(), counted(jobs.len(), "job")))
         }
     }
 }

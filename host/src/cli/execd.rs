@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    arguments::Share,
     exit::Refusal,
     input::{Heard, Input},
     load::{self, Base, Loading},
@@ -26,7 +27,7 @@ use super::{
     stop::{self, End, Stop},
 };
 use crate::{
-    config,
+    config::{self, Shard},
     output::{self, Level},
     schedule::{RoundTime, Ticks},
     text::counted,
@@ -54,6 +55,8 @@ pub(super) struct Arguments {
     /// A round at each multiple of TIME on the clock, whoever asks, such as 60s; above `interval` of `[daemon]` in the file
     #[arg(long, value_name = "TIME")]
     interval: Option<String>,
+    #[command(flatten)]
+    share: Share,
 }
 
 /// What was asked for. Each is once, however often it was.
@@ -94,9 +97,10 @@ enum Next {
 }
 
 pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
-    let Arguments { config: path, interval } = arguments;
+    let Arguments { config: path, interval, share } = arguments;
     let flag = interval.as_deref().map(config::interval).transpose();
     let flag = flag.map_err(|expected| format!("--interval: expected {expected}"))?;
+    let shard = share.shard()?;
     let asked = Arc::new(Asked::default());
     // First of all: at its default a signal that asks for a round ends the program.
     let mut stop = take_signals(&asked)?;
@@ -106,7 +110,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     stop.watch_runtime()?;
     listen(&asked, &stop, interval.is_some())?;
     let base = Base::new().await?;
-    let mut rounds = Rounds::new(load::leniently(plan, &base).await?, stop.missing())?;
+    let mut rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing())?;
     let mut ticks = interval.map(Ticks::every);
     let mut change: Option<oneshot::Receiver<_>> = None;
     loop {
@@ -123,7 +127,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
         });
         match next.await? {
             Next::Round(time, late) => rounds.begin(time, late),
-            Next::Reload => change = Some(reload(path.clone(), base.clone())),
+            Next::Reload => change = Some(reload(path.clone(), shard, base.clone())),
             Next::Change(changed) => {
                 change = None;
                 match changed {
@@ -199,7 +203,7 @@ async fn coming(change: Option<&mut oneshot::Receiver<Changed>>) -> Changed {
 }
 
 /// Reads a configuration and loads its checks, beside what runs.
-fn reload(path: PathBuf, base: Base) -> oneshot::Receiver<Changed> {
+fn reload(path: PathBuf, shard: Option<Shard>, base: Base) -> oneshot::Receiver<Changed> {
     let (done, changed) = oneshot::channel();
     tokio::task::spawn(async move {
         let loaded = async {
@@ -209,7 +213,7 @@ fn reload(path: PathBuf, base: Base) -> oneshot::Receiver<Changed> {
             reading.map_err(|error| format!("{NO_THREAD}: {error}"))?;
             let plan = read.await.map_err(|_died| "the host failed over it".to_owned())??;
             let interval = plan.interval;
-            let loading = load::leniently(plan, &base).await?;
+            let loading = load::leniently(plan, shard, &base).await?;
             loading.ready().await;
             Ok((loading, interval))
         };

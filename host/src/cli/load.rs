@@ -21,11 +21,11 @@ use super::{
 use crate::{
     catalogue::HostError,
     check::Check,
-    config::{self, ConfigError, Declared, Plan, Planned},
+    config::{self, ConfigError, Declared, Plan, Planned, Shard},
     job::Job,
     output::{self, Level},
     sandbox::{Compiler, SMTP, Sandbox, cache},
-    text,
+    text::{self, counted},
 };
 
 /// Reads a configuration, and says what in it may be a mistake.
@@ -141,10 +141,9 @@ fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
 }
 
 /// Loads each check by itself, so that none holds up the jobs of another. A check that cannot be loaded, or not in its jobs'
-/// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself.
-pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusal> {
-    let compiler = compiler(&plan);
-    let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
+/// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself, whichever share
+/// of its jobs is wanted.
+pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base) -> Result<Loading, Refusal> {
     let smtp = base.smtp.clone();
     // Read again, it asks anew: the system's configuration may be another one by now, too.
     let sandbox = Arc::new(base.sandbox.asking(plan.name_servers.clone()));
@@ -154,6 +153,15 @@ pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusa
         // There may be thousands, and others that run meanwhile.
         task::yield_now().await;
     }
+    if let Some(shard) = shard {
+        let all = counted(plan.jobs.len(), "job");
+        plan.keep(shard);
+        if plan.jobs.is_empty() {
+            output::log(Level::Information, &format!("share {shard} has none of {all}"));
+        }
+    }
+    let compiler = compiler(&plan);
+    let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
     let mut checks = vec![(SMTP.to_owned(), watch::channel(Stage::There(smtp)).1)];
     for declared in plan.checks {
         let (sender, receiver) = watch::channel(Stage::Code);

@@ -1,11 +1,13 @@
 //! `sonde run`: one round of a configuration. SIGTERM ends it with what is done.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use clap::Args;
 use nix::sys::signal::Signal;
 use tokio::time;
 
 use super::{
+    arguments::Share,
     exit::Refusal,
     load::{self, Base},
     rounds::Rounds,
@@ -19,13 +21,23 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
 const LAST_LINE: Duration = Duration::from_millis(500);
 
-pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Configuration (TOML); `sonde config sample` prints one
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    share: Share,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
+    let shard = arguments.share.shard()?;
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
-    let plan = load::read(path)?;
+    let plan = load::read(&arguments.config)?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
     stop.watch_runtime()?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-    let mut loading = load::leniently(plan, &Base::new().await?).await?;
+    let mut loading = load::leniently(plan, shard, &Base::new().await?).await?;
     // That is for the daemon.
     loading.self_metrics = None;
     let mut rounds = Rounds::new(loading, stop.missing())?;
