@@ -1,21 +1,23 @@
 //! Rounds of a configuration, one or many: a loaded configuration in, the lines of its jobs on standard output and what failed in
 //! the log, as each run ends, those of a job in one piece. Refuses to go on where nothing can be printed any more.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
+    awaited::Awaited,
     exit::Refusal,
     failures::Failures,
     load::{Coming, Loading},
     start::NO_THREAD,
-    stop::{End, Missing, Unwritten},
+    stop::End,
 };
 use crate::{
     line,
     output::{self, Level, Writer},
-    schedule::{Ended, Place, Room, RoundTime, Schedule},
+    schedule::{Ended, Held, Missing, Place, RoundTime, Schedule},
+    text::counted,
 };
 
 /// A configuration's rounds.
@@ -27,10 +29,13 @@ pub(super) struct Rounds {
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
     ended: mpsc::UnboundedReceiver<Ended>,
-    writer: Writer<(Option<Room>, Unwritten)>,
+    writer: Writer<Held>,
     failures: Failures,
     /// In the last round.
     skipped: usize,
+    /// Nobody has read what is there, which was said.
+    unread: bool,
+    awaited: Awaited,
     missing: Missing,
 }
 
@@ -38,7 +43,8 @@ impl Rounds {
     pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
         let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
         let (schedule, ended) = Schedule::new(loading.max_concurrent);
-        let places = loading.jobs.iter().map(|_| Place::default()).collect();
+        let places = loading.jobs.iter().map(|_| missing.place()).collect();
+        missing.count_of(loading.jobs.len());
         let failures = Failures::default();
         Ok(Self {
             loading,
@@ -49,15 +55,34 @@ impl Rounds {
             writer,
             failures,
             skipped: 0,
+            unread: false,
+            awaited: Awaited::default(),
             missing,
         })
     }
 
-    /// From now on another configuration. What runs goes on, and a job that was there before does not run twice at once.
+    /// From now on jobs for whose lines nobody has had room for so long are left out: their round is over.
+    pub(super) fn wait_for_room(&mut self, patience: Duration) {
+        self.schedule.wait_for_room(patience);
+    }
+
+    /// From now on another configuration. What runs goes on, what has not started does not, and a job that was there before does
+    /// not run twice at once.
     pub(super) fn change(&mut self, loading: Loading) {
+        let dropped = self.schedule.drop_waiting();
+        if dropped > 0 {
+            let text = format!(
+                "{} of the configuration before had not started, and {} skipped",
+                counted(dropped, "job"),
+                are(dropped)
+            );
+            output::log(Level::Warning, &text);
+        }
         let before = self.loading.jobs.iter().map(Coming::key).zip(self.places.drain(..));
         let mut before: HashMap<_, _> = before.chain(self.gone.drain()).collect();
-        self.places = loading.jobs.iter().map(|job| before.remove(&job.key()).unwrap_or_default()).collect();
+        let place = |job: &Coming| before.remove(&job.key()).unwrap_or_else(|| self.missing.place());
+        self.places = loading.jobs.iter().map(place).collect();
+        self.missing.count_of(loading.jobs.len());
         before.retain(|_, place| place.is_taken());
         self.gone = before;
         self.schedule.allow(loading.max_concurrent);
@@ -71,7 +96,6 @@ impl Rounds {
         let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
         let jobs = self.places.iter().cloned().zip(jobs);
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
-        self.missing.begin(counted.begun);
         // Once, where it goes on.
         if counted.skipped > 0 && self.skipped == 0 {
             let all = counted.begun + counted.skipped;
@@ -89,6 +113,7 @@ impl Rounds {
                 // What has been reported is printed first.
                 biased;
                 Some(ended) = self.ended.recv() => self.print(ended),
+                dropped = self.schedule.dropped() => self.log_dropped(dropped),
                 error = self.writer.failed() => return Err(format!("standard output: {error}")),
                 came = &mut until => return Ok(came),
             }
@@ -99,21 +124,36 @@ impl Rounds {
         let points = ended.job.points(&ended.report, ended.time.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if ended.job.check.program.is_ok() {
-            self.failures.log(&points.job);
+            let job = (ended.job.name.clone(), ended.job.host.written().to_owned());
+            self.failures.log(job, &points.job);
         }
-        self.writer.write(line::lines(&points), (ended.room, self.missing.unwritten()));
+        self.unread = false;
+        self.writer.write(line::lines(&points), ended.held);
     }
 
-    /// When no job runs.
-    pub(super) fn idle(&self) -> impl Future<Output = ()> + use<> {
-        self.schedule.idle()
+    /// Once, where it goes on.
+    fn log_dropped(&mut self, jobs: usize) {
+        if !self.unread {
+            let text = format!(
+                "nobody reads standard output: {} had not started, and {} skipped",
+                counted(jobs, "job"),
+                are(jobs)
+            );
+            output::log(Level::Warning, &text);
+        }
+        self.unread = true;
     }
 
-    /// When no job runs and all is written.
+    /// When what was begun by now is over.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.schedule.over()
+    }
+
+    /// When that is over, and all is written.
     pub(super) fn done(&self) -> impl Future<Output = ()> + use<> {
-        let (idle, written) = (self.schedule.idle(), self.writer.written());
+        let (over, written) = (self.schedule.over(), self.writer.written());
         async {
-            idle.await;
+            over.await;
             written.await;
         }
     }
@@ -123,8 +163,30 @@ impl Rounds {
         self.writer.written()
     }
 
-    /// Says how many have no line.
+    /// Says for whom a round waits that was asked for.
+    pub(super) fn log_awaited(&mut self) {
+        let of_now = self.loading.jobs.iter().map(Coming::key).zip(&self.places);
+        let gone = self.gone.iter().map(|(job, place)| (job.clone(), place));
+        let (mut running, mut waiting) = (Vec::new(), 0);
+        for (job, place) in of_now.chain(gone).filter(|(_, place)| place.is_taken()) {
+            match place.runs_since() {
+                Some(since) => running.push((job, since)),
+                None => waiting += 1,
+            }
+        }
+        if let Some(text) = self.awaited.say(running, waiting, Instant::now()) {
+            output::log(Level::Warning, &text);
+        }
+    }
+
+    /// A round that was asked for began in time.
+    pub(super) fn is_in_time(&mut self) {
+        self.awaited.end();
+    }
+
+    /// Prints nothing more, and says how many have no line.
     pub(super) fn log_missing(&self, end: End) {
+        self.writer.stop();
         if self.missing.is_none() {
             return;
         }
@@ -134,4 +196,8 @@ impl Rounds {
         }
         output::log(Level::Warning, &text);
     }
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
