@@ -2,6 +2,7 @@
 //! `demo` did not succeed; 2: usage or configuration.
 
 mod arguments;
+mod awaited;
 mod check;
 mod compile;
 mod config;
@@ -15,6 +16,7 @@ mod input;
 mod load;
 mod new;
 mod pin;
+mod reload;
 mod rounds;
 mod run;
 mod self_metrics;

@@ -18,7 +18,7 @@ pub use self::{
 use crate::text;
 
 /// How much a log line matters.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Level {
     /// Something is broken.
     Error,

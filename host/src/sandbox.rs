@@ -20,6 +20,7 @@ mod log;
 mod names;
 pub(crate) mod parts;
 mod program;
+mod repeats;
 mod run;
 mod source;
 mod state;
@@ -43,7 +44,7 @@ pub use self::{
     source::{Pinned, Source},
     timeless::{Blamed, Refusal, Unfit},
 };
-use self::{cpu::Crowd, load::Origin};
+use self::{cpu::Crowd, load::Origin, repeats::Repeats};
 use crate::{
     net::{NameServers, Resolver},
     report::Report,
@@ -54,6 +55,8 @@ pub struct Sandbox {
     engine: Engine,
     crowd: Crowd,
     resolver: Arc<Resolver>,
+    /// None: runs say what they say.
+    repeats: Option<Repeats>,
 }
 
 impl Sandbox {
@@ -63,14 +66,20 @@ impl Sandbox {
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
         store::tick(&engine)
             .map_err(|error| LoadError::Engine(format!("no thread is to be had: {error}")))?;
-        Ok(Self { engine, crowd: Crowd::default(), resolver: Arc::default() })
+        Ok(Self { engine, crowd: Crowd::default(), resolver: Arc::default(), repeats: None })
     }
 
     /// The same, whose runs have names looked up by these.
     #[must_use]
     pub fn asking(&self, name_servers: NameServers) -> Self {
-        let (engine, crowd) = (self.engine.clone(), self.crowd.clone());
-        Self { engine, crowd, resolver: Arc::new(Resolver::new(name_servers)) }
+        let (engine, crowd, repeats) = (self.engine.clone(), self.crowd.clone(), self.repeats.clone());
+        Self { engine, crowd, resolver: Arc::new(Resolver::new(name_servers)), repeats }
+    }
+
+    /// The same, whose runs leave out of the log what earlier ones said: where there is round after round.
+    #[must_use]
+    pub fn folding(self) -> Self {
+        Self { repeats: Some(Repeats::default()), ..self }
     }
 
     /// Loads the built-in probe.
@@ -108,7 +117,7 @@ impl Sandbox {
     /// Runs a program once. Never fails: what goes wrong is in the report.
     pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
         let reach = run.reach.asking(&self.resolver);
-        run::run(&self.engine, &self.crowd, program, Run { reach, ..run }).await
+        run::run(&self.engine, &self.crowd, self.repeats.as_ref(), program, Run { reach, ..run }).await
     }
 }
 

@@ -1,25 +1,32 @@
 //! When jobs run: takes the jobs of a round, those that are there and those that come, runs at most so many at once, and hands
-//! out each report as it comes. One report per job that is begun, always: a task that dies becomes a report too. A job that
-//! still runs is left out of a further round, and none starts while nobody takes what is there.
+//! out each report as it comes. One report per job that starts, always: a task that dies becomes a report too. A job that
+//! still runs is left out of a further round, and none starts while nobody takes what is there: what waits too long for that is
+//! dropped, for its round is over.
 
+mod place;
 mod ticks;
+mod waiting;
 
 use std::{
-    collections::hash_map::RandomState,
+    collections::{BTreeSet, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task,
+    task, time,
 };
 
-pub use self::ticks::Ticks;
+use self::{
+    place::Turn,
+    waiting::{Waiting, Waits},
+};
+pub use self::{
+    place::{Missing, Place, Unwritten},
+    ticks::Ticks,
+};
 use crate::{
     catalogue::HostError,
     job::Job,
@@ -62,23 +69,17 @@ impl RoundTime {
 pub struct Schedule {
     slots: Arc<Semaphore>,
     room: Arc<Semaphore>,
-    unended: watch::Sender<usize>,
+    /// How long a run waits for room, before it and all that wait are dropped.
+    patience: Duration,
+    waiting: Waiting,
+    /// The numbers of runs whose report was not taken.
+    unended: watch::Sender<BTreeSet<u64>>,
     ended: mpsc::UnboundedSender<Ended>,
+    dropping: mpsc::UnboundedSender<usize>,
+    dropped: mpsc::UnboundedReceiver<usize>,
     /// Unpredictable and different in every process; the number of the run makes it different within one.
     seed: RandomState,
     runs: u64,
-}
-
-/// A job's place in all rounds: it has one run at a time.
-#[derive(Clone, Debug, Default)]
-pub struct Place(Arc<AtomicBool>);
-
-impl Place {
-    /// Its job runs, or waits for its turn.
-    #[must_use]
-    pub fn is_taken(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 /// A run that is over.
@@ -94,14 +95,21 @@ pub struct Ended {
     pub turn_late: Duration,
     /// When it ended.
     pub at: Instant,
-    /// The room of its lines: to be kept until they are written.
-    pub room: Option<Room>,
+    /// To be kept until its lines are written.
+    pub held: Held,
     /// Its job is not begun again before this was taken.
     _turn: Turn,
 }
 
-/// Room for the lines of a run that is over.
+/// Room for lines.
 pub type Room = OwnedSemaphorePermit;
+
+/// The lines of a run that is over, and the room that they take.
+#[derive(Debug)]
+pub struct Held {
+    _room: Option<Room>,
+    _lines: Unwritten,
+}
 
 /// Jobs of a round.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -112,30 +120,21 @@ pub struct Begun {
     pub skipped: usize,
 }
 
-/// From a round's begin until the report was taken.
-#[derive(Debug)]
-struct Turn {
-    place: Place,
-    unended: watch::Sender<usize>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.place.0.store(false, Ordering::Release);
-        self.unended.send_modify(|unended| *unended -= 1);
-    }
-}
-
 impl Schedule {
     /// One that runs so many jobs at once; the receiver gets their reports in the order in which they end.
     #[must_use]
     pub fn new(max_concurrent: usize) -> (Self, mpsc::UnboundedReceiver<Ended>) {
         let (ended, receiver) = mpsc::unbounded_channel();
+        let (dropping, dropped) = mpsc::unbounded_channel();
         let schedule = Self {
             slots: slots(max_concurrent),
             room: Arc::new(Semaphore::new(HELD_LINES as usize)),
-            unended: watch::Sender::new(0),
+            patience: Duration::MAX,
+            waiting: Waiting::default(),
+            unended: watch::Sender::default(),
             ended,
+            dropping,
+            dropped,
             seed: RandomState::new(),
             runs: 0,
         };
@@ -145,6 +144,11 @@ impl Schedule {
     /// From now on as many at once, beside those that run.
     pub fn allow(&mut self, max_concurrent: usize) {
         self.slots = slots(max_concurrent);
+    }
+
+    /// From now on nothing waits longer than this for room: its round is over then.
+    pub fn wait_for_room(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Begins each job whose place is free, as soon as it is there. One that is not there yet takes no other's place.
@@ -159,24 +163,31 @@ impl Schedule {
     {
         let mut counted = Begun::default();
         for (place, job) in jobs {
-            if place.0.swap(true, Ordering::AcqRel) {
+            let Some(turn) = place.take(self.runs, &self.unended) else {
                 counted.skipped += 1;
                 continue;
-            }
+            };
             counted.begun += 1;
-            self.unended.send_modify(|unended| *unended += 1);
-            self.runs = self.runs.wrapping_add(1);
             let run = Run {
                 sandbox: Arc::clone(sandbox),
                 slots: Arc::clone(&self.slots),
                 room: Arc::clone(&self.room),
-                turn: Turn { place, unended: self.unended.clone() },
+                patience: self.patience,
+                waits: self.waiting.join(),
+                dropping: self.dropping.clone(),
+                lines: turn.unwritten(),
+                turn,
                 id: run_id(&self.seed, self.runs, time),
                 time,
             };
+            self.runs = self.runs.wrapping_add(1);
             let ended = self.ended.clone();
-            // The receiver is gone only when nobody wants lines any more.
-            task::spawn(async move { drop(ended.send(run.end(job).await)) });
+            task::spawn(async move {
+                if let Some(run) = run.end(job).await {
+                    // The receiver is gone only when nobody wants lines any more.
+                    drop(ended.send(run));
+                }
+            });
         }
         counted
     }
@@ -184,7 +195,7 @@ impl Schedule {
     /// Runs whose report was not taken yet.
     #[must_use]
     pub fn unended(&self) -> usize {
-        *self.unended.borrow()
+        self.unended.borrow().len()
     }
 
     /// Room for one line more, where there is some.
@@ -193,11 +204,27 @@ impl Schedule {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    /// When every report was taken.
-    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut unended = self.unended.subscribe();
+    /// Drops what was begun and has not started: how many.
+    pub fn drop_waiting(&self) -> usize {
+        self.waiting.drop_all()
+    }
+
+    /// When runs were dropped that nobody had room for: how many.
+    pub async fn dropped(&mut self) -> usize {
+        match self.dropped.recv().await {
+            Some(count) => count,
+            // Its other end is here.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// When what was begun by now is over: its reports were taken, or it was dropped.
+    pub fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut unended, next) = (self.unended.subscribe(), self.runs);
         // Where the schedule is gone, nothing runs.
-        async move { drop(unended.wait_for(|unended| *unended == 0).await) }
+        async move {
+            drop(unended.wait_for(|unended| unended.first().is_none_or(|first| *first >= next)).await);
+        }
     }
 }
 
@@ -209,19 +236,26 @@ struct Run {
     sandbox: Arc<Sandbox>,
     slots: Arc<Semaphore>,
     room: Arc<Semaphore>,
+    patience: Duration,
+    waits: Waits,
+    dropping: mpsc::UnboundedSender<usize>,
+    lines: Unwritten,
     turn: Turn,
     id: String,
     time: RoundTime,
 }
 
 impl Run {
-    async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Ended {
-        let job = job.await.into();
+    /// None: it was dropped.
+    async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Option<Ended> {
         let began = Instant::now();
-        // Neither semaphore is ever closed.
-        let _slot = self.slots.acquire().await;
-        // Where there is no room for what is there, nothing more is made.
-        drop(self.room.acquire().await);
+        let (job, _slot) = tokio::select! {
+            biased;
+            () = self.waits.dropped() => return None,
+            started = self.start(job) => started,
+        };
+        drop(self.waits);
+        self.turn.begin();
         let turn_late = began.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
         let run = task::spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
@@ -236,7 +270,29 @@ impl Run {
         let at = Instant::now();
         let lines = u32::try_from(1 + report.parts.len()).unwrap_or(HELD_LINES).min(HELD_LINES);
         let room = self.room.acquire_many_owned(lines).await.ok();
-        Ended { job, report, time, turn_late, at, room, _turn: self.turn }
+        let held = Held { _room: room, _lines: self.lines };
+        Some(Ended { job, report, time, turn_late, at, held, _turn: self.turn })
+    }
+
+    /// The job, when it is there and its turn has come.
+    async fn start(
+        &self,
+        job: impl Future<Output: Into<Arc<Job>>>,
+    ) -> (Arc<Job>, Option<OwnedSemaphorePermit>) {
+        let job = job.await.into();
+        // Neither semaphore is ever closed.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        // Where there is no room for what is there, nothing more is made.
+        if time::timeout(self.patience, self.room.acquire()).await.is_err() {
+            let count = self.waits.drop_all();
+            if count > 0 {
+                // Where nobody is told, nobody wants lines any more.
+                self.dropping.send(count).ok();
+            }
+            // Itself as well, by whoever was first.
+            return std::future::pending().await;
+        }
+        (job, slot)
     }
 }
 

@@ -3,6 +3,8 @@
 mod ending;
 mod interval;
 mod itself;
+mod late;
+mod log;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,6 +101,23 @@ impl Gate {
     fn answer(&self) {
         self.open.send(()).unwrap();
     }
+}
+
+/// A server of all IPv4 addresses that refuses, and says whenever it did.
+fn answering() -> (u16, Receiver<()>) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (coming, came) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map(Result::unwrap) {
+            drop((&stream).write_all(b"554 5.7.1 no\r\n"));
+            // The test may be over.
+            if coming.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    (port, came)
 }
 
 /// Of each job, by host, the time stamps of its lines.
@@ -219,18 +238,7 @@ fn the_signals_that_an_agent_may_ask_with_ask_for_a_round() {
 #[test]
 fn an_agent_that_is_stuck_loses_no_line_and_gets_none_twice_or_torn() {
     const JOBS: usize = 4600;
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (coming, came) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming().map(Result::unwrap) {
-            drop((&stream).write_all(b"554 5.7.1 no\r\n"));
-            // The test may be over.
-            if coming.send(()).is_err() {
-                return;
-            }
-        }
-    });
+    let (port, came) = answering();
     let config = Config::new(&many(JOBS, port));
     let mut agent = config.start();
     agent.read(false);

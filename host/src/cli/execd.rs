@@ -4,30 +4,31 @@
 
 use std::{
     path::PathBuf,
+    pin::Pin,
     process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::Args;
 use nix::sys::signal::Signal;
 use tokio::{
     sync::{Notify, oneshot},
-    time,
+    time::{self, Instant},
 };
 
 use super::{
     arguments::Share,
     exit::Refusal,
     input::{Heard, Input},
-    load::{self, Base, Loading},
+    load::{self, Base},
+    reload::{Changed, DIED, Reader},
     rounds::Rounds,
     start::NO_THREAD,
     stop::{self, End, Stop},
 };
 use crate::{
-    config::{self, Shard},
+    config::{self, Plan},
     output::{self, Level},
     schedule::{RoundTime, Ticks},
     text::counted,
@@ -46,6 +47,13 @@ const LINGER: Duration = Duration::from_millis(150);
 const PATIENCE: Duration = Duration::from_millis(4250);
 /// How often is looked whether the last lines are read.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long a check waits for an agent that does not read: longer than an agent that is busy, and short beside the rounds with
+/// whose time stamp it would run then.
+const UNREAD: Duration = Duration::from_secs(10);
+/// How late a round is that is said to be: a newline may well come right before a round ends.
+const LATE: Duration = Duration::from_secs(5);
+
+const END_OF_INPUT: &str = "the end of input";
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -59,13 +67,15 @@ pub(super) struct Arguments {
     share: Share,
 }
 
-/// What was asked for. Each is once, however often it was.
+/// What was asked for, or heard. Each is once, however often it was.
 #[derive(Debug, Default)]
 struct Asked {
     round: Notify,
     /// When it was first.
     since: Mutex<Option<Instant>>,
     reload: Notify,
+    /// Nobody ever asks on standard input.
+    silence: Notify,
 }
 
 impl Asked {
@@ -84,13 +94,21 @@ impl Asked {
     }
 }
 
-/// Another configuration, and the interval in it.
-type Changed = Result<(Loading, Option<Duration>), Refusal>;
+/// A round that was asked for, and comes when those before are over.
+struct Wanted {
+    over: Pin<Box<dyn Future<Output = ()>>>,
+    late: Instant,
+    /// Which was said.
+    is_late: bool,
+}
 
 /// What happens next.
 enum Next {
-    /// So long after it was due.
-    Round(RoundTime, Duration),
+    Wanted,
+    Asked,
+    Late,
+    Tick(RoundTime),
+    Silence,
     Reload,
     Change(Changed),
     End(End),
@@ -105,29 +123,62 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     // First of all: at its default a signal that asks for a round ends the program.
     let mut stop = take_signals(&asked)?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-    let plan = load::read(&path)?;
-    let mut interval = flag.or(plan.interval);
     stop.watch_runtime()?;
-    listen(&asked, &stop, interval.is_some())?;
+    listen(&asked, &stop)?;
     let base = Base::new().await?;
+    let reader = Reader::new(path.clone(), shard, base.clone());
+    let Some(plan) = first(&reader, &mut stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let mut interval = flag.or(plan.interval);
     let mut rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing())?;
+    rounds.wait_for_room(UNREAD);
     let mut ticks = interval.map(Ticks::every);
-    let mut change: Option<oneshot::Receiver<_>> = None;
+    let (mut wanted, mut change): (Option<Wanted>, Option<oneshot::Receiver<Changed>>) = (None, None);
+    let (mut is_silent, mut has_missed) = (false, false);
     loop {
-        let idle = rounds.idle();
         let next = rounds.print_until(async {
             tokio::select! {
                 biased;
-                () = async { idle.await; asked.round.notified().await } => Next::Round(RoundTime::now(), asked.answer()),
-                time = tick(ticks.as_mut()) => Next::Round(time, RoundTime::now().since(time)),
+                // Also where one is wanted already: what was asked for by then is one.
+                () = asked.round.notified() => Next::Wanted,
+                next = coming_round(wanted.as_mut()) => next,
+                time = tick(ticks.as_mut()) => Next::Tick(time),
                 end = stop.wait() => Next::End(end),
-                changed = coming(change.as_mut()) => Next::Change(changed),
+                changed = coming_change(change.as_mut()) => Next::Change(changed),
+                () = asked.silence.notified() => Next::Silence,
                 () = asked.reload.notified(), if change.is_none() => Next::Reload,
             }
         });
         match next.await? {
-            Next::Round(time, late) => rounds.begin(time, late),
-            Next::Reload => change = Some(reload(path.clone(), shard, base.clone())),
+            Next::Wanted => wanted = wanted.or_else(|| Some(Wanted::new(&rounds))),
+            Next::Asked => {
+                if wanted.take().is_some_and(|wanted| !wanted.is_late) {
+                    rounds.is_in_time();
+                }
+                rounds.begin(RoundTime::now(), asked.answer());
+            }
+            Next::Late => {
+                rounds.log_awaited();
+                wanted.iter_mut().for_each(|wanted| wanted.is_late = true);
+            }
+            Next::Tick(time) => {
+                let missed = ticks.as_ref().map_or(0, Ticks::missed);
+                // Once, where it goes on.
+                if missed > 0 && !has_missed {
+                    log_missed(missed);
+                }
+                has_missed = missed > 0;
+                rounds.begin(time, RoundTime::now().since(time));
+            }
+            Next::Silence => {
+                is_silent = true;
+                if interval.is_none() {
+                    let text = "standard input is at its end from the start: without an agent, rounds come with \
+                                --interval";
+                    output::log(Level::Warning, text);
+                    return last(&mut rounds, End { why: END_OF_INPUT, since: Instant::now() }).await;
+                }
+            }
+            Next::Reload => change = Some(reader.reload()),
             Next::Change(changed) => {
                 change = None;
                 match changed {
@@ -139,6 +190,11 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
                         if flag.or(other) != interval {
                             interval = flag.or(other);
                             ticks = interval.map(Ticks::every);
+                        }
+                        if is_silent && interval.is_none() {
+                            let text = "standard input is at its end, and no interval is given any more: rounds come at \
+                                        signals only";
+                            output::log(Level::Warning, text);
                         }
                     }
                     Err(refusal) => {
@@ -155,6 +211,48 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     }
 }
 
+/// Reads the configuration. None: the end came before; what was asked for until then has the time that checks have.
+async fn first(reader: &Reader, stop: &mut Stop) -> Result<Option<Plan>, Refusal> {
+    let end = async {
+        let end = stop.wait().await;
+        time::sleep_until(end.since + LAST_CHECKS).await;
+        end
+    };
+    tokio::select! {
+        biased;
+        plan = reader.read() => plan.map(Some),
+        end = end => {
+            output::log(Level::Warning, &format!("stopped by {}: the configuration was not read by then", end.why));
+            Ok(None)
+        }
+    }
+}
+
+impl Wanted {
+    fn new(rounds: &Rounds) -> Self {
+        Self { over: Box::pin(rounds.over()), late: Instant::now() + LATE, is_late: false }
+    }
+}
+
+/// It comes, or is late.
+async fn coming_round(wanted: Option<&mut Wanted>) -> Next {
+    let Some(Wanted { over, late, is_late }) = wanted else { return std::future::pending().await };
+    tokio::select! {
+        biased;
+        () = over => Next::Asked,
+        () = time::sleep_until(*late), if !*is_late => Next::Late,
+    }
+}
+
+fn log_missed(ticks: u64) {
+    let verb = if ticks == 1 { "was" } else { "were" };
+    let text = format!(
+        "{} of the interval {verb} missed: the machine slept or was too busy, or its clock was set",
+        counted(usize::try_from(ticks).unwrap_or(usize::MAX), "tick")
+    );
+    output::log(Level::Warning, &text);
+}
+
 fn take_signals(asked: &Arc<Asked>) -> Result<Stop, Refusal> {
     let asked = Arc::clone(asked);
     let others = &[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
@@ -165,7 +263,7 @@ fn take_signals(asked: &Arc<Asked>) -> Result<Stop, Refusal> {
 }
 
 /// Listens to the agent, on a thread of its own.
-fn listen(asked: &Arc<Asked>, stop: &Stop, has_interval: bool) -> Result<(), Refusal> {
+fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
     let (asked, ender) = (Arc::clone(asked), stop.ender());
     stop::start(move || {
         let input = Input::standard();
@@ -173,18 +271,14 @@ fn listen(asked: &Arc<Asked>, stop: &Stop, has_interval: bool) -> Result<(), Ref
         let mut heard = input.hear();
         if is_ready && heard == Heard::End {
             // Nobody ever speaks, such as where it is /dev/null.
-            if has_interval {
-                return;
-            }
-            let text =
-                "standard input is at its end from the start: without an agent, rounds come with --interval";
-            output::log(Level::Warning, text);
+            asked.silence.notify_one();
+            return;
         }
         while heard == Heard::Newline {
             asked.ask();
             heard = input.hear();
         }
-        ender.end("the end of input");
+        ender.end(END_OF_INPUT);
     })
 }
 
@@ -195,31 +289,11 @@ async fn tick(ticks: Option<&mut Ticks>) -> RoundTime {
     }
 }
 
-async fn coming(change: Option<&mut oneshot::Receiver<Changed>>) -> Changed {
+async fn coming_change(change: Option<&mut oneshot::Receiver<Changed>>) -> Changed {
     match change {
-        Some(change) => change.await.unwrap_or_else(|_died| Err("the host failed over it".to_owned())),
+        Some(change) => change.await.unwrap_or_else(|_died| Err(DIED.to_owned())),
         None => std::future::pending().await,
     }
-}
-
-/// Reads a configuration and loads its checks, beside what runs.
-fn reload(path: PathBuf, shard: Option<Shard>, base: Base) -> oneshot::Receiver<Changed> {
-    let (done, changed) = oneshot::channel();
-    tokio::task::spawn(async move {
-        let loaded = async {
-            let (sender, read) = oneshot::channel();
-            // It may be a pipe.
-            let reading = thread::Builder::new().spawn(move || drop(sender.send(load::read(&path))));
-            reading.map_err(|error| format!("{NO_THREAD}: {error}"))?;
-            let plan = read.await.map_err(|_died| "the host failed over it".to_owned())??;
-            let interval = plan.interval;
-            let loading = load::leniently(plan, shard, &base).await?;
-            loading.ready().await;
-            Ok((loading, interval))
-        };
-        drop(done.send(loaded.await));
-    });
-    changed
 }
 
 /// What runs, and what waits for its turn in a round that was begun, has its time; what is there is written and read.
@@ -231,7 +305,7 @@ async fn last(rounds: &mut Rounds, end: End) -> Result<ExitCode, Refusal> {
         drop(rounds.print_until(written).await?);
     }
     rounds.log_missing(end);
-    while output::unread() > 0 && time::Instant::now() < end.since + LAST_READ {
+    while output::unread() > 0 && Instant::now() < end.since + LAST_READ {
         time::sleep(LOOK).await;
     }
     time::sleep(LINGER).await;

@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// How often what goes on is said again.
-const AGAIN: Duration = Duration::from_hours(1);
+pub(super) const AGAIN: Duration = Duration::from_hours(1);
 
-/// What each job, by its name and host, that failed in its last run said.
+/// What each job, by its name and its host as the configuration has them, that failed in its last run said.
 #[derive(Debug, Default)]
 pub(super) struct Failures(HashMap<(String, String), Said>);
 
@@ -39,9 +39,9 @@ impl Said {
 }
 
 impl Failures {
-    /// Logs what is new of a run.
-    pub(super) fn log(&mut self, point: &Point) {
-        for (level, text) in self.fold(point, Instant::now()) {
+    /// Logs what is new of a run of this job.
+    pub(super) fn log(&mut self, job: (String, String), point: &Point) {
+        for (level, text) in self.fold(job, point, Instant::now()) {
             output::log(level, &text);
         }
     }
@@ -51,8 +51,7 @@ impl Failures {
         self.0.retain(|job, _| jobs.contains(job));
     }
 
-    fn fold(&mut self, point: &Point, now: Instant) -> Vec<(Level, String)> {
-        let key = (point.tag("job").to_owned(), point.tag("server").to_owned());
+    fn fold(&mut self, key: (String, String), point: &Point, now: Instant) -> Vec<(Level, String)> {
         let failed = failed(point);
         let code = point.fields.iter().find(|(name, _)| name == "error_code").map(|(_, code)| code.clone());
         let what = (point.tag("result").to_owned(), code);
@@ -78,7 +77,7 @@ impl Failures {
 
 /// Logs the failure of a run that stands alone.
 pub(super) fn log_first(point: &Point) {
-    Failures::default().log(point);
+    Failures::default().log(Default::default(), point);
 }
 
 fn failed(point: &Point) -> Option<(Level, String)> {
@@ -111,7 +110,8 @@ mod tests {
     fn what_a_job_says_again_is_folded_and_counted() {
         let (mut failures, began) = (Failures::default(), Instant::now());
         let mut round = |minute: u64, job: &str, result: &str, error: &str| {
-            let folded = failures.fold(&point(job, result, error), began + Duration::from_mins(minute));
+            let key = (job.to_owned(), "h".to_owned());
+            let folded = failures.fold(key, &point(job, result, error), began + Duration::from_mins(minute));
             folded.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
         };
         assert_eq!(round(0, "a", "timeout", "x"), ["job a: h:25: timeout: x"]);

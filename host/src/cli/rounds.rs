@@ -6,18 +6,20 @@ use std::{collections::HashMap, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
+    awaited::Awaited,
     exit::Refusal,
     failures::Failures,
     load::{Coming, Loading},
     self_metrics::{self, Now, SelfMetrics},
     start::NO_THREAD,
-    stop::{End, Missing, Unwritten},
+    stop::End,
 };
 use crate::{
     line,
     output::{self, Level, Progress, Writer},
     point::{Point, Points},
-    schedule::{Ended, Place, Room, RoundTime, Schedule},
+    schedule::{Ended, Held, Missing, Place, Room, RoundTime, Schedule},
+    text::counted,
 };
 
 /// A configuration's rounds.
@@ -29,10 +31,13 @@ pub(super) struct Rounds {
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
     ended: mpsc::UnboundedReceiver<Ended>,
-    writer: Writer<Held>,
+    writer: Writer<Unwritten>,
     failures: Failures,
     /// In the last round.
     skipped: usize,
+    /// Nobody has read what is there, which was said.
+    unread: bool,
+    awaited: Awaited,
     missing: Missing,
     metrics: SelfMetrics,
     /// Where a person watches.
@@ -41,9 +46,9 @@ pub(super) struct Rounds {
 
 /// What lines that are not written yet hold.
 #[derive(Default)]
-struct Held {
+struct Unwritten {
+    _run: Option<Held>,
     _room: Option<Room>,
-    _missing: Option<Unwritten>,
     _late: Option<self_metrics::Unwritten>,
 }
 
@@ -51,7 +56,8 @@ impl Rounds {
     pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
         let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
         let (schedule, ended) = Schedule::new(loading.max_concurrent);
-        let places = loading.jobs.iter().map(|_| Place::default()).collect();
+        let places = loading.jobs.iter().map(|_| missing.place()).collect();
+        missing.count_of(loading.jobs.len());
         let failures = Failures::default();
         Ok(Self {
             loading,
@@ -62,6 +68,8 @@ impl Rounds {
             writer,
             failures,
             skipped: 0,
+            unread: false,
+            awaited: Awaited::default(),
             missing,
             metrics: SelfMetrics::default(),
             progress: None,
@@ -80,11 +88,29 @@ impl Rounds {
         Ok(())
     }
 
-    /// From now on another configuration. What runs goes on, and a job that was there before does not run twice at once.
+    /// From now on jobs for whose lines nobody has had room for so long are left out: their round is over.
+    pub(super) fn wait_for_room(&mut self, patience: Duration) {
+        self.schedule.wait_for_room(patience);
+    }
+
+    /// From now on another configuration. What runs goes on, what has not started does not, and a job that was there before does
+    /// not run twice at once.
     pub(super) fn change(&mut self, loading: Loading) {
+        let dropped = self.schedule.drop_waiting();
+        self.metrics.skip(dropped);
+        if dropped > 0 {
+            let text = format!(
+                "{} of the configuration before had not started, and {} skipped",
+                counted(dropped, "job"),
+                are(dropped)
+            );
+            output::log(Level::Warning, &text);
+        }
         let before = self.loading.jobs.iter().map(Coming::key).zip(self.places.drain(..));
         let mut before: HashMap<_, _> = before.chain(self.gone.drain()).collect();
-        self.places = loading.jobs.iter().map(|job| before.remove(&job.key()).unwrap_or_default()).collect();
+        let place = |job: &Coming| before.remove(&job.key()).unwrap_or_else(|| self.missing.place());
+        self.places = loading.jobs.iter().map(place).collect();
+        self.missing.count_of(loading.jobs.len());
         before.retain(|_, place| place.is_taken());
         self.gone = before;
         self.schedule.allow(loading.max_concurrent);
@@ -98,7 +124,6 @@ impl Rounds {
         let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
         let jobs = self.places.iter().cloned().zip(jobs);
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
-        self.missing.begin(counted.begun);
         let before = self.metrics.begin(time, late, counted, self.now());
         self.print_own(before);
         self.print_if_idle();
@@ -122,6 +147,10 @@ impl Rounds {
                     self.print(ended);
                     self.print_if_idle();
                 }
+                dropped = self.schedule.dropped() => {
+                    self.log_dropped(dropped);
+                    self.print_if_idle();
+                }
                 error = self.writer.failed() => return Err(format!("standard output: {error}")),
                 came = &mut until => return Ok(came),
             }
@@ -136,10 +165,14 @@ impl Rounds {
         let points = ended.job.points(&ended.report, ended.time.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if ended.job.check.program.is_ok() {
-            self.failures.log(&points.job);
+            let job = (ended.job.name.clone(), ended.job.host.written().to_owned());
+            self.failures.log(job, &points.job);
         }
-        let held = Held { _room: ended.room, _missing: Some(self.missing.unwritten()), _late: Some(late) };
-        self.writer.write(line::lines(&points), held);
+        self.unread = false;
+        self.writer.write(
+            line::lines(&points),
+            Unwritten { _run: Some(ended.held), _late: Some(late), _room: None },
+        );
     }
 
     /// Writes what there is to say of the program, where the last round is over.
@@ -155,7 +188,7 @@ impl Rounds {
         let (Some(mut job), Some(config)) = (point, &self.loading.self_metrics) else { return };
         let Some(room) = self.schedule.room() else { return };
         job.tags.insert("config".to_owned(), config.clone());
-        let held = Held { _room: Some(room), ..Held::default() };
+        let held = Unwritten { _room: Some(room), ..Unwritten::default() };
         self.writer.write(line::lines(&Points { job, parts: Vec::new() }), held);
     }
 
@@ -163,16 +196,30 @@ impl Rounds {
         Now { jobs: self.jobs(), queued: self.schedule.unended() }
     }
 
-    /// When no job runs.
-    pub(super) fn idle(&self) -> impl Future<Output = ()> + use<> {
-        self.schedule.idle()
+    /// Once, where it goes on.
+    fn log_dropped(&mut self, jobs: usize) {
+        self.metrics.skip(jobs);
+        if !self.unread {
+            let text = format!(
+                "nobody reads standard output: {} had not started, and {} skipped",
+                counted(jobs, "job"),
+                are(jobs)
+            );
+            output::log(Level::Warning, &text);
+        }
+        self.unread = true;
     }
 
-    /// When no job runs and all is written.
+    /// When what was begun by now is over.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.schedule.over()
+    }
+
+    /// When that is over, and all is written.
     pub(super) fn done(&self) -> impl Future<Output = ()> + use<> {
-        let (idle, written) = (self.schedule.idle(), self.writer.written());
+        let (over, written) = (self.schedule.over(), self.writer.written());
         async {
-            idle.await;
+            over.await;
             written.await;
         }
     }
@@ -190,8 +237,30 @@ impl Rounds {
         }
     }
 
-    /// Says how many have no line.
+    /// Says for whom a round waits that was asked for.
+    pub(super) fn log_awaited(&mut self) {
+        let of_now = self.loading.jobs.iter().map(Coming::key).zip(&self.places);
+        let gone = self.gone.iter().map(|(job, place)| (job.clone(), place));
+        let (mut running, mut waiting) = (Vec::new(), 0);
+        for (job, place) in of_now.chain(gone).filter(|(_, place)| place.is_taken()) {
+            match place.runs_since() {
+                Some(since) => running.push((job, since)),
+                None => waiting += 1,
+            }
+        }
+        if let Some(text) = self.awaited.say(running, waiting, Instant::now()) {
+            output::log(Level::Warning, &text);
+        }
+    }
+
+    /// A round that was asked for began in time.
+    pub(super) fn is_in_time(&mut self) {
+        self.awaited.end();
+    }
+
+    /// Prints nothing more, and says how many have no line.
     pub(super) fn log_missing(&self, end: End) {
+        self.writer.stop();
         if self.missing.is_none() {
             return;
         }
@@ -201,4 +270,8 @@ impl Rounds {
         }
         output::log(Level::Warning, &text);
     }
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }

@@ -132,6 +132,11 @@ impl SelfMetrics {
         self.close(now, true)
     }
 
+    /// So many that were begun in a round do not run in it.
+    pub(super) fn skip(&mut self, jobs: usize) {
+        self.skipped += jobs;
+    }
+
     fn close(&mut self, now: Now, is_over: bool) -> Option<Point> {
         let Open { time, late, began } = self.open.take()?;
         let count = |count: usize| Some(Value::Integer(i64::try_from(count).unwrap_or(i64::MAX)));
@@ -221,9 +226,10 @@ mod tests {
         assert_eq!(text(&of_first), format!("1 {counts} {lateness}"));
         assert!(of_first.field("round_time_ms").is_none());
         let line = of.end(&Report::default(), Duration::ZERO, Instant::now().checked_sub(late(70)).unwrap());
+        of.skip(1);
         drop(line);
         let of_second = of.idle(NOW).unwrap();
-        let counts = "rounds Integer(2) run Integer(3) skipped Integer(1) failed Integer(1) traps Integer(1)";
+        let counts = "rounds Integer(2) run Integer(3) skipped Integer(2) failed Integer(1) traps Integer(1)";
         assert_eq!(text(&of_second), format!("2 {counts} round_late_ms Float(3.0) turn_late_ms Float(0.0)"));
         assert!(matches!(of_second.field("line_late_ms"), Some(Value::Float(ms)) if *ms >= 70.0));
     }

@@ -2,10 +2,10 @@
 //! out, whatever the runtime's thread does. What is printed by then stands, and a status of 0 lets the agent keep it.
 
 use std::{
-    fmt, process,
+    process,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     thread,
     time::Duration,
@@ -21,7 +21,7 @@ use tokio::{
 use super::start::NO_THREAD;
 use crate::{
     output::{self, Level},
-    text::counted,
+    schedule::Missing,
 };
 
 /// How long the last line of the log may take.
@@ -52,53 +52,6 @@ pub(super) struct Ender {
     missing: Missing,
 }
 
-/// How many jobs that were begun have no line yet, for whoever ends it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Missing(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    begun: AtomicUsize,
-    left: AtomicUsize,
-}
-
-/// A line that is not written yet.
-#[derive(Debug)]
-pub(super) struct Unwritten(Missing);
-
-impl Missing {
-    /// So many jobs more.
-    pub(super) fn begin(&self, jobs: usize) {
-        if self.0.left.fetch_add(jobs, Ordering::Relaxed) == 0 {
-            self.0.begun.store(0, Ordering::Relaxed);
-        }
-        self.0.begun.fetch_add(jobs, Ordering::Relaxed);
-    }
-
-    /// The line of one is there.
-    pub(super) fn unwritten(&self) -> Unwritten {
-        Unwritten(self.clone())
-    }
-
-    pub(super) fn is_none(&self) -> bool {
-        self.0.left.load(Ordering::Relaxed) == 0
-    }
-}
-
-impl Drop for Unwritten {
-    fn drop(&mut self) {
-        self.0.0.left.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [left, begun] = [&self.0.left, &self.0.begun].map(|count| count.load(Ordering::Relaxed));
-        let verb = if left == 1 { "has" } else { "have" };
-        write!(f, "{left} of {} {verb} no line", counted(begun, "job"))
-    }
-}
-
 impl Ender {
     /// Says so, and ends the program when that has not done it.
     pub(super) fn end(&self, why: &'static str) -> ! {
@@ -108,7 +61,7 @@ impl Ender {
             is_first
         });
         thread::sleep(self.patience);
-        end(&format!("stopped by {why}, and did not end by itself: {}", self.missing));
+        end(&format!("stopped by {why}, and did not end by itself"), &self.missing);
     }
 }
 
@@ -154,7 +107,7 @@ impl Stop {
         let missing = self.missing();
         start(move || {
             watch(&turns, TURN, LOOKS);
-            end(&format!("nothing went on for 30 s: this is a fault of sonde; {missing}"));
+            end("nothing went on for 30 s: this is a fault of sonde", &missing);
         })
     }
 
@@ -181,8 +134,9 @@ pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> 
     started.map(drop).map_err(|error| format!("{NO_THREAD}: {error}"))
 }
 
-fn end(why: &str) -> ! {
-    output::log(Level::Error, why);
+fn end(why: &str, missing: &Missing) -> ! {
+    let missing = if missing.is_none() { String::new() } else { format!(": {missing}") };
+    output::log(Level::Error, &format!("{why}{missing}"));
     output::flush_log(LAST_LINE);
     process::exit(0)
 }
@@ -227,19 +181,5 @@ mod tests {
             assert!(!ended.is_finished());
         }
         ended.join().unwrap();
-    }
-
-    #[test]
-    fn jobs_without_a_line_are_counted_of_those_since_all_had_one() {
-        let missing = Missing::default();
-        missing.begin(2);
-        drop(missing.unwritten());
-        assert_eq!(missing.to_string(), "1 of 2 jobs has no line");
-        missing.begin(3);
-        assert_eq!(missing.to_string(), "4 of 5 jobs have no line");
-        (0..4).for_each(|_| drop(missing.unwritten()));
-        assert!(missing.is_none());
-        missing.begin(7);
-        assert_eq!(missing.to_string(), "7 of 7 jobs have no line");
     }
 }

@@ -265,5 +265,5 @@ impl Visitor<'_> for Number {
 pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     pub(super) env: Option<String>,
-}
     pub(super) credential: Option<String>,
+}

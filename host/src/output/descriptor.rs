@@ -20,17 +20,23 @@ pub(super) fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
             // Whoever has the other end, or this one as well, does not want to wait; we do.
-            Err(Errno::EAGAIN) => {
-                let mut writable = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
-                poll(&mut writable, PollTimeout::NONE).or_else(|error| match error {
-                    Errno::EINTR => Ok(0),
-                    error => Err(error),
-                })?;
-            }
+            Err(Errno::EAGAIN) => wait_until_writable(to)?,
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// Waits until there is room for something, or an error to be had.
+pub(super) fn wait_until_writable(to: &impl AsFd) -> io::Result<()> {
+    let mut writable = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
+    loop {
+        match poll(&mut writable, PollTimeout::NONE) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 #[cfg(test)]

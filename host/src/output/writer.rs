@@ -4,14 +4,19 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::mpsc,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use tokio::sync::watch;
 
 use super::{
-    descriptor::{IN_ONE_PIECE, write_all},
+    descriptor::{IN_ONE_PIECE, wait_until_writable, write_all},
     progress::above,
 };
 
@@ -19,6 +24,7 @@ use super::{
 pub struct Writer<G> {
     pieces: mpsc::Sender<(String, G)>,
     progress: watch::Sender<Progress>,
+    stopped: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,21 +38,34 @@ impl<G: Send + 'static> Writer<G> {
     pub fn start() -> io::Result<Self> {
         let (pieces, coming) = mpsc::channel::<(String, G)>();
         let progress = watch::Sender::new(Progress::default());
-        let at = progress.clone();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (at, is_stopped) = (progress.clone(), Arc::clone(&stopped));
         thread::Builder::new().spawn(move || {
             for (text, guard) in coming {
-                let write = || write_lines(&io::stdout(), text.as_bytes());
+                let write = || write_lines(&io::stdout(), text.as_bytes(), &is_stopped);
                 // A pipe may wait for long, and is no place where anything stands above anything.
                 let written = if io::stdout().is_terminal() { above(write) } else { write() };
-                if let Err(error) = written {
-                    at.send_modify(|progress| progress.failed = Some(error.to_string()));
-                    return;
+                match written {
+                    Ok(true) => {}
+                    // What is not written keeps its guard.
+                    Ok(false) => loop {
+                        thread::park();
+                    },
+                    Err(error) => {
+                        at.send_modify(|progress| progress.failed = Some(error.to_string()));
+                        return;
+                    }
                 }
                 drop(guard);
                 at.send_modify(|progress| progress.waiting -= 1);
             }
         })?;
-        Ok(Self { pieces, progress })
+        Ok(Self { pieces, progress, stopped })
+    }
+
+    /// Writes nothing more, so that what is not written by now can be counted.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
     }
 
     /// Hands over lines, each with its end.
@@ -78,14 +97,19 @@ impl<G: Send + 'static> Writer<G> {
 }
 
 /// As many whole lines at once as a pipe takes in one piece, and a longer one alone: whoever ends the program while nobody reads
-/// cuts none in two.
-fn write_lines(to: &impl std::os::fd::AsFd, mut lines: &[u8]) -> io::Result<()> {
+/// cuts none in two. Whether all are written, and not stopped before.
+fn write_lines(to: &impl AsFd, mut lines: &[u8], stopped: &AtomicBool) -> io::Result<bool> {
     while !lines.is_empty() {
         let (piece, rest) = lines.split_at(whole(lines));
+        // A write that waits cannot be stopped.
+        wait_until_writable(to)?;
+        if stopped.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
         write_all(to, piece)?;
         lines = rest;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Bytes of the whole lines with which it begins that go in one piece; at least one line.
@@ -119,10 +143,32 @@ mod tests {
         let (pieces, coming) = mpsc::channel();
         drop(coming);
         let failed = Progress { waiting: 0, failed: Some("Broken pipe".to_owned()) };
-        let writer = Writer { pieces, progress: watch::Sender::new(failed) };
+        let writer = Writer { pieces, progress: watch::Sender::new(failed), stopped: Arc::default() };
         writer.write("x\n".to_owned(), ());
         assert_eq!(writer.failed().await, "Broken pipe");
         let written = tokio::time::timeout(std::time::Duration::from_millis(50), writer.written());
         assert!(written.await.is_err());
+    }
+
+    #[test]
+    fn behind_a_stop_nothing_is_written_though_there_is_room_again() {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::clone(&stopped);
+        let writing = thread::spawn(move || {
+            let line = "x".repeat(IN_ONE_PIECE - 1) + "\n";
+            let mut written = 0;
+            while write_lines(&writer, line.as_bytes(), &is_stopped).unwrap() {
+                written += line.len();
+            }
+            written
+        });
+        // Until the pipe is full.
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 16 * IN_ONE_PIECE as u64 {
+            thread::yield_now();
+        }
+        stopped.store(true, Ordering::SeqCst);
+        let read = io::read_to_string(std::fs::File::from(reader)).unwrap();
+        assert_eq!(writing.join().unwrap(), read.len());
     }
 }

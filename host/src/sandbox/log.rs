@@ -4,6 +4,7 @@
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use wasmtime_wasi::{
@@ -12,7 +13,7 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
 
-use super::{calls::Calls, limits::LOG_BYTES};
+use super::{calls::Calls, limits::LOG_BYTES, repeats::Repeating};
 use crate::{
     output::{self, Level},
     secret::{Secrets, sequence::Sequence},
@@ -30,6 +31,8 @@ pub(crate) struct Log {
     label: String,
     secrets: Secrets,
     allowed: u32,
+    /// None: each line is shown.
+    repeating: Option<Repeating>,
     lines: Mutex<Lines>,
 }
 
@@ -43,7 +46,13 @@ struct Lines {
 impl Log {
     pub(crate) fn new(label: String, secrets: Secrets, allowed: u32) -> Self {
         let sequence = Sequence::new(&secrets, LOG_BYTES);
-        Self { label, secrets, allowed, lines: Mutex::new(Lines { count: 0, sequence }) }
+        Self { label, secrets, allowed, repeating: None, lines: Mutex::new(Lines { count: 0, sequence }) }
+    }
+
+    /// Leaves out what earlier runs said.
+    pub(super) fn folding(mut self, repeating: Option<Repeating>) -> Self {
+        self.repeating = repeating;
+        self
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -68,7 +77,13 @@ impl Log {
 
     fn say(&self, lines: Vec<(Level, String)>) {
         for (level, line) in lines {
-            output::log(level, &format!("{}: {line}", self.label));
+            let line = format!("{}: {line}", self.label);
+            let fold = |repeating: &Repeating| repeating.fold(&(level, &line), Instant::now());
+            match self.repeating.as_ref().map_or(Some(0), fold) {
+                None => {}
+                Some(0) => output::log(level, &line),
+                Some(more) => output::log(level, &format!("{line} … and {more} more times")),
+            }
         }
     }
 }

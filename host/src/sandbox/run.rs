@@ -15,6 +15,7 @@ use super::{
     log::Log,
     parts::Reported,
     program::Program,
+    repeats::Repeats,
     state::State,
     store::{failure, go_on, store},
 };
@@ -86,10 +87,17 @@ pub struct Run<'a> {
 }
 
 /// Runs a program once. Never fails: what goes wrong is in the report.
-pub(super) async fn run(engine: &Engine, crowd: &Crowd, program: &Program, run: Run<'_>) -> Report {
+pub(super) async fn run(
+    engine: &Engine,
+    crowd: &Crowd,
+    repeats: Option<&Repeats>,
+    program: &Program,
+    run: Run<'_>,
+) -> Report {
     let (start, started_at_ms) = (Instant::now(), unix_ms());
     let Input { ref label, secrets, timeout, .. } = run.input;
-    let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines);
+    let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines)
+        .folding(repeats.map(|repeats| repeats.run(run.input.host.written())));
     let state = State::new(program.limits.clone(), run.reach, start + timeout, log);
     let meter = state.meter.clone();
     let job = wit::Job {

@@ -20,6 +20,7 @@ pub struct Ticks {
     last: i64,
     /// When one was had.
     at: Option<Instant>,
+    missed: u64,
 }
 
 impl Ticks {
@@ -31,7 +32,12 @@ impl Ticks {
 
     fn since(interval: Duration, now: RoundTime) -> Self {
         let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX).max(1);
-        Self { interval, last: now.unix_ns.div_euclid(interval) * interval, at: None }
+        Self { interval, last: now.unix_ns.div_euclid(interval) * interval, at: None, missed: 0 }
+    }
+
+    /// Those right before the last one that was had.
+    pub fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// Waits for the next one. Nothing is lost where nobody waits any more.
@@ -52,7 +58,7 @@ impl Ticks {
         if tick == self.last {
             return None;
         }
-        let is_back = tick < self.last;
+        let (is_back, before) = (tick < self.last, self.last);
         self.last = tick;
         // Half an interval: however the clock is set, the next but one is due again.
         let is_soon = self.at.is_some_and(|at| {
@@ -62,6 +68,7 @@ impl Ticks {
             return None;
         }
         self.at = Some(now);
+        self.missed = tick.saturating_sub(before).div_euclid(self.interval).unsigned_abs().saturating_sub(1);
         Some(RoundTime { unix_ns: tick })
     }
 }
@@ -89,6 +96,21 @@ mod tests {
         assert_eq!(ticks(1_000, |gone| 1_000 + gone, 150), [110]);
         // Before the epoch.
         assert_eq!(ticks(-155, |gone| -155 + gone, 200), [-10, 0]);
+    }
+
+    #[test]
+    fn what_was_missed_is_counted_where_time_goes_on() {
+        let wall = |second: i64| RoundTime { unix_ns: second * SECOND };
+        let (mut ticks, began) = (Ticks::since(Duration::from_secs(10), wall(100)), Instant::now());
+        let mut had = |second: i64, gone: u64| {
+            let had = ticks.look(wall(second), began + Duration::from_secs(gone));
+            had.map(|tick| (tick.unix_ns / SECOND, ticks.missed()))
+        };
+        assert_eq!(had(111, 11), Some((110, 0)));
+        assert_eq!(had(155, 55), Some((150, 3)));
+        assert_eq!(had(160, 60), Some((160, 0)));
+        // Set back: none is missing, and none before the next one.
+        assert_eq!((had(122, 82), had(131, 91)), (None, Some((130, 0))));
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! A configuration that is read beside what runs: its file in; it with its checks, or why not, out. Refuses one that cannot be read
+//! in time, such as a pipe that nobody writes into.
+
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+
+use tokio::{
+    sync::{
+        Mutex,
+        oneshot::{self, error::TryRecvError},
+    },
+    task, time,
+};
+
+use super::{
+    exit::Refusal,
+    load::{self, Base, Loading},
+    start::NO_THREAD,
+};
+use crate::config::{Plan, Shard};
+
+/// How long reading may take: what takes longer waits for somebody, and would keep every later change out.
+const READING: Duration = Duration::from_secs(30);
+/// How long its checks may take to be there: as long as the compiler has for one. Then it runs without those that are not, and
+/// their jobs say so.
+const CHECKS: Duration = Duration::from_mins(10);
+
+/// Where a thread died, whose panic is in the log.
+pub(super) const DIED: &str = "the host failed over it";
+
+/// Another configuration, and the interval in it.
+pub(super) type Changed = Result<(Loading, Option<Duration>), Refusal>;
+
+/// Reads a configuration, again and again.
+#[derive(Clone)]
+pub(super) struct Reader {
+    path: PathBuf,
+    shard: Option<Shard>,
+    base: Base,
+    /// On a thread of its own. One that goes on is waited for again: of two at one pipe, either might get what comes.
+    reading: Arc<Mutex<Option<oneshot::Receiver<Result<Plan, Refusal>>>>>,
+}
+
+impl Reader {
+    pub(super) fn new(path: PathBuf, shard: Option<Shard>, base: Base) -> Self {
+        Self { path, shard, base, reading: Arc::default() }
+    }
+
+    /// Reads it, however long that takes.
+    pub(super) async fn read(&self) -> Result<Plan, Refusal> {
+        let mut reading = self.reading.lock().await;
+        // One that ended when nobody waited any more has read what was there then.
+        reading.take_if(|reading| !matches!(reading.try_recv(), Err(TryRecvError::Empty)));
+        let read = match &mut *reading {
+            Some(going_on) => going_on.await,
+            none => none.insert(self.begin()?).await,
+        };
+        *reading = None;
+        read.unwrap_or_else(|_died| Err(DIED.to_owned()))
+    }
+
+    fn begin(&self) -> Result<oneshot::Receiver<Result<Plan, Refusal>>, Refusal> {
+        let (sender, read) = oneshot::channel();
+        let (path, base) = (self.path.clone(), self.base.clone());
+        let work = move || {
+            let plan = load::read(&path);
+            plan.iter().for_each(|plan| base.read_files(plan));
+            // Nobody may want it any more.
+            drop(sender.send(plan));
+        };
+        thread::Builder::new().spawn(work).map_err(|error| format!("{NO_THREAD}: {error}"))?;
+        Ok(read)
+    }
+
+    /// Reads it and loads its checks.
+    pub(super) fn reload(&self) -> oneshot::Receiver<Changed> {
+        let (done, changed) = oneshot::channel();
+        let reader = self.clone();
+        task::spawn(async move { drop(done.send(reader.changed().await)) });
+        changed
+    }
+
+    async fn changed(&self) -> Changed {
+        let late = |_late| {
+            let path = self.path.display();
+            format!(
+                "{path}: it could not be read within {READING:?}: nobody writes into it, or its disk does not answer"
+            )
+        };
+        let plan = time::timeout(READING, self.read()).await.map_err(late)??;
+        let interval = plan.interval;
+        let loading = load::leniently(plan, self.shard, &self.base).await?;
+        drop(time::timeout(CHECKS, loading.ready()).await);
+        Ok((loading, interval))
+    }
+}
