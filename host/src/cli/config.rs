@@ -30,11 +30,11 @@ pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
         Command::Check { file, share } => {
             let shard = share.shard()?;
             let jobs = load::strictly(&load::read(&file)?).await?;
-            let share = shard.map_or_else(String::new, |shard| {
+            let own = shard.map_or_else(String::new, |shard| {
                 let own = jobs.iter().filter(|job| shard.has(&job.name, job.host.written())).count();
                 format!(", {own} of them in share {shard}")
             });
-            print(&format!("{}: {}{share}, no error\n", file.display(), counted(jobs.len(), "job")))
+            print(&format!("{}: {}{own}, no error\n", file.display(), counted(jobs.len(), "job")))
         }
     }
 }

@@ -93,7 +93,7 @@ fn number(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// That of a pod of a StatefulSet, in its name.
+/// That of a pod, in its name.
 fn ordinal(host_name: &str) -> Option<u16> {
     number(host_name.split('.').next()?.rsplit_once('-')?.1)
 }
