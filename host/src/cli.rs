@@ -4,6 +4,7 @@
 mod arguments;
 mod awaited;
 mod check;
+mod clock;
 mod compile;
 mod config;
 #[cfg(feature = "demo")]
@@ -22,6 +23,7 @@ mod run;
 mod start;
 mod stop;
 mod test;
+mod watch;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -47,11 +49,7 @@ enum Command {
     /// Checks one server now: a picture on a terminal, line protocol into a pipe
     Check(Box<check::Arguments>),
     /// Runs every job of a configuration once and prints one line for each
-    Run {
-        /// Configuration (TOML); `sonde config sample` prints one
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    Run(run::Arguments),
     /// Runs the jobs of a configuration whenever the agent that keeps this running asks for it, or at an interval
     Execd(execd::Arguments),
     /// Starts a small mail server on loopback and probes it in every mode
@@ -101,7 +99,7 @@ pub fn main() -> ExitCode {
     let ended = runtime.block_on(async {
         match cli.command {
             Command::Check(arguments) => check::check(*arguments).await,
-            Command::Run { config } => run::run(&config).await,
+            Command::Run(arguments) => run::run(arguments).await,
             Command::Execd(arguments) => execd::execd(arguments).await,
             #[cfg(feature = "demo")]
             Command::Demo => demo::demo().await,

@@ -70,13 +70,13 @@ mod tests {
                 .collect();
             awaited.say(running.into_iter().rev().collect(), waiting, began + Duration::from_secs(after))
         };
-        let begin = "a round that was asked for waits for";
-        assert_eq!(said(&["a"], 0, 34).unwrap(), format!("{begin} 1 job: a (h) has run for 34 s"));
+        let waits = "a round that was asked for waits for";
+        assert_eq!(said(&["a"], 0, 34).unwrap(), format!("{waits} 1 job: a (h) has run for 34 s"));
         assert_eq!(said(&["a"], 7, 94), None);
         let of_many = "6 jobs: b (h) has run for 99 s, a (h) has run for 98 s, c (h) has run for 97 s, 1 more run, \
                        2 not started yet";
-        assert_eq!(said(&["b", "a", "c", "d"], 2, 99).unwrap(), format!("{begin} {of_many}"));
-        assert_eq!(said(&[], 2, 100).unwrap(), format!("{begin} 2 jobs: 2 not started yet"));
+        assert_eq!(said(&["b", "a", "c", "d"], 2, 99).unwrap(), format!("{waits} {of_many}"));
+        assert_eq!(said(&[], 2, 100).unwrap(), format!("{waits} 2 jobs: 2 not started yet"));
         assert_eq!(said(&[], 1, 3000), None);
         assert!(said(&[], 1, 3700).is_some());
         awaited.end();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     line,
     output::{self, Level, Writer},
-    schedule::{Ended, Held, Missing, Place, RoundTime, Schedule},
+    schedule::{Before, Ended, Held, Missing, Place, RoundTime, Schedule},
     text::counted,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Rounds {
     /// Of jobs that no configuration has any more, and that still run: they may come back.
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
+    /// None: of each job is known when it ran last.
+    before: Option<Before>,
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<Held>,
     failures: Failures,
@@ -42,7 +44,7 @@ pub(super) struct Rounds {
 impl Rounds {
     pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
         let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-        let (schedule, ended) = Schedule::new(loading.max_concurrent);
+        let (schedule, ended) = Schedule::new(loading.max_concurrent, loading.max_per_host);
         let places = loading.jobs.iter().map(|_| missing.place()).collect();
         missing.count_of(loading.jobs.len());
         let failures = Failures::default();
@@ -51,6 +53,7 @@ impl Rounds {
             places,
             gone: HashMap::new(),
             schedule,
+            before: None,
             ended,
             writer,
             failures,
@@ -59,6 +62,11 @@ impl Rounds {
             awaited: Awaited::default(),
             missing,
         })
+    }
+
+    /// Its one round is that of a process of its own, and this is known of those before.
+    pub(super) fn alone(self, before: Before) -> Self {
+        Self { before: Some(before), ..self }
     }
 
     /// From now on jobs for whose lines nobody has had room for so long are left out: their round is over.
@@ -85,16 +93,20 @@ impl Rounds {
         self.missing.count_of(loading.jobs.len());
         before.retain(|_, place| place.is_taken());
         self.gone = before;
-        self.schedule.allow(loading.max_concurrent);
+        self.schedule.allow(loading.max_concurrent, loading.max_per_host);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
         self.loading = loading;
     }
 
-    /// Begins one: of each job that does not run still.
+    /// Begins one: of each job that is due, and does not run still.
     pub(super) fn begin(&mut self, time: RoundTime) {
         let now = Instant::now();
-        let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
-        let jobs = self.places.iter().cloned().zip(jobs);
+        let is_due = |job: &Coming, place: &Place| {
+            let before = self.before.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
+            job.every().is_none_or(|every| every.is_due(before, time))
+        };
+        let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| is_due(job, place));
+        let jobs = jobs.map(|(job, place)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
         // Once, where it goes on.
         if counted.skipped > 0 && self.skipped == 0 {

@@ -1,7 +1,9 @@
-//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done.
+//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It remembers nothing: which jobs with a time of
+//! their own are due, the clock says, where it is known how often this is started.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use clap::Args;
 use nix::sys::signal::Signal;
 use tokio::time;
 
@@ -12,21 +14,37 @@ use super::{
     start::NO_THREAD,
     stop::Stop,
 };
-use crate::{output, schedule::RoundTime};
+use crate::{
+    config, output,
+    schedule::{Before, RoundTime},
+};
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
 const LAST_LINE: Duration = Duration::from_millis(500);
 
-pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Configuration (TOML); `sonde config sample` prints one
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// How often this is started, such as 60s: then jobs with `every` are left out where they are not due
+    #[arg(long, value_name = "TIME")]
+    interval: Option<String>,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
+    let interval = arguments.interval.as_deref().map(config::interval).transpose();
+    let interval = interval.map_err(|expected| format!("--interval: expected {expected}"))?;
+    let before = interval.map_or(Before::Unknown, Before::Apart);
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
-    let plan = load::read(path)?;
+    let plan = load::read(&arguments.config)?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
     stop.watch_runtime()?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
     let loading = load::leniently(plan, &Base::new().await?).await?;
-    let mut rounds = Rounds::new(loading, stop.missing())?;
+    let mut rounds = Rounds::new(loading, stop.missing())?.alone(before);
     rounds.begin(RoundTime::now());
     let done = rounds.done();
     let stopped = async {
