@@ -4,6 +4,7 @@
 mod arguments;
 mod awaited;
 mod check;
+mod clock;
 mod compile;
 mod config;
 #[cfg(feature = "demo")]
@@ -24,6 +25,7 @@ mod start;
 mod stop;
 mod tally;
 mod test;
+mod watch;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 

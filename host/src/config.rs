@@ -19,6 +19,7 @@ mod secret;
 mod shard;
 mod table;
 mod tls;
+mod watched;
 
 use std::{
     collections::HashMap,
@@ -36,6 +37,7 @@ pub use self::{
     secret::secret_or_pipe,
     shard::Shard,
     tls::PEM_BYTES,
+    watched::{Look, Watched},
 };
 use self::{
     error::{At, entry},
@@ -53,10 +55,14 @@ pub struct Plan {
     pub path: PathBuf,
     /// Jobs that may run at once.
     pub max_concurrent: usize,
+    /// The same of jobs with one host; none: any.
+    pub max_per_host: Option<usize>,
     /// Of the rounds that `sonde execd` begins by itself; none: it does not.
     pub interval: Option<Duration>,
     /// Those write a line about the program itself.
     pub self_metrics: bool,
+    /// By how much these are late at most.
+    pub jitter: Duration,
     /// Where compiled checks are kept.
     pub cache_dir: Option<PathBuf>,
     /// Who is asked for addresses.
@@ -65,6 +71,8 @@ pub struct Plan {
     pub checks: Vec<Declared>,
     /// Its jobs, in the order of the files: one for each host.
     pub jobs: Vec<Planned>,
+    /// Its files.
+    pub watched: Watched,
     /// What in it may be a mistake.
     pub doubts: Vec<ConfigError>,
 }
@@ -79,8 +87,9 @@ impl Plan {
 
 /// Reads a file and those that it includes.
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
-    let Files { main, included, unmatched } = include::read(path)?;
-    Ok(Plan { doubts: unmatched, ..plan(path, main, included)? })
+    let Files { main, included, patterns, unmatched } = include::read(path)?;
+    let plan = plan(path, main, included)?;
+    Ok(Plan { doubts: unmatched, watched: plan.watched.matching(patterns), ..plan })
 }
 
 /// A text as if it stood in a file that includes no other.
@@ -96,6 +105,7 @@ fn plan(
     mut files: Vec<(PathBuf, file::File)>,
 ) -> Result<Plan, ConfigError> {
     let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
+    let max_per_host = main.max_per_host.map(|most| most.get().into());
     let expected =
         |key: String, what: &str| At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None);
     let deny = Deny::new(&main.deny).map_err(|text| {
@@ -105,6 +115,13 @@ fn plan(
     let own_interval = main.daemon.as_ref().and_then(|daemon| daemon.interval.as_deref()).map(interval);
     let self_metrics = main.daemon.as_ref().is_some_and(|daemon| daemon.self_metrics);
     let interval = own_interval.transpose().map_err(|what| expected("daemon.interval".to_owned(), &what))?;
+    let jitter =
+        main.daemon.as_ref().and_then(|daemon| daemon.jitter.as_deref()).map_or(Ok(Duration::ZERO), |text| {
+            let jitter = duration::jitter(text)?;
+            let is_less = interval.is_none_or(|interval| jitter < interval);
+            if is_less { Ok(jitter) } else { Err("less than the interval".to_owned()) }
+        });
+    let jitter = jitter.map_err(|what| expected("daemon.jitter".to_owned(), &what))?;
     if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(expected("cache_dir".to_owned(), "a folder"));
     }
@@ -113,6 +130,10 @@ fn plan(
     let name_servers = main.resolver.take().map(resolver::name_servers).transpose();
     let name_servers = name_servers.map_err(|at| at.within(Some(path), None))?.unwrap_or_default();
     files.insert(0, (path.to_owned(), main));
+    let mut watched = Watched::default();
+    for (path, file) in &files {
+        watched.add(path, file);
+    }
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());
     for (path, file) in files {
         for check in file.check {
@@ -128,7 +149,20 @@ fn plan(
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
     let (path, doubts) = (path.to_owned(), Vec::new());
-    Ok(Plan { path, max_concurrent, interval, self_metrics, cache_dir, name_servers, checks, jobs, doubts })
+    Ok(Plan {
+        path,
+        max_concurrent,
+        max_per_host,
+        interval,
+        jitter,
+        self_metrics,
+        cache_dir,
+        name_servers,
+        checks,
+        jobs,
+        watched,
+        doubts,
+    })
 }
 
 fn planned(

@@ -14,7 +14,7 @@ pub struct Host {
 }
 
 /// What it is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Named {
     /// As it was written: also one of IPv4 in the form of IPv6.
     Address(IpAddr),

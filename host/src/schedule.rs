@@ -3,6 +3,8 @@
 //! still runs is left out of a further round, and none starts while nobody takes what is there: what waits too long for that is
 //! dropped, for its round is over.
 
+mod every;
+mod hosts;
 mod place;
 mod ticks;
 mod waiting;
@@ -19,13 +21,15 @@ use tokio::{
     task, time,
 };
 
-use self::{
-    place::Turn,
-    waiting::{Waiting, Waits},
-};
 pub use self::{
+    every::{Before, Every},
     place::{Missing, Place, Unwritten},
     ticks::Ticks,
+};
+use self::{
+    hosts::{BEGINS, Hosts},
+    place::Turn,
+    waiting::{Waiting, Waits},
 };
 use crate::{
     catalogue::HostError,
@@ -68,6 +72,7 @@ impl RoundTime {
 #[derive(Debug)]
 pub struct Schedule {
     slots: Arc<Semaphore>,
+    hosts: Arc<Hosts>,
     room: Arc<Semaphore>,
     /// How long a run waits for room, before it and all that wait are dropped.
     patience: Duration,
@@ -121,13 +126,15 @@ pub struct Begun {
 }
 
 impl Schedule {
-    /// One that runs so many jobs at once; the receiver gets their reports in the order in which they end.
+    /// One that runs so many jobs at once, and of each host so many; the receiver gets their reports in the order in which they
+    /// end.
     #[must_use]
-    pub fn new(max_concurrent: usize) -> (Self, mpsc::UnboundedReceiver<Ended>) {
+    pub fn new(max_concurrent: usize, max_per_host: Option<usize>) -> (Self, mpsc::UnboundedReceiver<Ended>) {
         let (ended, receiver) = mpsc::unbounded_channel();
         let (dropping, dropped) = mpsc::unbounded_channel();
         let schedule = Self {
             slots: slots(max_concurrent),
+            hosts: Arc::new(Hosts::new(max_per_host)),
             room: Arc::new(Semaphore::new(HELD_LINES as usize)),
             patience: Duration::MAX,
             waiting: Waiting::default(),
@@ -142,8 +149,9 @@ impl Schedule {
     }
 
     /// From now on as many at once, beside those that run.
-    pub fn allow(&mut self, max_concurrent: usize) {
+    pub fn allow(&mut self, max_concurrent: usize, max_per_host: Option<usize>) {
         self.slots = slots(max_concurrent);
+        self.hosts = Arc::new(Hosts::new(max_per_host));
     }
 
     /// From now on nothing waits longer than this for room: its round is over then.
@@ -171,6 +179,7 @@ impl Schedule {
             let run = Run {
                 sandbox: Arc::clone(sandbox),
                 slots: Arc::clone(&self.slots),
+                hosts: Arc::clone(&self.hosts),
                 room: Arc::clone(&self.room),
                 patience: self.patience,
                 waits: self.waiting.join(),
@@ -205,6 +214,7 @@ impl Schedule {
     }
 
     /// Drops what was begun and has not started: how many.
+    #[must_use]
     pub fn drop_waiting(&self) -> usize {
         self.waiting.drop_all()
     }
@@ -235,6 +245,7 @@ fn slots(max_concurrent: usize) -> Arc<Semaphore> {
 struct Run {
     sandbox: Arc<Sandbox>,
     slots: Arc<Semaphore>,
+    hosts: Arc<Hosts>,
     room: Arc<Semaphore>,
     patience: Duration,
     waits: Waits,
@@ -249,17 +260,24 @@ impl Run {
     /// None: it was dropped.
     async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Option<Ended> {
         let began = Instant::now();
-        let (job, _slot) = tokio::select! {
+        let Started { job, of_host, _slot } = tokio::select! {
             biased;
             () = self.waits.dropped() => return None,
             started = self.start(job) => started,
         };
         drop(self.waits);
-        self.turn.begin();
+        self.turn.begin(self.time);
         let turn_late = began.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
-        let run = task::spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
-        let report = run.await.unwrap_or_else(|_panic| Report {
+        let mut run = task::spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
+        let begun = time::timeout(BEGINS, &mut run).await;
+        drop(of_host.beginning);
+        let ended = match begun {
+            Ok(ended) => ended,
+            Err(_) => run.await,
+        };
+        drop(of_host.running);
+        let report = ended.unwrap_or_else(|_panic| Report {
             failure: Some(Failure::of_host(
                 HostError::CheckTrapped,
                 "the host failed inside this job; its log has the place".to_owned(),
@@ -275,11 +293,10 @@ impl Run {
     }
 
     /// The job, when it is there and its turn has come.
-    async fn start(
-        &self,
-        job: impl Future<Output: Into<Arc<Job>>>,
-    ) -> (Arc<Job>, Option<OwnedSemaphorePermit>) {
+    async fn start(&self, job: impl Future<Output: Into<Arc<Job>>>) -> Started {
         let job = job.await.into();
+        // First: who waits for a host takes nobody's slot.
+        let of_host = self.hosts.turn(&job.host).await;
         // Neither semaphore is ever closed.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         // Where there is no room for what is there, nothing more is made.
@@ -292,8 +309,16 @@ impl Run {
             // Itself as well, by whoever was first.
             return std::future::pending().await;
         }
-        (job, slot)
+        Started { job, of_host, _slot: slot }
     }
+}
+
+/// A job whose turn it is.
+struct Started {
+    job: Arc<Job>,
+    of_host: hosts::Turn,
+    /// To be kept as long as its lines have no room.
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 /// Runs every job once, as soon as it is there; the receiver gets each with its report, and ends with the last.
@@ -307,7 +332,7 @@ pub fn round<F>(
 where
     F: Future<Output: Into<Arc<Job>>> + Send + 'static,
 {
-    let (mut schedule, receiver) = Schedule::new(max_concurrent);
+    let (mut schedule, receiver) = Schedule::new(max_concurrent, None);
     schedule.round(sandbox, jobs.into_iter().map(|job| (Place::default(), job)), time);
     receiver
 }

@@ -5,6 +5,7 @@ mod interval;
 mod itself;
 mod late;
 mod log;
+mod own_time;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -342,7 +343,7 @@ fn a_broken_configuration_is_refused_before_anything_runs() {
             &[],
             "daemon.interval: expected a time such as \"60s\" or \"5m\", from 1s to 1440m",
         ),
-        ("[daemon]\njitter = \"1s\"\n", &[], "line 2: daemon: unknown key `jitter`"),
+        ("[daemon]\nevery = \"1s\"\n", &[], "line 2: daemon: unknown key `every`"),
         (
             "",
             &["--interval", "500ms"],

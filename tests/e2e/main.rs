@@ -13,6 +13,7 @@ mod command_line;
 mod crowds;
 mod environment;
 mod examples;
+mod exim;
 mod frozen;
 mod handshakes;
 mod influx;

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     arguments::Share,
+    clock::Clock,
     exit::Refusal,
     input::{Heard, Input},
     load::{self, Base},
@@ -26,11 +27,12 @@ use super::{
     rounds::Rounds,
     start::NO_THREAD,
     stop::{self, End, Stop},
+    watch::Watch,
 };
 use crate::{
     config::{self, Plan},
     output::{self, Level},
-    schedule::{RoundTime, Ticks},
+    schedule::RoundTime,
     text::counted,
 };
 
@@ -54,6 +56,12 @@ const UNREAD: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(5);
 
 const END_OF_INPUT: &str = "the end of input";
+/// Where nobody will.
+const NEVER_ASKED: &str =
+    "standard input is at its end from the start: without an agent, rounds come with --interval";
+/// Where nobody will any more.
+const NOBODY_ASKS: &str =
+    "standard input is at its end, and no interval is given any more: rounds come at signals only";
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -74,6 +82,8 @@ struct Asked {
     /// When it was first.
     since: Mutex<Option<Instant>>,
     reload: Notify,
+    /// Files have changed.
+    change: Notify,
     /// Nobody ever asks on standard input.
     silence: Notify,
 }
@@ -109,7 +119,10 @@ enum Next {
     Late,
     Tick(RoundTime),
     Silence,
-    Reload,
+    /// And a round, where somebody asked for it.
+    Reload {
+        is_asked: bool,
+    },
     Change(Changed),
     End(End),
 }
@@ -126,14 +139,17 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     stop.watch_runtime()?;
     listen(&asked, &stop)?;
     let base = Base::new().await?;
-    let reader = Reader::new(path.clone(), shard, base.clone());
+    let watch = Watch::default();
+    let reader = Reader::new(path.clone(), shard, base.clone(), watch.clone());
     let Some(plan) = first(&reader, &mut stop).await? else { return Ok(ExitCode::SUCCESS) };
-    let mut interval = flag.or(plan.interval);
+    let mut clock = Clock::new(flag);
+    clock.set((plan.interval, plan.jitter));
     let mut rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing())?;
     rounds.wait_for_room(UNREAD);
-    let mut ticks = interval.map(Ticks::every);
+    let asking = Arc::clone(&asked);
+    watch.start(move || asking.change.notify_one())?;
     let (mut wanted, mut change): (Option<Wanted>, Option<oneshot::Receiver<Changed>>) = (None, None);
-    let (mut is_silent, mut has_missed) = (false, false);
+    let (mut is_silent, mut is_asked) = (false, false);
     loop {
         let next = rounds.print_until(async {
             tokio::select! {
@@ -141,11 +157,12 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
                 // Also where one is wanted already: what was asked for by then is one.
                 () = asked.round.notified() => Next::Wanted,
                 next = coming_round(wanted.as_mut()) => next,
-                time = tick(ticks.as_mut()) => Next::Tick(time),
+                time = clock.tick() => Next::Tick(time),
                 end = stop.wait() => Next::End(end),
                 changed = coming_change(change.as_mut()) => Next::Change(changed),
                 () = asked.silence.notified() => Next::Silence,
-                () = asked.reload.notified(), if change.is_none() => Next::Reload,
+                () = asked.reload.notified(), if change.is_none() => Next::Reload { is_asked: true },
+                () = asked.change.notified(), if change.is_none() => Next::Reload { is_asked: false },
             }
         });
         match next.await? {
@@ -158,53 +175,45 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
             }
             Next::Late => {
                 rounds.log_awaited();
-                wanted.iter_mut().for_each(|wanted| wanted.is_late = true);
+                if let Some(wanted) = &mut wanted {
+                    wanted.is_late = true;
+                }
             }
             Next::Tick(time) => {
-                let missed = ticks.as_ref().map_or(0, Ticks::missed);
-                // Once, where it goes on.
-                if missed > 0 && !has_missed {
-                    log_missed(missed);
-                }
-                has_missed = missed > 0;
+                clock.log_missed();
                 rounds.begin(time, RoundTime::now().since(time));
             }
             Next::Silence => {
                 is_silent = true;
-                if interval.is_none() {
-                    let text = "standard input is at its end from the start: without an agent, rounds come with \
-                                --interval";
-                    output::log(Level::Warning, text);
+                if clock.is_still() {
+                    output::log(Level::Warning, NEVER_ASKED);
                     return last(&mut rounds, End { why: END_OF_INPUT, since: Instant::now() }).await;
                 }
             }
-            Next::Reload => change = Some(reader.reload()),
+            Next::Reload { is_asked: by_signal } => {
+                is_asked = by_signal;
+                change = Some(reader.reload());
+            }
             Next::Change(changed) => {
                 change = None;
                 match changed {
-                    Ok((loading, other)) => {
+                    Ok((loading, rhythm)) => {
                         let jobs = counted(loading.jobs.len(), "job");
                         output::log(Level::Information, &format!("{}: read again: {jobs}", path.display()));
                         rounds.change(loading);
-                        // The same goes on: a tick that is due is not lost.
-                        if flag.or(other) != interval {
-                            interval = flag.or(other);
-                            ticks = interval.map(Ticks::every);
-                        }
-                        if is_silent && interval.is_none() {
-                            let text = "standard input is at its end, and no interval is given any more: rounds come at \
-                                        signals only";
-                            output::log(Level::Warning, text);
+                        clock.set(rhythm);
+                        if is_silent && clock.is_still() {
+                            output::log(Level::Warning, NOBODY_ASKS);
                         }
                     }
                     Err(refusal) => {
-                        output::log(
-                            Level::Error,
-                            &format!("not changed, what ran before goes on: {refusal}"),
-                        );
+                        let text = format!("not changed, what ran before goes on: {refusal}");
+                        output::log(Level::Error, &text);
                     }
                 }
-                asked.ask();
+                if is_asked {
+                    asked.ask();
+                }
             }
             Next::End(end) => return last(&mut rounds, end).await,
         }
@@ -244,15 +253,6 @@ async fn coming_round(wanted: Option<&mut Wanted>) -> Next {
     }
 }
 
-fn log_missed(ticks: u64) {
-    let verb = if ticks == 1 { "was" } else { "were" };
-    let text = format!(
-        "{} of the interval {verb} missed: the machine slept or was too busy, or its clock was set",
-        counted(usize::try_from(ticks).unwrap_or(usize::MAX), "tick")
-    );
-    output::log(Level::Warning, &text);
-}
-
 fn take_signals(asked: &Arc<Asked>) -> Result<Stop, Refusal> {
     let asked = Arc::clone(asked);
     let others = &[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
@@ -280,13 +280,6 @@ fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
         }
         ender.end(END_OF_INPUT);
     })
-}
-
-async fn tick(ticks: Option<&mut Ticks>) -> RoundTime {
-    match ticks {
-        Some(ticks) => ticks.next().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn coming_change(change: Option<&mut oneshot::Receiver<Changed>>) -> Changed {

@@ -25,6 +25,7 @@ use crate::{
     job::Job,
     output::{self, Level},
     sandbox::{Compiler, SMTP, Sandbox, cache},
+    schedule::Every,
     text::{self, counted},
 };
 
@@ -84,7 +85,9 @@ impl Base {
     /// Reads what files jobs of the built-in check name, which may take as long as the configuration itself. Why one cannot be
     /// read, its job says.
     pub(super) fn read_files(&self, plan: &Plan) {
-        plan.jobs.iter().filter(|planned| planned.check() == SMTP).for_each(|job| drop(job.job(&self.smtp)));
+        for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
+            drop(planned.job(&self.smtp));
+        }
     }
 }
 
@@ -96,6 +99,8 @@ pub(super) struct Loading {
     pub(super) max_concurrent: usize,
     /// Where something is to be said of the program itself: the file, as a tag has it.
     pub(super) self_metrics: Option<String>,
+    /// The same of jobs with one host.
+    pub(super) max_per_host: Option<usize>,
     /// Each is there as soon as its check is.
     pub(super) jobs: Vec<Coming>,
     checks: Vec<(String, watch::Receiver<Stage>)>,
@@ -193,7 +198,8 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
         .collect();
     let self_metrics =
         plan.self_metrics.then(|| text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES));
-    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, self_metrics, jobs, checks, beforehand })
+    let (max_concurrent, max_per_host) = (plan.max_concurrent, plan.max_per_host);
+    Ok(Loading { sandbox, max_concurrent, max_per_host, self_metrics, jobs, checks, beforehand })
 }
 
 async fn load(
@@ -256,6 +262,12 @@ impl Coming {
     /// Its name and its host: no other job of a configuration has both.
     pub(super) fn key(&self) -> (String, String) {
         (self.0.planned.name().to_owned(), self.0.planned.host().to_owned())
+    }
+
+    /// A time of its own.
+    pub(super) fn every(&self) -> Option<Every> {
+        let planned = &self.0.planned;
+        planned.every().map(|every| Every::new(every, planned.name(), planned.host()))
     }
 
     /// The job; one that is not there when its time is over says so.

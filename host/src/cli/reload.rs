@@ -15,6 +15,7 @@ use super::{
     exit::Refusal,
     load::{self, Base, Loading},
     start::NO_THREAD,
+    watch::Watch,
 };
 use crate::config::{Plan, Shard};
 
@@ -27,8 +28,11 @@ const CHECKS: Duration = Duration::from_mins(10);
 /// Where a thread died, whose panic is in the log.
 pub(super) const DIED: &str = "the host failed over it";
 
-/// Another configuration, and the interval in it.
-pub(super) type Changed = Result<(Loading, Option<Duration>), Refusal>;
+/// Another configuration, and the interval and jitter in it.
+pub(super) type Changed = Result<(Loading, (Option<Duration>, Duration)), Refusal>;
+
+/// A configuration that is being read.
+type Reading = oneshot::Receiver<Result<Plan, Refusal>>;
 
 /// Reads a configuration, again and again.
 #[derive(Clone)]
@@ -36,13 +40,15 @@ pub(super) struct Reader {
     path: PathBuf,
     shard: Option<Shard>,
     base: Base,
+    watch: Watch,
     /// On a thread of its own. One that goes on is waited for again: of two at one pipe, either might get what comes.
-    reading: Arc<Mutex<Option<oneshot::Receiver<Result<Plan, Refusal>>>>>,
+    reading: Arc<Mutex<Option<Reading>>>,
 }
 
 impl Reader {
-    pub(super) fn new(path: PathBuf, shard: Option<Shard>, base: Base) -> Self {
-        Self { path, shard, base, reading: Arc::default() }
+    /// Tells `watch` what it reads.
+    pub(super) fn new(path: PathBuf, shard: Option<Shard>, base: Base, watch: Watch) -> Self {
+        Self { path, shard, base, watch, reading: Arc::default() }
     }
 
     /// Reads it, however long that takes.
@@ -58,12 +64,16 @@ impl Reader {
         read.unwrap_or_else(|_died| Err(DIED.to_owned()))
     }
 
-    fn begin(&self) -> Result<oneshot::Receiver<Result<Plan, Refusal>>, Refusal> {
+    fn begin(&self) -> Result<Reading, Refusal> {
         let (sender, read) = oneshot::channel();
-        let (path, base) = (self.path.clone(), self.base.clone());
+        let (path, base, watch) = (self.path.clone(), self.base.clone(), self.watch.clone());
         let work = move || {
+            let before = watch.before();
             let plan = load::read(&path);
-            plan.iter().for_each(|plan| base.read_files(plan));
+            if let Ok(plan) = &plan {
+                base.read_files(plan);
+            }
+            watch.read(before, plan.as_ref().ok().map(|plan| &plan.watched));
             // Nobody may want it any more.
             drop(sender.send(plan));
         };
@@ -87,9 +97,9 @@ impl Reader {
             )
         };
         let plan = time::timeout(READING, self.read()).await.map_err(late)??;
-        let interval = plan.interval;
+        let rhythm = (plan.interval, plan.jitter);
         let loading = load::leniently(plan, self.shard, &self.base).await?;
         drop(time::timeout(CHECKS, loading.ready()).await);
-        Ok((loading, interval))
+        Ok((loading, rhythm))
     }
 }

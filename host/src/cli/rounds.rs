@@ -18,7 +18,7 @@ use crate::{
     line,
     output::{self, Level, Progress, Writer},
     point::{Point, Points},
-    schedule::{Ended, Held, Missing, Place, Room, RoundTime, Schedule},
+    schedule::{Before, Ended, Held, Missing, Place, Room, RoundTime, Schedule},
     text::counted,
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Rounds {
     /// Of jobs that no configuration has any more, and that still run: they may come back.
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
+    /// None: of each job is known when it ran last.
+    before: Option<Before>,
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<Unwritten>,
     failures: Failures,
@@ -55,7 +57,7 @@ struct Unwritten {
 impl Rounds {
     pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
         let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-        let (schedule, ended) = Schedule::new(loading.max_concurrent);
+        let (schedule, ended) = Schedule::new(loading.max_concurrent, loading.max_per_host);
         let places = loading.jobs.iter().map(|_| missing.place()).collect();
         missing.count_of(loading.jobs.len());
         let failures = Failures::default();
@@ -64,6 +66,7 @@ impl Rounds {
             places,
             gone: HashMap::new(),
             schedule,
+            before: None,
             ended,
             writer,
             failures,
@@ -86,6 +89,11 @@ impl Rounds {
         let progress = Progress::start(self.loading.jobs.len());
         self.progress = Some(progress.map_err(|error| format!("{NO_THREAD}: {error}"))?);
         Ok(())
+    }
+
+    /// Its one round is that of a process of its own, and this is known of those before.
+    pub(super) fn alone(self, before: Before) -> Self {
+        Self { before: Some(before), ..self }
     }
 
     /// From now on jobs for whose lines nobody has had room for so long are left out: their round is over.
@@ -113,18 +121,24 @@ impl Rounds {
         self.missing.count_of(loading.jobs.len());
         before.retain(|_, place| place.is_taken());
         self.gone = before;
-        self.schedule.allow(loading.max_concurrent);
+        self.schedule.allow(loading.max_concurrent, loading.max_per_host);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
         self.loading = loading;
     }
 
-    /// Begins one, so late: of each job that does not run still.
+    /// Begins one, so late: of each job that is due, and does not run still.
     pub(super) fn begin(&mut self, time: RoundTime, late: Duration) {
         let now = Instant::now();
-        let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
-        let jobs = self.places.iter().cloned().zip(jobs);
+        let is_due = |job: &Coming, place: &Place| {
+            let before = self.before.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
+            job.every().is_none_or(|every| every.is_due(before, time))
+        };
+        let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| is_due(job, place));
+        let jobs = jobs.map(|(job, place)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
         let before = self.metrics.begin(time, late, counted, self.now());
+        // Those that were not due.
+        self.metrics.skip(self.jobs() - counted.begun - counted.skipped);
         self.print_own(before);
         self.print_if_idle();
         // Once, where it goes on.

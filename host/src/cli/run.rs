@@ -1,4 +1,5 @@
-//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done.
+//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It remembers nothing: which jobs with a time of
+//! their own are due, the clock says, where it is known how often this is started.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,7 +15,10 @@ use super::{
     start::NO_THREAD,
     stop::Stop,
 };
-use crate::{output, schedule::RoundTime};
+use crate::{
+    config, output,
+    schedule::{Before, RoundTime},
+};
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -26,12 +30,18 @@ pub(super) struct Arguments {
     /// Configuration (TOML); `sonde config sample` prints one
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    /// How often this is started, such as 60s: then jobs with `every` are left out where they are not due
+    #[arg(long, value_name = "TIME")]
+    interval: Option<String>,
     #[command(flatten)]
     share: Share,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let shard = arguments.share.shard()?;
+    let interval = arguments.interval.as_deref().map(config::interval).transpose();
+    let interval = interval.map_err(|expected| format!("--interval: expected {expected}"))?;
+    let before = interval.map_or(Before::Unknown, Before::Apart);
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
     let plan = load::read(&arguments.config)?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
@@ -40,7 +50,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let mut loading = load::leniently(plan, shard, &Base::new().await?).await?;
     // That is for the daemon.
     loading.self_metrics = None;
-    let mut rounds = Rounds::new(loading, stop.missing())?;
+    let mut rounds = Rounds::new(loading, stop.missing())?.alone(before);
     if output::is_seen() && rounds.jobs() > 1 {
         rounds.show()?;
     }

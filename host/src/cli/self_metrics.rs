@@ -36,7 +36,12 @@ const FIELDS: [(&str, FieldKind, &str, &str); 13] = [
     ("queued", FieldKind::Integer, "", "Jobs that wait now for their turn, or run."),
     ("memory_bytes", FieldKind::Integer, "", "Memory of the program now, as the kernel counts it (RSS)."),
     ("cpu_time_ms", FieldKind::Float, "ms", "CPU time of the program, on all cores together."),
-    ("round_late_ms", FieldKind::Float, "ms", "From when the round was due, or asked for, until it began."),
+    (
+        "round_late_ms",
+        FieldKind::Float,
+        "ms",
+        "From when the round was due, its jitter counted in, or asked for, until it began.",
+    ),
     (
         "round_time_ms",
         FieldKind::Float,

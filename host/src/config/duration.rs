@@ -21,6 +21,12 @@ pub fn interval(text: &str) -> Result<Duration, String> {
     within(text, &INTERVALS).ok_or_else(|| "a time such as \"60s\" or \"5m\", from 1s to 1440m".to_owned())
 }
 
+/// The same of the longest time by which rounds are late.
+pub(super) fn jitter(text: &str) -> Result<Duration, String> {
+    within(text, &(Duration::ZERO..=*INTERVALS.end()))
+        .ok_or_else(|| "a time such as \"20s\", less than the interval".to_owned())
+}
+
 fn within(text: &str, allowed: &RangeInclusive<Duration>) -> Option<Duration> {
     span::milliseconds(text).map(Duration::from_millis).filter(|time| allowed.contains(time))
 }

@@ -11,6 +11,7 @@ use serde::{
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<u16>>,
+    pub(super) max_per_host: Option<NonZero<u16>>,
     pub(super) cache_dir: Option<PathBuf>,
     #[serde(default)]
     pub(super) deny: Vec<String>,
@@ -38,6 +39,7 @@ pub(super) struct Resolver {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Daemon {
     pub(super) interval: Option<String>,
+    pub(super) jitter: Option<String>,
     #[serde(default)]
     pub(super) self_metrics: bool,
 }
@@ -83,6 +85,7 @@ pub(super) struct Job {
     #[serde(default)]
     pub(super) grants: Vec<String>,
     pub(super) timeout: Option<String>,
+    pub(super) every: Option<String>,
     #[serde(default)]
     pub(super) parameters: toml::Table,
     #[serde(default)]

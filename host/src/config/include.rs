@@ -26,6 +26,8 @@ pub(super) struct Files {
     pub(super) main: file::File,
     /// Those that it includes, in the order in which they count.
     pub(super) included: Vec<(PathBuf, file::File)>,
+    /// Where further ones would be.
+    pub(super) patterns: Vec<String>,
     /// Patterns that no file matches: most likely a mistake, and as usual as an empty `conf.d`.
     pub(super) unmatched: Vec<ConfigError>,
 }
@@ -37,12 +39,13 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
     let text = regular::text_or_pipe(path, FILE_BYTES);
     let main =
         understand(path, &text.map_err(|error| At::whole(unreadable(path, error)).within(None, None))?)?;
-    let (mut files, mut unmatched) = (Vec::new(), Vec::new());
-    for included in named(path, &main.include, &mut unmatched)? {
+    let (mut files, mut patterns, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
+    for included in named(path, &main.include, &mut patterns, &mut unmatched)? {
         let text = regular::text(&included, FILE_BYTES)
             .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
         if file.max_concurrent.is_some()
+            || file.max_per_host.is_some()
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
             || file.resolver.is_some()
@@ -53,7 +56,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
         }
         files.push((included, file));
     }
-    Ok(Files { main, included: files, unmatched })
+    Ok(Files { main, included: files, patterns, unmatched })
 }
 
 pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {
@@ -63,11 +66,12 @@ pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigEr
 /// The files that the patterns name, each pattern's in the order of their names. One that is no pattern must be there.
 fn named(
     path: &Path,
-    patterns: &[String],
+    include: &[String],
+    patterns: &mut Vec<String>,
     unmatched: &mut Vec<ConfigError>,
 ) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = Vec::new();
-    for pattern in patterns {
+    for pattern in include {
         let refuse = |problem| At::key("include", problem).within(Some(path), None);
         if Path::new(pattern).is_relative() && !has_folder(path) {
             return Err(refuse(Problem::NoFolder(pattern.clone())));
@@ -88,6 +92,7 @@ fn named(
                 refuse(Problem::Unreadable(error.path().to_owned(), error.error().to_string()))
             })?);
         }
+        patterns.push(whole.to_string_lossy().into_owned());
         if files.len() == before {
             unmatched.push(refuse(Problem::NoMatch(pattern.clone())));
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     alarm,
     check::Declared,
-    duration::duration,
+    duration::{duration, interval},
     endpoints::{self, Defaults, Endpoints},
     error::{At, ConfigError, Problem, Subject, entry},
     file,
@@ -65,6 +65,7 @@ struct Parts {
     grants: Vec<Endpoint>,
     deny: Deny,
     timeout: Duration,
+    every: Option<Duration>,
     tls: Arc<Tls>,
     endpoints: Endpoints,
     alarm_limits: Vec<Limit>,
@@ -93,6 +94,12 @@ impl Planned {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.of.parts.timeout
+    }
+
+    /// How far apart its runs are; none: it is in each round.
+    #[must_use]
+    pub fn every(&self) -> Option<Duration> {
+        self.of.parts.every
     }
 
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
@@ -197,6 +204,8 @@ pub(super) fn planned(
             timeout
         }
     };
+    let every = shape.every.as_deref().map(interval).transpose();
+    let every = every.map_err(|expected| At::key("every", Problem::Expected(expected)))?;
     let grants = shape
         .grants
         .iter()
@@ -218,11 +227,13 @@ pub(super) fn planned(
         let wrong = "no part has a line: `lines` in the [check.limits] of its check is 1";
         return Err(At::key(format!("alarm.{part}"), Problem::Contradiction(wrong)));
     }
+    let deny = deny.clone();
+    let parts = Parts { name: shape.name, grants, deny, timeout, every, tls, endpoints, alarm_limits };
     let of = Arc::new(Table {
         declared_in: declared_in.to_owned(),
         check: shape.check,
         given: shape.parameters,
-        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, endpoints, alarm_limits },
+        parts,
         job: OnceLock::new(),
     });
     hosts
@@ -375,6 +386,7 @@ impl<'a> AdHoc<'a> {
             grants: Vec::new(),
             deny: Deny::default(),
             timeout: self.timeout,
+            every: None,
             tls,
             endpoints,
             alarm_limits,

@@ -11,6 +11,8 @@ use crate::{
 
 const HEAD: &str = r#"# Jobs that run at once.
 # max_concurrent = 64
+# The same of jobs with one host; any, unless it is given.
+# max_per_host = 8
 # Where compiled checks are kept; this user's own folder.
 # cache_dir = "/var/cache/sonde"
 # What no job reaches, whatever it grants: private networks, say, which names may lead to otherwise.
@@ -26,6 +28,8 @@ const HEAD: &str = r#"# Jobs that run at once.
 # For `sonde execd` alone: a round at each multiple of this time on the clock, whether an agent asks for it or not.
 # [daemon]
 # interval = "60s"
+# By how much these are late at most, each by the same time.
+# jitter = "20s"
 # A line about the program itself for each round, measurement `sonde`.
 # self_metrics = true
 
@@ -59,6 +63,8 @@ host = "mx1.example.org"
 # grants = ["tcp://cache-2.example.org:6379", "tcp://10.1.0.0/16:6379-6389"]
 # For the whole run of the job.
 # timeout = "10s"
+# How far apart its runs are, where it is not to be in each round.
+# every = "5m"
 "#;
 
 const TAIL: &str = r#"

@@ -1,5 +1,5 @@
-//! Places of jobs: each has one run at a time. A job whose turn it is in; out, whether it runs still and since when, and how many
-//! jobs have no line yet, for whoever ends them all.
+//! Places of jobs: each has one run at a time. A job whose turn it is in; out, whether it runs still and since when, in which round
+//! it ran last, and how many jobs have no line yet, for whoever ends them all.
 
 use std::{
     collections::BTreeSet,
@@ -12,6 +12,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
+use super::RoundTime;
 use crate::text::counted;
 
 /// A job's place in all rounds: it has one run at a time.
@@ -20,10 +21,17 @@ pub struct Place(Arc<Seat>);
 
 #[derive(Debug, Default)]
 struct Seat {
-    stage: Mutex<Stage>,
+    state: Mutex<State>,
     /// Runs whose lines are not written yet.
     owed: AtomicUsize,
     missing: Missing,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stage: Stage,
+    /// The round in which it ran, or when the job came.
+    last: Option<RoundTime>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -58,41 +66,47 @@ pub(super) struct Turn {
 }
 
 impl Place {
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its job runs, or waits for its turn.
     #[must_use]
     pub fn is_taken(&self) -> bool {
-        *self.stage() != Stage::Free
+        self.state().stage != Stage::Free
     }
 
     /// Since when its job runs.
     #[must_use]
     pub fn runs_since(&self) -> Option<Instant> {
-        match *self.stage() {
+        match self.state().stage {
             Stage::Runs(since) => Some(since),
             Stage::Free | Stage::Waits => None,
         }
     }
 
+    /// The round in which its job ran last, or when the job came.
+    #[must_use]
+    pub fn last(&self) -> Option<RoundTime> {
+        self.state().last
+    }
+
     /// For the run of this number; none: its job has one already.
     pub(super) fn take(&self, number: u64, unended: &watch::Sender<BTreeSet<u64>>) -> Option<Turn> {
-        let mut stage = self.stage();
-        if *stage != Stage::Free {
+        let mut state = self.state();
+        if state.stage != Stage::Free {
             return None;
         }
-        *stage = Stage::Waits;
+        state.stage = Stage::Waits;
         unended.send_if_modified(|unended| unended.insert(number));
         Some(Turn { place: self.clone(), number, unended: unended.clone() })
     }
 }
 
 impl Turn {
-    /// Its run begins.
-    pub(super) fn begin(&self) {
-        *self.place.stage() = Stage::Runs(Instant::now());
+    /// Its run begins, in the round of this time.
+    pub(super) fn begin(&self, time: RoundTime) {
+        *self.place.state() = State { stage: Stage::Runs(Instant::now()), last: Some(time) };
     }
 
     /// The lines that it will have.
@@ -107,7 +121,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *self.place.stage() = Stage::Free;
+        self.place.state().stage = Stage::Free;
         self.unended.send_if_modified(|unended| unended.remove(&self.number));
     }
 }
@@ -124,7 +138,8 @@ impl Missing {
     /// The place of one more job that is counted here.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place(Arc::new(Seat { missing: self.clone(), ..Seat::default() }))
+        let state = State { last: Some(RoundTime::now()), ..State::default() };
+        Place(Arc::new(Seat { state: state.into(), missing: self.clone(), ..Seat::default() }))
     }
 
     /// There are so many jobs.

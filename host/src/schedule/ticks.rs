@@ -2,7 +2,7 @@
 //! interval since the Unix epoch, whatever a round before took. A tick that was missed is not made up for; a clock that is set
 //! back brings none again at once, and none is later than an interval and a half.
 
-use std::time::Duration;
+use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
 use tokio::time::{self, Instant};
 
@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Ticks {
     /// In nanoseconds.
     interval: i64,
+    /// By which rounds are late, each the same.
+    delay: i64,
     /// The tick that was had, or let go.
     last: i64,
     /// When one was had.
@@ -24,18 +26,23 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// From the next one on.
+    /// From the next one on, each late by a time that is the same as long as this lives, by chance, and less than `jitter` and the
+    /// interval.
     #[must_use]
-    pub fn every(interval: Duration) -> Self {
-        Self::since(interval, RoundTime::now())
+    pub fn every(interval: Duration, jitter: Duration) -> Self {
+        let jitter = i64::try_from(jitter.min(interval).as_nanos()).unwrap_or(i64::MAX).max(1);
+        let chance = i64::try_from(RandomState::new().hash_one(()) >> 1).unwrap_or_default();
+        let delay = chance % jitter;
+        Self { delay, ..Self::since(interval, now(delay)) }
     }
 
     fn since(interval: Duration, now: RoundTime) -> Self {
         let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX).max(1);
-        Self { interval, last: now.unix_ns.div_euclid(interval) * interval, at: None, missed: 0 }
+        Self { interval, delay: 0, last: now.unix_ns.div_euclid(interval) * interval, at: None, missed: 0 }
     }
 
     /// Those right before the last one that was had.
+    #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
     }
@@ -43,7 +50,7 @@ impl Ticks {
     /// Waits for the next one. Nothing is lost where nobody waits any more.
     pub async fn next(&mut self) -> RoundTime {
         loop {
-            let now = RoundTime::now();
+            let now = now(self.delay);
             if let Some(tick) = self.look(now, Instant::now()) {
                 return tick;
             }
@@ -71,6 +78,11 @@ impl Ticks {
         self.missed = tick.saturating_sub(before).div_euclid(self.interval).unsigned_abs().saturating_sub(1);
         Some(RoundTime { unix_ns: tick })
     }
+}
+
+/// What the clock on the wall showed so long ago.
+fn now(delay: i64) -> RoundTime {
+    RoundTime { unix_ns: RoundTime::now().unix_ns - delay }
 }
 
 #[cfg(test)]

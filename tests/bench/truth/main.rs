@@ -78,13 +78,16 @@ fn ask_sonde(folder: &Path, server: u16, connection: &str, case: &Case) -> Vec<(
     for run in 0..case.runs {
         let mut config = format!("max_concurrent = {}\n", case.at_once);
         for job in case.numbers(run) {
+            // One each: of one host not all begin at once.
+            let host = format!("127.0.{}.{}", job / 250 % 250, 1 + job % 250);
             let parameters = format!(
                 "connection = \"{connection}\"\nport = {server}\nehlo_name = \"job{job}.truth.invalid\"\n\
                  from = \"probe@truth.invalid\"\nto = [\"box@truth.invalid\"]\n"
             );
             write!(
                 config,
-                "\n[[job]]\nname = \"{job}\"\nhost = \"127.0.0.1\"\ntimeout = \"30s\"\ntls.ca_file = \"ca.pem\"\n\
+                "\n[[job]]\nname = \"{job}\"\nhost = \"{host}\"\ntimeout = \"30s\"\ntls.ca_file = \"ca.pem\"\n\
+                 tls.server_name = \"127.0.0.1\"\n\
                  [job.parameters]\n{parameters}"
             )
             .unwrap();

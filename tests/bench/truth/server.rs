@@ -117,7 +117,7 @@ pub(crate) fn serve() -> io::Result<()> {
     let config = Arc::new(config.map_err(io::Error::other)?);
     runtime.block_on(async {
         let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        socket.bind((Ipv4Addr::UNSPECIFIED, 0).into())?;
         // Every accepted connection inherits both.
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         let stamps =

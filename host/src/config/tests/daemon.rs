@@ -1,6 +1,6 @@
 //! What `sonde execd` does by itself.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use crate::config;
 
@@ -21,8 +21,50 @@ fn an_interval_is_from_a_second_to_a_day_and_stands_in_no_included_file() {
         let refused = interval(&format!("daemon.interval = \"{wrong}\"")).unwrap_err();
         assert!(refused.ends_with(expected), "{refused}");
     }
+    for (daemon, wrong) in [
+        ("jitter = \"1x\"", "a time such as \"20s\", less than the interval"),
+        ("interval = \"10s\"\njitter = \"10s\"", "less than the interval"),
+    ] {
+        let refused = interval(&format!("[daemon]\n{daemon}")).unwrap_err();
+        assert!(refused.ends_with(&format!(": daemon.jitter: expected {wrong}")), "{refused}");
+    }
+    assert!(interval("[daemon]\ninterval = \"10s\"\njitter = \"9999ms\"").is_ok());
     fs::write(folder.path().join("more.toml"), "[daemon]\ninterval = \"60s\"").unwrap();
     let refused = interval("include = [\"more.toml\"]").unwrap_err();
+    assert!(
+        refused.ends_with("more.toml: an included file may only have [[check]] and [[job]]"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_time_of_a_jobs_own_is_from_a_second_to_a_day_and_is_refused_by_its_job() {
+    let every = |every: &str| {
+        let text = format!("[[job]]\nname = \"a\"\nhost = \"h\"\nevery = {every}");
+        config::of_text(Path::new("sonde.toml"), &text).map_err(|error| error.to_string())
+    };
+    assert_eq!(every("\"5m\"").ok().unwrap().jobs[0].every(), Some(Duration::from_mins(5)));
+    for wrong in ["\"0s\"", "\"999ms\"", "\"1441m\"", "\"\"", "\"5\""] {
+        let expected =
+            "sonde.toml: job `a`: every: expected a time such as \"60s\" or \"5m\", from 1s to 1440m";
+        assert_eq!(every(wrong).err().unwrap(), expected);
+    }
+    assert!(every("5").err().unwrap().starts_with("sonde.toml: line 4: "));
+}
+
+#[test]
+fn how_many_jobs_of_a_host_run_at_once_stands_in_no_included_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let read = |text: &str| {
+        fs::write(&path, format!("{text}\n[[job]]\nname = \"a\"\nhost = \"h\"")).unwrap();
+        config::read(&path).map(|plan| plan.max_per_host).map_err(|error| error.to_string())
+    };
+    assert_eq!((read(""), read("max_per_host = 3")), (Ok(None), Ok(Some(3))));
+    let refused = read("max_per_host = 0").unwrap_err();
+    assert!(refused.ends_with("line 1: max_per_host: expected a whole number from 1 to 65535"), "{refused}");
+    fs::write(folder.path().join("more.toml"), "max_per_host = 3").unwrap();
+    let refused = read("include = [\"more.toml\"]").unwrap_err();
     assert!(
         refused.ends_with("more.toml: an included file may only have [[check]] and [[job]]"),
         "{refused}"

@@ -1,0 +1,74 @@
+//! The files of the configuration that runs: which those are in; that one of them has changed, out. They are looked at on a thread
+//! of its own: a disk that does not answer holds up nothing else.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use super::{exit::Refusal, stop};
+use crate::config::{Look, Watched};
+
+/// How often they are looked at: by the second look that sees the same, whoever writes has most likely done so.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What is watched, for whoever reads it and the thread.
+#[derive(Clone, Default)]
+pub(super) struct Watch(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    watched: Watched,
+    seen: Look,
+}
+
+impl Watch {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How they are, before they are read.
+    pub(super) fn before(&self) -> Look {
+        let watched = self.state().watched.clone();
+        watched.look()
+    }
+
+    /// They were read, with this in them, or refused: from here on a change is another one.
+    pub(super) fn read(&self, before: Look, read: Option<&Watched>) {
+        let seen = read.map(|watched| watched.look().since(&before));
+        let mut state = self.state();
+        state.seen = seen.unwrap_or(before);
+        if let Some(watched) = read {
+            state.watched = watched.clone();
+        }
+    }
+
+    /// Says of each change once that there is one.
+    pub(super) fn start(&self, changed: impl Fn() + Send + 'static) -> Result<(), Refusal> {
+        let watch = self.clone();
+        stop::start(move || {
+            let mut last = Look::default();
+            loop {
+                thread::sleep(PAUSE);
+                let watched = watch.state().watched.clone();
+                let now = watched.look();
+                if watch.is_new(&watched, &now, &last) {
+                    changed();
+                }
+                last = now;
+            }
+        })
+    }
+
+    /// They are otherwise than they were seen before, and no longer changing.
+    fn is_new(&self, watched: &Watched, now: &Look, last: &Look) -> bool {
+        let mut state = self.state();
+        // Others were read meanwhile.
+        let is_new = *watched == state.watched && *now != state.seen && now == last;
+        if is_new {
+            state.seen = now.clone();
+        }
+        is_new
+    }
+}

@@ -1,0 +1,131 @@
+//! The files of a configuration: shapes in; which files it consists of and names, and by which patterns further ones would belong
+//! to it, out; and of these, how they are at a moment. Reads none of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    file,
+    place::{folder, place},
+};
+
+/// What a configuration is made of.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Watched {
+    files: BTreeSet<PathBuf>,
+    patterns: BTreeSet<String>,
+}
+
+/// How files are; none: there is no such regular file, as where a pipe was.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Look(BTreeMap<PathBuf, Option<Stamp>>);
+
+/// What changes with a file: which one it is, its size, and when it was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp {
+    number: (u64, u64),
+    bytes: u64,
+    written: (i64, i64),
+}
+
+impl Watched {
+    /// And files that match these, which begin at the root or where the program was started.
+    pub(super) fn matching(self, patterns: Vec<String>) -> Self {
+        Self { patterns: patterns.into_iter().collect(), ..self }
+    }
+
+    /// Adds a file, and what it names.
+    pub(super) fn add(&mut self, path: &Path, shape: &file::File) {
+        let mut named: Vec<&Path> = shape.check.iter().map(|check| &*check.component).collect();
+        for job in &shape.job {
+            let rules = job.endpoints.values().map(|endpoint| &endpoint.tls).chain([&job.tls]);
+            let files =
+                rules.flat_map(|tls| [&tls.ca_file, &tls.crl_file, &tls.client_cert, &tls.client_key]);
+            named.extend(files.flatten().map(PathBuf::as_path));
+            // Those of secrets. Of another table of a check's it may be a word that is no file, and changes as little.
+            let of_values = job.parameters.values().filter_map(|value| value.get("file")?.as_str());
+            named.extend(of_values.map(Path::new));
+        }
+        self.files.extend(named.into_iter().filter_map(|named| place(folder(path), named).ok()));
+        self.files.insert(path.to_owned());
+    }
+
+    /// How they are now. May wait for as long as a disk does.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        let matching = self.patterns.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten();
+        let all = self.files.iter().cloned().chain(matching.filter_map(Result::ok));
+        Look(all.map(|path| (stamp(&path), path)).map(|(stamp, path)| (path, stamp)).collect())
+    }
+}
+
+impl Look {
+    /// The same, with what was seen before of the files that were there: what changed meanwhile will be seen as a change.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        for (path, stamp) in &mut self.0 {
+            if let Some(before) = before.0.get(path) {
+                *stamp = *before;
+            }
+        }
+        self
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(Stamp {
+        number: (file.dev(), file.ino()),
+        bytes: file.size(),
+        written: (file.mtime(), file.mtime_nsec()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+
+    #[test]
+    fn what_a_configuration_consists_of_and_names_is_seen_to_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
+        std::fs::create_dir(at("conf.d")).unwrap();
+        let authority = support::certificates::Authority::default();
+        write("ca.pem", &authority.pem());
+        write("password", "open-sesame");
+        write(
+            "sonde.toml",
+            "include = [\"conf.d/*.toml\"]\n[[job]]\nname = \"a\"\nhost = \"h\"\ntls.ca_file = \"ca.pem\"\n\
+             parameters.password = { file = \"password\" }",
+        );
+        write("conf.d/b.toml", "[[job]]\nname = \"b\"\nhost = \"h\"");
+        let watched = config::read(&at("sonde.toml")).unwrap().watched;
+        let mut last = watched.look();
+        assert_eq!(watched.look(), last);
+        for (name, text) in [
+            ("sonde.toml", "x"),
+            ("conf.d/b.toml", "x"),
+            ("conf.d/c.toml", "x"),
+            ("ca.pem", "x"),
+            ("password", "x"),
+        ] {
+            write(name, text);
+            let now = watched.look();
+            assert!(now != last, "{name}");
+            // Seen before it changed: the change is still to be seen.
+            assert_eq!(name == "conf.d/c.toml", now.clone().since(&last) == now);
+            last = now;
+        }
+        std::fs::remove_file(at("password")).unwrap();
+        assert!(watched.look() != last);
+        write("other", "x");
+        std::fs::remove_file(at("conf.d/c.toml")).unwrap();
+        write("password", "y");
+        assert!(watched.look() != last);
+    }
+}

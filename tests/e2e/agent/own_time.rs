@@ -1,0 +1,126 @@
+//! Which jobs are in a round, and which wait: times of their own, and hosts that are not to be asked all at once.
+
+use std::{fs, thread, time::Duration};
+
+use nix::sys::signal::Signal;
+
+use support::{agent::Execd, points, refusing, stdout};
+
+use super::{Config, Gate, job, times};
+
+const SECOND: i64 = 1_000_000_000;
+
+fn every(name: &str, time: &str, port: u16) -> String {
+    job(name, port).replacen("\ntimeout", &format!("\nevery = \"{time}\"\ntimeout"), 1)
+}
+
+#[test]
+fn a_job_with_a_time_of_its_own_is_in_the_rounds_that_are_its_own() {
+    let (_held, port) = refusing();
+    let config = Config::new(&(every("rare", "3s", port) + &job("usual", port)));
+    let agent = Execd::start(&mut config.command(&["--interval", "1s"]));
+    let mut lines = String::new();
+    while lines.matches("job=rare").count() < 3 {
+        lines += &(agent.line() + "\n");
+    }
+    let times = times(&lines);
+    let rare = &times["rare 127.0.0.1"];
+    assert!(rare.windows(2).all(|pair| pair[1] - pair[0] == 3 * SECOND), "{times:?}");
+    assert!(times["usual 127.0.0.1"].len() >= 6, "{times:?}");
+    agent.stop_by(Signal::SIGTERM);
+}
+
+#[test]
+fn a_run_alone_has_all_jobs_or_by_the_clock_those_that_are_due() {
+    let (_held, port) = refusing();
+    let config = Config::new(&(every("daily", "1440m", port) + &job("usual", port)));
+    let jobs = |more: &[&str]| -> Vec<String> {
+        let ran = config.sonde("run").args(more).output().unwrap();
+        let mut jobs: Vec<_> = points(&stdout(&ran)).iter().map(|point| point.tags["job"].clone()).collect();
+        jobs.sort();
+        jobs
+    };
+    assert_eq!(jobs(&[]), ["daily", "usual"]);
+    // One second of the day is its own.
+    assert_eq!(jobs(&["--interval", "1s"]), ["usual"]);
+    assert_eq!(jobs(&["--interval", "1440m"]), ["daily", "usual"]);
+}
+
+#[test]
+fn who_waits_for_a_host_takes_no_time_and_no_place_of_others() {
+    let (gate, (_held, port)) = (Gate::new(), refusing());
+    let of_gate = job("one", gate.port) + &job("two", gate.port).replace("60s", "2s");
+    let other = job("other", port).replace("127.0.0.1", "127.0.0.2");
+    let config = Config::new(&format!("max_concurrent = 2\nmax_per_host = 1\n{of_gate}{other}"));
+    let mut agent = config.start();
+    agent.gather();
+    assert_eq!(agent.lines(1)[0].tags["job"], "other");
+    gate.wait();
+    // Longer than the second one's whole time.
+    thread::sleep(Duration::from_millis(2500));
+    assert!(gate.came.try_recv().is_err(), "two of one host at once");
+    gate.answer();
+    assert_eq!(agent.lines(1)[0].tags["job"], "one");
+    gate.wait();
+    gate.answer();
+    let two = agent.lines(1).remove(0);
+    assert_eq!((&*two.tags["job"], &*two.tags["result"]), ("two", "rejected"));
+    assert!(two.time("total_time_ms").unwrap() < 2000.0, "{two:?}");
+    agent.stop();
+}
+
+#[test]
+fn a_round_that_is_late_by_chance_has_the_time_of_its_tick() {
+    let (_held, port) = refusing();
+    let config = Config::new(&format!("[daemon]\ninterval = \"1s\"\njitter = \"900ms\"\n{}", job("a", port)));
+    let mut agent = config.start();
+    let lines: String = (0..3).map(|_| agent.line() + "\n").collect();
+    assert!(times(&lines)["a 127.0.0.1"].iter().all(|time| time % SECOND == 0), "{lines}");
+    agent.gather();
+    while times(&agent.line())["a 127.0.0.1"][0] % SECOND == 0 {}
+    agent.stop();
+}
+
+#[test]
+fn a_file_that_changes_is_read_again_and_a_broken_one_is_said_once() {
+    let (_held, port) = refusing();
+    let config = Config::new("");
+    let write = |name: &str, text: &str| fs::write(config.folder.path().join(name), text).unwrap();
+    write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("a", port)));
+    fs::create_dir(config.folder.path().join("conf.d")).unwrap();
+    let mut agent = config.start();
+    agent.gather();
+    agent.line();
+    write("conf.d/b.toml", &job("b", port));
+    agent.logged(": read again: 2 jobs");
+    write("conf.d/b.toml", "[[job]");
+    let said = agent.logged("E! ");
+    assert!(
+        said.starts_with("E! not changed, what ran before goes on: ") && said.contains("b.toml"),
+        "{said}"
+    );
+    // Looked at some times more.
+    thread::sleep(Duration::from_secs(8));
+    // Nobody asked for a round meanwhile.
+    agent.gather();
+    assert_eq!(agent.lines(2).len(), 2);
+    write("conf.d/b.toml", &job("c", port));
+    write("password", "open-sesame");
+    let secret = "connection = \"tls\"\nusername = \"u\"\npassword = { file = \"../password\" }\n";
+    write(
+        "conf.d/c.toml",
+        &format!(
+            "{}[job.parameters]\nport = {port}\n{secret}",
+            job("d", port).replace(&format!("parameters.port = {port}\n"), "")
+        ),
+    );
+    agent.logged(": read again: 3 jobs");
+    write("password", "open-barley");
+    agent.logged(": read again: 3 jobs");
+    let stopped = agent.stop();
+    assert_eq!(
+        (stopped.lines.len(), stopped.log.iter().filter(|line| line.starts_with("E! ")).count()),
+        (0, 0),
+        "{stopped:?}"
+    );
+}
