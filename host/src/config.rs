@@ -21,7 +21,9 @@ mod tls;
 
 use std::{
     collections::HashMap,
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -51,6 +53,8 @@ pub struct Plan {
     pub path: PathBuf,
     /// Jobs that may run at once.
     pub max_concurrent: usize,
+    /// Threads that they run on: no more than are of use.
+    pub threads: usize,
     /// Of the rounds that `sonde execd` begins by itself; none: it does not.
     pub interval: Option<Duration>,
     /// Where compiled checks are kept.
@@ -83,7 +87,9 @@ fn plan(
     mut main: file::File,
     mut files: Vec<(PathBuf, file::File)>,
 ) -> Result<Plan, ConfigError> {
-    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
+    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, NonZero::get).into();
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = main.threads.map_or_else(cores, |threads| threads.get().into());
     let expected =
         |key: String, what: &str| At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None);
     let deny = Deny::new(&main.deny).map_err(|text| {
@@ -114,8 +120,9 @@ fn plan(
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
+    let threads = threads.min(max_concurrent).min(jobs.len());
     let (path, doubts) = (path.to_owned(), Vec::new());
-    Ok(Plan { path, max_concurrent, interval, cache_dir, name_servers, checks, jobs, doubts })
+    Ok(Plan { path, max_concurrent, threads, interval, cache_dir, name_servers, checks, jobs, doubts })
 }
 
 fn planned(

@@ -25,6 +25,7 @@ use crate::{
     job::Job,
     report::{Failure, Report},
     sandbox::Sandbox,
+    workers::Workers,
 };
 
 /// Lines of ended runs that are not written yet, at most: some megabytes, and an agent that is stuck for a minute or two misses
@@ -54,6 +55,7 @@ impl RoundTime {
 /// Rounds, one after the other or one beside the rest of the last.
 #[derive(Debug)]
 pub struct Schedule {
+    workers: Arc<Workers>,
     slots: Arc<Semaphore>,
     room: Arc<Semaphore>,
     unended: watch::Sender<usize>,
@@ -117,11 +119,12 @@ impl Drop for Turn {
 }
 
 impl Schedule {
-    /// One that runs so many jobs at once; the receiver gets their reports in the order in which they end.
+    /// One that runs so many jobs at once, on these threads; the receiver gets their reports in the order in which they end.
     #[must_use]
-    pub fn new(max_concurrent: usize) -> (Self, mpsc::UnboundedReceiver<Ended>) {
+    pub fn new(max_concurrent: usize, workers: &Arc<Workers>) -> (Self, mpsc::UnboundedReceiver<Ended>) {
         let (ended, receiver) = mpsc::unbounded_channel();
         let schedule = Self {
+            workers: Arc::clone(workers),
             slots: slots(max_concurrent),
             room: Arc::new(Semaphore::new(HELD_LINES as usize)),
             unended: watch::Sender::new(0),
@@ -158,6 +161,7 @@ impl Schedule {
             self.runs = self.runs.wrapping_add(1);
             let run = Run {
                 sandbox: Arc::clone(sandbox),
+                workers: Arc::clone(&self.workers),
                 slots: Arc::clone(&self.slots),
                 room: Arc::clone(&self.room),
                 turn: Turn { place, unended: self.unended.clone() },
@@ -185,6 +189,7 @@ fn slots(max_concurrent: usize) -> Arc<Semaphore> {
 
 struct Run {
     sandbox: Arc<Sandbox>,
+    workers: Arc<Workers>,
     slots: Arc<Semaphore>,
     room: Arc<Semaphore>,
     turn: Turn,
@@ -200,7 +205,7 @@ impl Run {
         // Where there is no room for what is there, nothing more is made.
         drop(self.room.acquire().await);
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
-        let run = task::spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
+        let run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
         let report = run.await.unwrap_or_else(|_panic| Report {
             failure: Some(Failure::of_host(
                 HostError::CheckTrapped,
@@ -215,7 +220,7 @@ impl Run {
     }
 }
 
-/// Runs every job once, as soon as it is there; the receiver gets each with its report, and ends with the last.
+/// Runs every job once, as soon as it is there, on this thread; the receiver gets each with its report, and ends with the last.
 #[must_use]
 pub fn round<F>(
     sandbox: &Arc<Sandbox>,
@@ -226,7 +231,7 @@ pub fn round<F>(
 where
     F: Future<Output: Into<Arc<Job>>> + Send + 'static,
 {
-    let (mut schedule, receiver) = Schedule::new(max_concurrent);
+    let (mut schedule, receiver) = Schedule::new(max_concurrent, &Arc::new(Workers::new(1)));
     schedule.round(sandbox, jobs.into_iter().map(|job| (Place::default(), job)), time);
     receiver
 }

@@ -24,6 +24,7 @@ use crate::{
     output::{self, Level},
     schedule::{RoundTime, Ticks},
     text::counted,
+    workers::Workers,
 };
 
 /// What running checks get to end. Telegraf sends SIGTERM 5 s after it closed the input, and all of the following have to have
@@ -57,8 +58,14 @@ struct Asked {
     reload: Notify,
 }
 
-/// Another configuration, and the interval in it.
-type Changed = Result<(Loading, Option<Duration>), Refusal>;
+/// Another configuration, and what of it does not load.
+type Changed = Result<(Loading, Way), Refusal>;
+
+/// How rounds come about.
+struct Way {
+    interval: Option<Duration>,
+    threads: usize,
+}
 
 /// What happens next.
 enum Next {
@@ -78,10 +85,11 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
     let plan = load::read(&path)?;
     let mut interval = flag.or(plan.interval);
-    stop.watch_runtime()?;
+    let workers = Arc::new(Workers::new(plan.threads));
+    stop.watch_runtime(&workers)?;
     listen(&asked, &stop, interval.is_some())?;
     let base = Base::new().await?;
-    let mut rounds = Rounds::new(load::leniently(plan, &base).await?, stop.missing())?;
+    let mut rounds = Rounds::new(load::leniently(plan, &base).await?, stop.missing(), &workers)?;
     let mut ticks = interval.map(Ticks::every);
     let mut change: Option<oneshot::Receiver<_>> = None;
     loop {
@@ -102,13 +110,14 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
             Next::Change(changed) => {
                 change = None;
                 match changed {
-                    Ok((loading, other)) => {
+                    Ok((loading, way)) => {
                         let jobs = counted(loading.jobs.len(), "job");
                         output::log(Level::Information, &format!("{}: read again: {jobs}", path.display()));
+                        workers.allow(way.threads);
                         rounds.change(loading);
                         // The same goes on: a tick that is due is not lost.
-                        if flag.or(other) != interval {
-                            interval = flag.or(other);
+                        if flag.or(way.interval) != interval {
+                            interval = flag.or(way.interval);
                             ticks = interval.map(Ticks::every);
                         }
                     }
@@ -183,10 +192,10 @@ fn reload(path: PathBuf, base: Base) -> oneshot::Receiver<Changed> {
             let reading = thread::Builder::new().spawn(move || drop(sender.send(load::read(&path))));
             reading.map_err(|error| format!("{NO_THREAD}: {error}"))?;
             let plan = read.await.map_err(|_died| "the host failed over it".to_owned())??;
-            let interval = plan.interval;
+            let way = Way { interval: plan.interval, threads: plan.threads };
             let loading = load::leniently(plan, &base).await?;
             loading.ready().await;
-            Ok((loading, interval))
+            Ok((loading, way))
         };
         drop(done.send(loaded.await));
     });

@@ -1,7 +1,7 @@
 //! Rounds of a configuration, one or many: a loaded configuration in, the lines of its jobs on standard output and what failed in
 //! the log, as each run ends, those of a job in one piece. Refuses to go on where nothing can be printed any more.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -16,6 +16,7 @@ use crate::{
     line,
     output::{self, Level, Writer},
     schedule::{Ended, Place, Room, RoundTime, Schedule},
+    workers::Workers,
 };
 
 /// A configuration's rounds.
@@ -35,9 +36,9 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
+    pub(super) fn new(loading: Loading, missing: Missing, workers: &Arc<Workers>) -> Result<Self, Refusal> {
         let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-        let (schedule, ended) = Schedule::new(loading.max_concurrent);
+        let (schedule, ended) = Schedule::new(loading.max_concurrent, workers);
         let places = loading.jobs.iter().map(|_| Place::default()).collect();
         let failures = Failures::default();
         Ok(Self {

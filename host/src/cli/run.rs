@@ -1,6 +1,6 @@
 //! `sonde run`: one round of a configuration. SIGTERM ends it with what is done.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::time;
@@ -12,7 +12,7 @@ use super::{
     start::NO_THREAD,
     stop::Stop,
 };
-use crate::{output, schedule::RoundTime};
+use crate::{output, schedule::RoundTime, workers::Workers};
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -23,10 +23,11 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
     let plan = load::read(path)?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
-    stop.watch_runtime()?;
+    let workers = Arc::new(Workers::new(plan.threads));
+    stop.watch_runtime(&workers)?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
     let loading = load::leniently(plan, &Base::new().await?).await?;
-    let mut rounds = Rounds::new(loading, stop.missing())?;
+    let mut rounds = Rounds::new(loading, stop.missing(), &workers)?;
     rounds.begin(RoundTime::now());
     let done = rounds.done();
     let stopped = async {

@@ -11,6 +11,7 @@ use serde::{
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<u16>>,
+    pub(super) threads: Option<NonZero<u8>>,
     pub(super) cache_dir: Option<PathBuf>,
     #[serde(default)]
     pub(super) deny: Vec<String>,

@@ -43,6 +43,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
             .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
         if file.max_concurrent.is_some()
+            || file.threads.is_some()
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
             || file.resolver.is_some()
