@@ -13,6 +13,7 @@ mod exit;
 mod failures;
 mod input;
 mod load;
+mod machine;
 mod new;
 mod pin;
 mod rounds;

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     arguments::{built_in, sandbox},
     exit::Refusal,
+    machine,
 };
 use crate::{
     catalogue::HostError,
@@ -140,7 +141,7 @@ fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
 /// Loads each check by itself, so that none holds up the jobs of another. A check that cannot be loaded, or not in its jobs'
 /// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself.
 pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusal> {
-    let compiler = compiler(&plan);
+    let (compiler, max_concurrent) = (compiler(&plan), machine::at_once(&plan));
     let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
     let smtp = base.smtp.clone();
     // Read again, it asks anew: the system's configuration may be another one by now, too.
@@ -174,7 +175,7 @@ pub(super) async fn leniently(plan: Plan, base: &Base) -> Result<Loading, Refusa
             Some(Coming::begin(planned, check.clone(), place, Arc::clone(&beforehand)))
         })
         .collect();
-    Ok(Loading { sandbox, max_concurrent: plan.max_concurrent, jobs, checks, beforehand })
+    Ok(Loading { sandbox, max_concurrent, jobs, checks, beforehand })
 }
 
 async fn load(
