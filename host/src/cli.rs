@@ -15,6 +15,7 @@ mod exit;
 mod failures;
 mod input;
 mod load;
+mod machine;
 mod new;
 mod pin;
 mod reload;

@@ -23,7 +23,9 @@ mod watched;
 
 use std::{
     collections::HashMap,
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -57,6 +59,8 @@ pub struct Plan {
     pub max_concurrent: usize,
     /// The same of jobs with one host; none: any.
     pub max_per_host: Option<usize>,
+    /// Threads that they run on: no more than are of use.
+    pub threads: usize,
     /// Of the rounds that `sonde execd` begins by itself; none: it does not.
     pub interval: Option<Duration>,
     /// Those write a line about the program itself.
@@ -104,8 +108,10 @@ fn plan(
     mut main: file::File,
     mut files: Vec<(PathBuf, file::File)>,
 ) -> Result<Plan, ConfigError> {
-    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, std::num::NonZero::get).into();
+    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, NonZero::get).into();
     let max_per_host = main.max_per_host.map(|most| most.get().into());
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = main.threads.map_or_else(cores, |threads| threads.get().into());
     let expected =
         |key: String, what: &str| At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None);
     let deny = Deny::new(&main.deny).map_err(|text| {
@@ -148,11 +154,13 @@ fn plan(
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
+    let threads = threads.min(max_concurrent).min(jobs.len());
     let (path, doubts) = (path.to_owned(), Vec::new());
     Ok(Plan {
         path,
         max_concurrent,
         max_per_host,
+        threads,
         interval,
         jitter,
         self_metrics,

@@ -36,3 +36,4 @@ pub mod text;
 pub mod tls_rules;
 pub mod value;
 pub mod waterfall;
+pub mod workers;

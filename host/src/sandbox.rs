@@ -53,7 +53,6 @@ use crate::{
 /// Where components run; lives as long as the process.
 pub struct Sandbox {
     engine: Engine,
-    crowd: Crowd,
     resolver: Arc<Resolver>,
     /// None: runs say what they say.
     repeats: Option<Repeats>,
@@ -66,14 +65,14 @@ impl Sandbox {
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
         store::tick(&engine)
             .map_err(|error| LoadError::Engine(format!("no thread is to be had: {error}")))?;
-        Ok(Self { engine, crowd: Crowd::default(), resolver: Arc::default(), repeats: None })
+        Ok(Self { engine, resolver: Arc::default(), repeats: None })
     }
 
     /// The same, whose runs have names looked up by these.
     #[must_use]
     pub fn asking(&self, name_servers: NameServers) -> Self {
-        let (engine, crowd, repeats) = (self.engine.clone(), self.crowd.clone(), self.repeats.clone());
-        Self { engine, crowd, resolver: Arc::new(Resolver::new(name_servers)), repeats }
+        let (engine, repeats) = (self.engine.clone(), self.repeats.clone());
+        Self { engine, resolver: Arc::new(Resolver::new(name_servers)), repeats }
     }
 
     /// The same, whose runs leave out of the log what earlier ones said: where there is round after round.
@@ -85,7 +84,7 @@ impl Sandbox {
     /// Loads the built-in probe.
     pub async fn built_in(&self) -> Result<Program, LoadError> {
         let loaded = compile::smtp(&self.engine)?;
-        load::program(&self.engine, &self.crowd, SMTP, loaded, Origin::BuiltIn).await
+        load::program(&self.engine, &Crowd::here(), SMTP, loaded, Origin::BuiltIn).await
     }
 
     /// Loads a component's file, on a thread of its own as far as that takes long: however many are loaded, none holds up
@@ -102,7 +101,7 @@ impl Sandbox {
     /// The second: the code describes itself.
     pub async fn described(&self, source: &Source, code: Code) -> Result<Program, LoadError> {
         let origin = Origin::File(source.limits.clone());
-        let program = load::program(&self.engine, &self.crowd, &source.name, code, origin).await?;
+        let program = load::program(&self.engine, &Crowd::here(), &source.name, code, origin).await?;
         if let Some(pinned) = &source.pinned {
             load::is_pinned(program.description(), pinned)?;
         }
@@ -111,13 +110,13 @@ impl Sandbox {
 
     /// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
     pub async fn validate(&self, program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
-        timeless::validate(&self.engine, &self.crowd, program, input).await
+        timeless::validate(&self.engine, &Crowd::here(), program, input).await
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.
     pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
         let reach = run.reach.asking(&self.resolver);
-        run::run(&self.engine, &self.crowd, self.repeats.as_ref(), program, Run { reach, ..run }).await
+        run::run(&self.engine, &Crowd::here(), self.repeats.as_ref(), program, Run { reach, ..run }).await
     }
 }
 

@@ -36,6 +36,7 @@ use crate::{
     job::Job,
     report::{Failure, Report},
     sandbox::Sandbox,
+    workers::Workers,
 };
 
 /// Lines of ended runs that are not written yet, at most: some megabytes, and an agent that is stuck for a minute or two misses
@@ -71,6 +72,7 @@ impl RoundTime {
 /// Rounds, one after the other or one beside the rest of the last.
 #[derive(Debug)]
 pub struct Schedule {
+    workers: Arc<Workers>,
     slots: Arc<Semaphore>,
     hosts: Arc<Hosts>,
     room: Arc<Semaphore>,
@@ -126,13 +128,18 @@ pub struct Begun {
 }
 
 impl Schedule {
-    /// One that runs so many jobs at once, and of each host so many; the receiver gets their reports in the order in which they
-    /// end.
+    /// One that runs so many jobs at once, and of each host so many, on these threads; the receiver gets their reports in the order in
+    /// which they end.
     #[must_use]
-    pub fn new(max_concurrent: usize, max_per_host: Option<usize>) -> (Self, mpsc::UnboundedReceiver<Ended>) {
+    pub fn new(
+        max_concurrent: usize,
+        max_per_host: Option<usize>,
+        workers: &Arc<Workers>,
+    ) -> (Self, mpsc::UnboundedReceiver<Ended>) {
         let (ended, receiver) = mpsc::unbounded_channel();
         let (dropping, dropped) = mpsc::unbounded_channel();
         let schedule = Self {
+            workers: Arc::clone(workers),
             slots: slots(max_concurrent),
             hosts: Arc::new(Hosts::new(max_per_host)),
             room: Arc::new(Semaphore::new(HELD_LINES as usize)),
@@ -178,6 +185,7 @@ impl Schedule {
             counted.begun += 1;
             let run = Run {
                 sandbox: Arc::clone(sandbox),
+                workers: Arc::clone(&self.workers),
                 slots: Arc::clone(&self.slots),
                 hosts: Arc::clone(&self.hosts),
                 room: Arc::clone(&self.room),
@@ -244,6 +252,7 @@ fn slots(max_concurrent: usize) -> Arc<Semaphore> {
 
 struct Run {
     sandbox: Arc<Sandbox>,
+    workers: Arc<Workers>,
     slots: Arc<Semaphore>,
     hosts: Arc<Hosts>,
     room: Arc<Semaphore>,
@@ -269,7 +278,7 @@ impl Run {
         self.turn.begin(self.time);
         let turn_late = began.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
-        let mut run = task::spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
+        let mut run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
         let begun = time::timeout(BEGINS, &mut run).await;
         drop(of_host.beginning);
         let ended = match begun {
@@ -321,7 +330,7 @@ struct Started {
     _slot: Option<OwnedSemaphorePermit>,
 }
 
-/// Runs every job once, as soon as it is there; the receiver gets each with its report, and ends with the last.
+/// Runs every job once, as soon as it is there, on this thread; the receiver gets each with its report, and ends with the last.
 #[must_use]
 pub fn round<F>(
     sandbox: &Arc<Sandbox>,
@@ -332,7 +341,7 @@ pub fn round<F>(
 where
     F: Future<Output: Into<Arc<Job>>> + Send + 'static,
 {
-    let (mut schedule, receiver) = Schedule::new(max_concurrent, None);
+    let (mut schedule, receiver) = Schedule::new(max_concurrent, None, &Arc::new(Workers::new(1)));
     schedule.round(sandbox, jobs.into_iter().map(|job| (Place::default(), job)), time);
     receiver
 }

@@ -13,5 +13,6 @@ mod process;
 mod running;
 mod servers;
 mod soak;
+mod threads;
 mod validating;
 mod yard;

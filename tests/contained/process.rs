@@ -41,6 +41,13 @@ pub(crate) fn threads() -> u64 {
     status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().parse().unwrap()
 }
 
+/// Those that run jobs.
+pub(crate) fn threads_for_runs() -> usize {
+    let names = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path().join("comm"));
+    // One may have ended.
+    names.filter(|name| fs::read_to_string(name).is_ok_and(|name| name.trim_end() == "runs")).count()
+}
+
 /// One test of this binary at a time: each looks at the process as a whole.
 pub(crate) static ALONE: Mutex<()> = Mutex::const_new(());
 

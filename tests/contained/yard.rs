@@ -24,9 +24,10 @@ use sonde_host::{
         Compiler, Limits, LoadError, SMTP, Sandbox, Source,
         cache::{Cache, CacheError},
     },
-    schedule::{self, Ended, RoundTime},
+    schedule::{Ended, Place, RoundTime, Schedule},
     secret::{Secrets, apart::Apart},
     tls_rules::{TlsRules, Verify},
+    workers::Workers,
 };
 
 use support::points;
@@ -193,12 +194,24 @@ impl Yard {
     /// Runs these – name and check – with the good jobs around them; every job reports once, on a line of its own and one for
     /// each of its parts, and the good ones succeed. Gives the reports and lines of the others.
     pub(crate) async fn round(&self, hostile: &[(&str, &str)], timeout: Duration) -> Vec<(Report, String)> {
+        self.round_on(&Arc::new(Workers::new(1)), hostile, timeout).await
+    }
+
+    /// The same on these threads.
+    pub(crate) async fn round_on(
+        &self,
+        workers: &Arc<Workers>,
+        hostile: &[(&str, &str)],
+        timeout: Duration,
+    ) -> Vec<(Report, String)> {
         let good = |_| self.job("good", SMTP, self.good_timeout);
         let mut jobs: Vec<Job> = (0..GOOD_JOBS / 2).map(good).collect();
         jobs.extend(hostile.iter().map(|(name, check)| self.job(name, check, timeout)));
         jobs.extend((GOOD_JOBS / 2..GOOD_JOBS).map(good));
-        let mut reports =
-            schedule::round(&self.sandbox, jobs.into_iter().map(ready), 64 + hostile.len(), RoundTime::now());
+        let (mut schedule, mut reports) = Schedule::new(64 + hostile.len(), None, workers);
+        let jobs = jobs.into_iter().map(|job| (Place::default(), ready(job)));
+        schedule.round(&self.sandbox, jobs, RoundTime::now());
+        drop(schedule);
         let mut came: Vec<Option<(Report, String)>> = hostile.iter().map(|_| None).collect();
         let mut good = 0;
         while let Some(Ended { job, report, .. }) = reports.recv().await {

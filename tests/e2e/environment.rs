@@ -143,20 +143,62 @@ fn limits_below_which_nothing_begins_are_said() {
 }
 
 #[test]
-fn where_files_run_out_no_name_server_is_blamed() {
-    let (folder, silent) = (tempfile::tempdir().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let port = silent.local_addr().unwrap().port();
+fn where_files_would_run_out_fewer_jobs_run_at_once_and_each_has_its_line() {
+    let (folder, (_held, port)) = (tempfile::tempdir().unwrap(), refusing());
     let jobs: String = (0..100).map(|number| job(&number.to_string(), "localhost", port)).collect();
-    fs::write(folder.path().join("sonde.toml"), format!("max_concurrent = 100\n{jobs}")).unwrap();
-    let output = ran("ulimit -n 40", "run -c sonde.toml", folder.path());
+    let config = format!("max_concurrent = 100\nthreads = 2\n{jobs}");
+    fs::write(folder.path().join("sonde.toml"), config).unwrap();
+    let output = ran("ulimit -n 60", "run -c sonde.toml", folder.path());
     let points = points(&stdout(&output));
     assert_eq!(points.len(), 100);
-    let without: Vec<_> = points.iter().filter(|point| point.code("error_code") != 407).collect();
-    assert!(!without.is_empty());
-    for point in without {
-        assert_eq!(point.code("error_code"), 408, "{point:?}");
-        assert!(point.text("error").contains("raise LimitNOFILE= of the agent's unit"), "{point:?}");
+    for point in points {
+        assert_eq!(point.code("error_code"), 403, "{point:?}");
     }
+    let said = "W! at most 5 jobs run at once, not 100: 60 files may be open: raise LimitNOFILE= of the agent's unit (`ulimit \
+                -n`)";
+    assert!(stderr(&output).lines().any(|line| line == said), "{output:?}");
+}
+
+/// Each run reserves some gigabytes of addresses.
+#[test]
+fn a_run_that_gets_no_memory_says_so_and_no_other_suffers() {
+    let (folder, silent) = (tempfile::tempdir().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = silent.local_addr().unwrap().port();
+    let jobs: String = (0..30).map(|number| job(&number.to_string(), "127.0.0.1", port)).collect();
+    fs::write(folder.path().join("sonde.toml"), jobs).unwrap();
+    let output = ran("ulimit -v 42000000", "run -c sonde.toml", folder.path());
+    let points = points(&stdout(&output));
+    assert_eq!(points.len(), 30, "{output:?}");
+    let (silent, without): (Vec<_>, Vec<_>) =
+        points.into_iter().partition(|point| point.code("error_code") == 407);
+    assert!(!silent.is_empty() && !without.is_empty(), "{silent:?} {without:?}");
+    for point in without {
+        assert_eq!(point.code("error_code"), 201, "{point:?}");
+        assert!(point.text("error").contains("the address space is limited"), "{point:?}");
+    }
+}
+
+/// Whatever the machine has.
+#[test]
+fn where_not_all_threads_are_to_be_had_fewer_run_the_jobs_and_that_is_said() {
+    if !Uid::effective().is_root() {
+        return skip("only root may start a program as a user who has no other");
+    }
+    let (folder, (_held, port)) = (tempfile::tempdir().unwrap(), refusing());
+    let jobs: String = (0..40).map(|number| job(&number.to_string(), "127.0.0.1", port)).collect();
+    let config = folder.path().join("sonde.toml");
+    fs::write(&config, format!("threads = 20\n{jobs}")).unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let few = "ulimit -u 9 2>/dev/null || ulimit -p 9";
+    let mut command = after(few, &format!("run -c {}", config.display()), folder.path());
+    let output = command.uid(54_322).output().unwrap();
+    let points = points(&stdout(&output));
+    assert_eq!(points.len(), 40, "{output:?}");
+    assert!(points.iter().all(|point| point.code("error_code") == 403), "{points:?}");
+    let said = |line: &str| {
+        line.starts_with("W! jobs run on ") && line.contains(" of 20 threads: no thread is to be had")
+    };
+    assert_eq!(stderr(&output).lines().filter(|line| said(line)).count(), 1, "{output:?}");
 }
 
 #[test]

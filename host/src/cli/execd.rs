@@ -34,6 +34,7 @@ use crate::{
     output::{self, Level},
     schedule::RoundTime,
     text::counted,
+    workers::Workers,
 };
 
 /// What running checks get to end. Telegraf sends SIGTERM 5 s after it closed the input, and all of the following have to have
@@ -136,15 +137,18 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     // First of all: at its default a signal that asks for a round ends the program.
     let mut stop = take_signals(&asked)?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-    stop.watch_runtime()?;
+    // As many as the configuration says, when it is read.
+    let workers = Arc::new(Workers::new(1));
+    stop.watch_runtime(&workers)?;
     listen(&asked, &stop)?;
     let base = Base::new().await?;
     let watch = Watch::default();
     let reader = Reader::new(path.clone(), shard, base.clone(), watch.clone());
     let Some(plan) = first(&reader, &mut stop).await? else { return Ok(ExitCode::SUCCESS) };
+    workers.allow(plan.threads);
     let mut clock = Clock::new(flag);
     clock.set((plan.interval, plan.jitter));
-    let mut rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing())?;
+    let mut rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing(), &workers)?;
     rounds.wait_for_room(UNREAD);
     let asking = Arc::clone(&asked);
     watch.start(move || asking.change.notify_one())?;
@@ -200,6 +204,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
                     Ok((loading, rhythm)) => {
                         let jobs = counted(loading.jobs.len(), "job");
                         output::log(Level::Information, &format!("{}: read again: {jobs}", path.display()));
+                        workers.allow(loading.threads);
                         rounds.change(loading);
                         clock.set(rhythm);
                         if is_silent && clock.is_still() {

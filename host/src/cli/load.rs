@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     arguments::{built_in, sandbox},
     exit::Refusal,
+    machine,
 };
 use crate::{
     catalogue::HostError,
@@ -95,6 +96,8 @@ impl Base {
 pub(super) struct Loading {
     /// Where.
     pub(super) sandbox: Arc<Sandbox>,
+    /// On so many threads.
+    pub(super) threads: usize,
     /// Jobs that may run at once.
     pub(super) max_concurrent: usize,
     /// Where something is to be said of the program itself: the file, as a tag has it.
@@ -171,7 +174,7 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
             output::log(Level::Information, &format!("share {shard} has none of {all}"));
         }
     }
-    let compiler = compiler(&plan);
+    let (compiler, max_concurrent) = (compiler(&plan), machine::at_once(&plan));
     let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
     let mut checks = vec![(SMTP.to_owned(), watch::channel(Stage::There(smtp)).1)];
     for declared in plan.checks {
@@ -198,8 +201,8 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
         .collect();
     let self_metrics =
         plan.self_metrics.then(|| text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES));
-    let (max_concurrent, max_per_host) = (plan.max_concurrent, plan.max_per_host);
-    Ok(Loading { sandbox, max_concurrent, max_per_host, self_metrics, jobs, checks, beforehand })
+    let (threads, max_per_host) = (plan.threads, plan.max_per_host);
+    Ok(Loading { sandbox, threads, max_concurrent, max_per_host, self_metrics, jobs, checks, beforehand })
 }
 
 async fn load(

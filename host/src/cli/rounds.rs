@@ -1,7 +1,7 @@
 //! Rounds of a configuration, one or many: a loaded configuration in, the lines of its jobs on standard output and what failed in
 //! the log, as each run ends, those of a job in one piece. Refuses to go on where nothing can be printed any more.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -20,6 +20,7 @@ use crate::{
     point::{Point, Points},
     schedule::{Before, Ended, Held, Missing, Place, Room, RoundTime, Schedule},
     text::counted,
+    workers::Workers,
 };
 
 /// A configuration's rounds.
@@ -55,9 +56,9 @@ struct Unwritten {
 }
 
 impl Rounds {
-    pub(super) fn new(loading: Loading, missing: Missing) -> Result<Self, Refusal> {
+    pub(super) fn new(loading: Loading, missing: Missing, workers: &Arc<Workers>) -> Result<Self, Refusal> {
         let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-        let (schedule, ended) = Schedule::new(loading.max_concurrent, loading.max_per_host);
+        let (schedule, ended) = Schedule::new(loading.max_concurrent, loading.max_per_host, workers);
         let places = loading.jobs.iter().map(|_| missing.place()).collect();
         missing.count_of(loading.jobs.len());
         let failures = Failures::default();

@@ -1,7 +1,7 @@
 //! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It remembers nothing: which jobs with a time of
 //! their own are due, the clock says, where it is known how often this is started.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use nix::sys::signal::Signal;
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     config, output,
     schedule::{Before, RoundTime},
+    workers::Workers,
 };
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
@@ -45,12 +46,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
     let plan = load::read(&arguments.config)?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
-    stop.watch_runtime()?;
+    let workers = Arc::new(Workers::new(plan.threads));
+    stop.watch_runtime(&workers)?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
     let mut loading = load::leniently(plan, shard, &Base::new().await?).await?;
     // That is for the daemon.
     loading.self_metrics = None;
-    let mut rounds = Rounds::new(loading, stop.missing())?.alone(before);
+    let mut rounds = Rounds::new(loading, stop.missing(), &workers)?.alone(before);
     if output::is_seen() && rounds.jobs() > 1 {
         rounds.show()?;
     }

@@ -7,12 +7,10 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use rustix::process::{Resource, getrlimit};
 
 use super::exit::Refusal;
+pub(super) use crate::workers::NO_THREAD;
 
 /// Open files without which nothing begins: the streams, the runtime's own, a configuration, a component and its compiler.
-const FILES: u64 = 32;
-/// Where no thread begins.
-pub(super) const NO_THREAD: &str =
-    "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`)";
+pub(super) const FILES: u64 = 32;
 
 /// Puts signals right, and looks at the limits.
 pub(super) fn prepare() -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 //! out, whatever the runtime's thread does. What is printed by then stands, and a status of 0 lets the agent keep it.
 
 use std::{
-    process,
+    iter, process,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -22,6 +22,7 @@ use super::start::NO_THREAD;
 use crate::{
     output::{self, Level},
     schedule::Missing,
+    workers::Workers,
 };
 
 /// How long the last line of the log may take.
@@ -94,8 +95,8 @@ impl Stop {
         Ok(Self { came, ender })
     }
 
-    /// Watches the runtime that calls this.
-    pub(super) fn watch_runtime(&self) -> Result<(), String> {
+    /// Watches the runtime that calls this, and those of threads.
+    pub(super) fn watch_runtime(&self, workers: &Arc<Workers>) -> Result<(), String> {
         let turns = Arc::new(AtomicU32::new(0));
         let turning = Arc::clone(&turns);
         task::spawn(async move {
@@ -104,10 +105,11 @@ impl Stop {
                 time::sleep(TURN).await;
             }
         });
-        let missing = self.missing();
+        let (missing, workers) = (self.missing(), Arc::clone(workers));
         start(move || {
-            watch(&turns, TURN, LOOKS);
-            end("nothing went on for 30 s: this is a fault of sonde", &missing);
+            let own = || turns.load(Ordering::Relaxed);
+            watch(|| [vec![own()], workers.turns()].concat(), TURN, LOOKS);
+            end("on a thread nothing went on for 30 s: this is a fault of sonde", &missing);
         })
     }
 
@@ -141,20 +143,24 @@ fn end(why: &str, missing: &Missing) -> ! {
     process::exit(0)
 }
 
-/// Comes back when `turns` has been the same at so many looks.
-fn watch(turns: &AtomicU32, pause: Duration, looks: u32) {
-    let (mut last, mut same) = (turns.load(Ordering::Relaxed), 0);
-    while same < looks {
+/// Comes back when one of the numbers, of which there may be more at each look, has been the same at so many.
+fn watch(turns: impl Fn() -> Vec<u32>, pause: Duration, looks: u32) {
+    // With how often each was the same.
+    let mut last: Vec<(u32, u32)> = Vec::new();
+    while last.iter().all(|(_, same)| *same < looks) {
         thread::sleep(pause);
-        let now = turns.load(Ordering::Relaxed);
-        same = if now == last { same + 1 } else { 0 };
-        last = now;
+        let before = last.into_iter().map(Some).chain(iter::repeat(None));
+        let again = |(now, before): (u32, Option<(u32, u32)>)| match before {
+            Some((last, same)) if last == now => (now, same + 1),
+            _ => (now, 0),
+        };
+        last = turns().into_iter().zip(before).map(again).collect();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, sync::Mutex};
 
     use super::*;
 
@@ -171,14 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_turns_is_let_be_and_one_that_does_not_is_seen() {
-        let turns = Arc::new(AtomicU32::new(0));
+    fn runtimes_that_turn_are_let_be_and_one_that_does_not_is_seen() {
+        let turns = Arc::new(Mutex::new(vec![0; 2]));
         let turning = Arc::clone(&turns);
-        let ended = thread::spawn(move || watch(&turns, Duration::from_millis(20), 50));
-        for _ in 0..20 {
-            turning.fetch_add(1, Ordering::Relaxed);
+        let ended =
+            thread::spawn(move || watch(|| turns.lock().unwrap().clone(), Duration::from_millis(20), 50));
+        let turn = |of: usize| {
+            turning.lock().unwrap()[of] += 1;
             thread::sleep(Duration::from_millis(20));
+        };
+        for _ in 0..10 {
+            turn(0);
+            turn(1);
             assert!(!ended.is_finished());
+        }
+        // One that begins later.
+        turning.lock().unwrap().push(0);
+        while !ended.is_finished() {
+            turn(0);
+            turn(1);
         }
         ended.join().unwrap();
     }

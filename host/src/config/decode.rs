@@ -162,6 +162,7 @@ fn plain(expected: &dyn Expected) -> String {
         "a map" => "a table",
         "a string" | "string" | "path string" => "a text",
         "a boolean" => "true or false",
+        "a nonzero u8" => "a whole number from 1 to 255",
         "a nonzero u16" => "a whole number from 1 to 65535",
         "i64" => "a whole number",
         "any valid TOML value" => ANYTHING,

@@ -12,6 +12,7 @@ use serde::{
 pub(super) struct File {
     pub(super) max_concurrent: Option<NonZero<u16>>,
     pub(super) max_per_host: Option<NonZero<u16>>,
+    pub(super) threads: Option<NonZero<u8>>,
     pub(super) cache_dir: Option<PathBuf>,
     #[serde(default)]
     pub(super) deny: Vec<String>,

@@ -46,6 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
         let file = understand(&included, &text)?;
         if file.max_concurrent.is_some()
             || file.max_per_host.is_some()
+            || file.threads.is_some()
             || file.cache_dir.is_some()
             || !file.deny.is_empty()
             || file.resolver.is_some()

@@ -13,6 +13,8 @@ const HEAD: &str = r#"# Jobs that run at once.
 # max_concurrent = 64
 # The same of jobs with one host; any, unless it is given.
 # max_per_host = 8
+# Threads that they run on; by itself as many as there are cores.
+# threads = 2
 # Where compiled checks are kept; this user's own folder.
 # cache_dir = "/var/cache/sonde"
 # What no job reaches, whatever it grants: private networks, say, which names may lead to otherwise.

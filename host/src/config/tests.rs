@@ -193,6 +193,21 @@ fn every_refusal_names_file_job_and_key() {
 }
 
 #[test]
+fn there_are_no_more_threads_than_jobs_run_at_once() {
+    let threads = |head: &str, jobs: usize| {
+        let job = |number: usize| format!("[[job]]\nname = \"{number}\"\nhost = \"h\"\n");
+        let text = format!("{head}\n{}", (0..jobs).map(job).collect::<String>());
+        of_text(Path::new("sonde.toml"), &text).ok().unwrap().threads
+    };
+    assert_eq!(threads("threads = 7", 100), 7);
+    assert_eq!(threads("threads = 7", 3), 3);
+    assert_eq!(threads("threads = 7\nmax_concurrent = 2", 100), 2);
+    let cores = thread::available_parallelism().unwrap().get();
+    assert_eq!(threads("", 64), cores.min(64));
+    assert_eq!(threads("", 1), 1);
+}
+
+#[test]
 fn a_run_takes_no_longer_than_its_check_may() {
     let digest = "0".repeat(64);
     let check = format!(
@@ -274,6 +289,10 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     );
     assert_eq!(
         refused("conf.d/c.toml", "max_concurrent = 1"),
+        "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
+    );
+    assert_eq!(
+        refused("conf.d/c.toml", "threads = 1"),
         "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
     );
     assert_eq!(

@@ -49,9 +49,9 @@ pub enum NameServers {
 
 /// Looks names up for a whole process; nothing is read before the first.
 pub struct Resolver {
-    asks: NameServers,
+    asks: Arc<NameServers>,
     hosts: Hosts,
-    servers: OnceCell<Arc<Servers>>,
+    servers: Arc<OnceCell<Arc<Servers>>>,
     shared: Arc<Shared>,
 }
 
@@ -66,22 +66,22 @@ impl Resolver {
     #[must_use]
     pub fn new(asks: NameServers) -> Self {
         let hosts = Hosts::new(Path::new(HOSTS));
-        Self { asks, hosts, servers: OnceCell::new(), shared: Arc::default() }
+        Self { asks: Arc::new(asks), hosts, servers: Arc::default(), shared: Arc::new(Shared::here()) }
     }
 
     async fn answer(&self, host: &Host, name: &str) -> Arc<Answer> {
         // A dot at the end is not the same to whoever completes names.
         let written = host.ascii().to_ascii_lowercase();
-        if self.asks == NameServers::System {
+        if *self.asks == NameServers::System {
             return self.shared.answer(&written, by_the_system(written.clone())).await;
         }
         let started = Instant::now();
         if let Some(found) = self.hosts.find(name).await.or_else(|| loopback(name)) {
             return Arc::new(answer(started, Ok(order::in_order(each_once(found))), Duration::ZERO));
         }
-        let servers = Arc::clone(self.servers.get_or_init(|| self.find_servers()).await);
-        let asking = written.clone();
+        let (servers, asks, asking) = (Arc::clone(&self.servers), Arc::clone(&self.asks), written.clone());
         let ask = async move {
+            let servers = servers.get_or_init(|| find_servers(&asks)).await;
             let started = Instant::now();
             let (found, holds) = servers.look_up(&asking).await;
             answer(started, found.map(|found| order::in_order(each_once(found))), holds)
@@ -89,28 +89,27 @@ impl Resolver {
         self.shared.answer(&written, ask).await
     }
 
-    async fn find_servers(&self) -> Arc<Servers> {
-        let NameServers::These(addresses) = &self.asks else {
-            let read =
-                task::spawn_blocking(|| regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES)).await;
-            let unread = |error: String| (Vec::new(), Some(error));
-            let (text, unread) = read.map_or_else(
-                |gone| unread(gone.to_string()),
-                |read| read.map_or_else(|error| unread(error.to_string()), |text| (text, None)),
-            );
-            let (servers, doubt) = Servers::of_system(&text);
-            if let Some(doubt) = unread.as_deref().or(doubt) {
-                output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: {servers} is asked"));
-            }
-            return Arc::new(servers);
-        };
-        Arc::new(Servers::new(addresses))
-    }
-
     /// All that are asked.
     fn silent(&self) -> Unresolved {
         Unresolved::Silent(self.servers.get().map_or_else(String::new, ToString::to_string))
     }
+}
+
+async fn find_servers(asks: &NameServers) -> Arc<Servers> {
+    let NameServers::These(addresses) = asks else {
+        let read = task::spawn_blocking(|| regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES)).await;
+        let unread = |error: String| (Vec::new(), Some(error));
+        let (text, unread) = read.map_or_else(
+            |gone| unread(gone.to_string()),
+            |read| read.map_or_else(|error| unread(error.to_string()), |text| (text, None)),
+        );
+        let (servers, doubt) = Servers::of_system(&text);
+        if let Some(doubt) = unread.as_deref().or(doubt) {
+            output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: {servers} is asked"));
+        }
+        return Arc::new(servers);
+    };
+    Arc::new(Servers::new(addresses))
 }
 
 fn answer(started: Instant, found: Result<Vec<IpAddr>, Unresolved>, holds: Duration) -> Answer {

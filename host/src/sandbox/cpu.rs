@@ -1,5 +1,5 @@
-//! How long a run has computed, and how long it stays aside for the others: the CPU time of the thread while the run's
-//! future is polled, so that waiting costs nothing and a call into the host costs what the host computes for it.
+//! How long a run has computed, and how long it stays aside for the others on its thread: the CPU time of the thread while the
+//! run's future is polled, so that waiting costs nothing and a call into the host costs what the host computes for it.
 
 use std::{
     future::{Future, poll_fn},
@@ -62,11 +62,20 @@ impl Meter {
     }
 }
 
-/// How many runs compute for long, so that however many they are, the others have nearly half of the time.
+/// How many runs compute for long on a thread, so that however many they are, the others there have nearly half of the time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Crowd(Arc<AtomicU32>);
 
+thread_local! {
+    static HERE: Crowd = Crowd::default();
+}
+
 impl Crowd {
+    /// Of this thread, which what runs on it never leaves.
+    pub(crate) fn here() -> Self {
+        HERE.with(Self::clone)
+    }
+
     /// One more, until it is dropped.
     pub(crate) fn enter(&self) -> Busy {
         self.0.fetch_add(1, Ordering::Relaxed);

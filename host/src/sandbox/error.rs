@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::{contradiction::Contradiction, limits};
 use crate::{catalogue::HostError, text};
 
@@ -157,12 +159,20 @@ impl std::error::Error for LoadError {}
 
 /// How the engine says that it gets no addresses for a memory: it reserves gigabytes of them, and uses few.
 const NO_ADDRESSES: &str = "mmap failed to reserve";
+/// How the system says that there is no memory, or no mapping of any.
+const NO_MEMORY: &str = "(os error 12)";
 
 /// An error with its causes, clean: it may contain text of the component's author.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
     let text = text::clean(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "));
-    if text.contains(NO_ADDRESSES) {
+    if text.contains(NO_ADDRESSES) && getrlimit(Resource::As).current.is_some() {
         return format!("{text}: the address space is limited (LimitAS= of the agent's unit, `ulimit -v`)");
+    }
+    if text.contains(NO_MEMORY) {
+        return format!(
+            "{text}: this machine has no memory left, or the process no mapping (MemoryMax= of the agent's unit, \
+             `vm.max_map_count`)"
+        );
     }
     text
 }

@@ -1,4 +1,4 @@
-//! Whether the times on a line are true: `sonde run` against a server that knows, in the kernel's own clock, when each
+//! Whether the times on a line are true: `sonde run` and `sonde execd` against a server that knows, in the kernel's own clock, when each
 //! command reached it and when each reply left. Prints the errors of every field, beside those of `blackbox_exporter`, and
 //! how long Postfix takes to greet behind TLS. Judges nothing.
 
@@ -25,7 +25,7 @@ use std::{
     fs,
     ops::Range,
     path::Path,
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -34,7 +34,7 @@ use blackbox::Blackbox;
 use compare::{PHASES, Round, SUMS, Truth, adds_up, phases, time};
 use packets::Packets;
 use server::Scripted;
-use support::{Point, points};
+use support::{Point, agent::Execd, binary, points};
 use table::{errors, figures, head};
 
 /// Jobs, how many of them at once, and how often.
@@ -72,8 +72,25 @@ fn allow_descriptors() {
     }
 }
 
-/// Runs the jobs of a case; their numbers and lines.
-fn ask_sonde(folder: &Path, server: u16, connection: &str, case: &Case) -> Vec<(usize, Point)> {
+/// Has an agent's program run a configuration once.
+fn gather(config: &str, folder: &Path, jobs: usize) -> Vec<Point> {
+    let path = folder.join("sonde.toml");
+    fs::write(&path, config).unwrap();
+    let mut agent = Execd::start(Command::new(binary()).arg("execd").arg("-c").arg(path));
+    agent.gather();
+    let lines = agent.lines(jobs);
+    agent.stop();
+    lines
+}
+
+/// Runs the jobs of a case by this command; their numbers and lines.
+fn ask_sonde(
+    command: &str,
+    folder: &Path,
+    server: u16,
+    connection: &str,
+    case: &Case,
+) -> Vec<(usize, Point)> {
     let mut lines = Vec::new();
     for run in 0..case.runs {
         let mut config = format!("max_concurrent = {}\n", case.at_once);
@@ -92,8 +109,11 @@ fn ask_sonde(folder: &Path, server: u16, connection: &str, case: &Case) -> Vec<(
             )
             .unwrap();
         }
-        let printed = support::run_text(&config, folder);
-        lines.extend(points(&printed).into_iter().map(|line| (line.tags["job"].parse().unwrap(), line)));
+        let printed = match command {
+            "run" => points(&support::run_text(&config, folder)),
+            _ => gather(&config, folder, case.jobs),
+        };
+        lines.extend(printed.into_iter().map(|line| (line.tags["job"].parse().unwrap(), line)));
     }
     lines
 }
@@ -170,13 +190,16 @@ fn main() -> ExitCode {
         "Errors are a line's values less what is true: median, p99 and worst of their size, and the lowest below 0."
     );
     let blackbox = Blackbox::start(folder.path(), MOST);
-    for connection in ["plain", "starttls"] {
+    for (command, connection) in
+        [("run", "plain"), ("execd", "plain"), ("run", "starttls"), ("execd", "starttls")]
+    {
         for case in &CASES {
-            println!("\n{connection}, {} at once, {} sessions", case.at_once, case.jobs * case.runs);
-            let said = ask_sonde(folder.path(), server.port, connection, case);
+            let sessions = case.jobs * case.runs;
+            println!("\nsonde {command}, {connection}, {} at once, {sessions} sessions", case.at_once);
+            let said = ask_sonde(command, folder.path(), server.port, connection, case);
             let ours = Round { said, truths: truths(&mut server, packets.as_ref()) };
             print_case(connection, &ours);
-            if connection != "plain" || packets.is_none() {
+            if command != "run" || connection != "plain" || packets.is_none() {
                 continue;
             }
             let theirs = blackbox.as_ref().map(|blackbox| {

@@ -92,8 +92,11 @@ fn a_check_that_computes_without_end_does_not_hold_up_the_end() {
     let pinned = stdout(&sonde(&["pin", file, "--host", "127.0.0.1", "-p", "port=7", "-p", "harm=loop"]));
     let (check, own) = pinned.split_once("\n[[job]]").unwrap();
     let limits = "[check.limits]\ncpu_time = \"10m\"\n";
-    let own = own.replacen("\nhost", "\ntimeout = \"60s\"\nhost", 1);
-    std::fs::write(&config.path, format!("{check}\n{limits}\n[[job]]{own}\n{}", job("quick", port))).unwrap();
+    // More of them than threads, and also where there is one core.
+    let hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"];
+    let own = own.replacen("\nhost = \"127.0.0.1\"", &format!("\ntimeout = \"60s\"\nhosts = {hosts:?}"), 1);
+    let jobs = format!("{check}\n{limits}\n[[job]]{own}\n{}", job("quick", port));
+    std::fs::write(&config.path, format!("threads = 3\n{jobs}")).unwrap();
     succeed(&mut config.sonde("compile"));
     let mut agent = config.start();
     agent.gather();
@@ -102,7 +105,7 @@ fn a_check_that_computes_without_end_does_not_hold_up_the_end() {
     thread::sleep(Duration::from_secs(1));
     let stopped = agent.stop();
     assert!(stopped.took < Duration::from_millis(4500), "{stopped:?}");
-    assert_eq!(stopped.log.last().unwrap(), "W! stopped by the end of input: 1 of 2 jobs has no line");
+    assert_eq!(stopped.log.last().unwrap(), "W! stopped by the end of input: 4 of 5 jobs have no line");
 }
 
 #[test]

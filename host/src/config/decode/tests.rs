@@ -10,6 +10,7 @@ use super::{
 /// Of every key a value that fits.
 const WHOLE: &str = "
     max_concurrent = 1
+    threads = 1
     cache_dir = 'a'
     include = ['a']
     [[check]]
@@ -85,6 +86,8 @@ fn a_refusal_names_line_key_and_what_is_expected() {
             "max_concurrent = 77777777777777777777",
             "line 1: max_concurrent: expected a whole number from 1 to 65535",
         ),
+        ("threads = 0", "line 1: threads: expected a whole number from 1 to 255"),
+        ("threads = 256", "line 1: threads: expected a whole number from 1 to 255"),
         ("max_concurrent = 1979-05-27", "line 1: max_concurrent: expected a whole number from 1 to 65535"),
         (
             "[[job]]\nname = 'a'\n[check.limits]\nlines = 7",

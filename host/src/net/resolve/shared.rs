@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinSet,
 };
@@ -24,6 +25,8 @@ const NAMES: usize = 4096;
 pub(super) struct Shared {
     names: Mutex<HashMap<String, State>>,
     line: Semaphore,
+    /// Where is asked, whoever wants to know: runs on other threads wait for it, too. None: where who wants to know it runs.
+    home: Option<Handle>,
 }
 
 enum State {
@@ -49,11 +52,16 @@ impl State {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { names: Mutex::default(), line: Semaphore::new(AT_ONCE) }
+        Self { names: Mutex::default(), line: Semaphore::new(AT_ONCE), home: None }
     }
 }
 
 impl Shared {
+    /// Asks on the runtime that this is made in.
+    pub(super) fn here() -> Self {
+        Self { home: Handle::try_current().ok(), ..Self::default() }
+    }
+
     /// What is known of a name; else it is asked for, once.
     pub(super) async fn answer<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<Answer>
     where
@@ -81,14 +89,18 @@ impl Shared {
         let (sender, answer) = watch::channel(None);
         let (shared, own) = (Arc::clone(self), name.to_owned());
         let mut asking = JoinSet::new();
-        asking.spawn(async move {
+        let asked = async move {
             // Closed it is never.
             let turn = shared.line.acquire().await;
             let answer = Arc::new(ask.await);
             drop(turn);
             shared.keep(own, &answer);
             sender.send_replace(Some(answer));
-        });
+        };
+        match &self.home {
+            Some(home) => asking.spawn_on(asked, home),
+            None => asking.spawn(asked),
+        };
         let look_up = Arc::new(LookUp { answer, _asking: asking });
         let mut names = self.names();
         if names.len() >= NAMES {

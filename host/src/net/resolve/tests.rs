@@ -1,6 +1,9 @@
 //! Against name servers on loopback that answer as they are told.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Mutex, mpsc},
+};
 
 use support::name_server::{
     A, AAAA, NO_ERROR, NOTIMP, NXDOMAIN, NameServer, Question, REFUSED, Record, SERVFAIL,
@@ -8,7 +11,7 @@ use support::name_server::{
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::{catalogue::HostError, net::quota::Quota};
+use crate::{catalogue::HostError, net::quota::Quota, workers::Workers};
 
 /// More than any of these tests needs.
 const LATER: Duration = Duration::from_secs(20);
@@ -277,4 +280,38 @@ async fn a_thousand_runs_ask_for_a_name_once() {
     });
     assert!(look_ups.collect::<JoinSet<_>>().join_all().await.iter().all(|found| *found == 2));
     assert_eq!(server.asked("mx1.test"), 2);
+}
+
+#[tokio::test]
+async fn a_look_up_does_not_hang_with_the_thread_of_who_asked_first() {
+    let ((coming, mut came), (go, gone)) = (tokio::sync::mpsc::unbounded_channel(), mpsc::channel::<()>());
+    let gone = Mutex::new(gone);
+    let server = NameServer::start(move |question| {
+        let _told: Result<_, _> = coming.send(());
+        // One for each family.
+        let _released: Result<_, _> = gone.lock().unwrap().recv();
+        only(question, &["192.0.2.25", "2001:db8::25"])
+    });
+    let (resolver, workers) = (Arc::new(asking([&server])), Workers::new(2));
+    let ask = || {
+        let by = Arc::clone(&resolver);
+        async move { look_up(&by, "mx1.example").await.found.unwrap().len() }
+    };
+    let ((stuck, is_stuck), (release, held)) = (tokio::sync::oneshot::channel::<()>(), mpsc::channel::<()>());
+    let asked = ask();
+    let first = workers.spawn(async move {
+        let hangs = async move {
+            drop(is_stuck.await);
+            held.recv().is_ok()
+        };
+        tokio::join!(asked, hangs)
+    });
+    came.recv().await.unwrap();
+    let second = workers.spawn(ask());
+    drop(stuck);
+    drop(go);
+    assert_eq!(second.await.unwrap(), 2);
+    assert!(!first.is_finished());
+    drop(release);
+    assert_eq!(first.await.unwrap().0, 2);
 }

@@ -1,0 +1,131 @@
+//! What this machine bears: a plan in; how many of its jobs may run at once out, and why, where that is fewer than it says. Counted
+//! is the most that each job may use up of what would run out for all together: open files, and mappings of memory.
+
+use std::{fs, net::IpAddr};
+
+use rustix::process::{Resource, getrlimit};
+
+use super::start::FILES;
+use crate::{
+    config::{Plan, Planned},
+    output::{self, Level},
+    sandbox::{Limits, limits::MEMORIES},
+};
+
+/// Open files of a thread: what its runtime waits with, what wakes it, and its signals.
+const FILES_OF_A_THREAD: u64 = 3;
+/// Sockets by which a name is looked up before there is a connection: for both families, at a second server too where the first is
+/// silent.
+const FILES_OF_A_NAME: u64 = 4;
+/// Mappings of a run of the built-in check: its memory with image and guards, and its stack. Seven were counted.
+const MAPPINGS: u64 = 8;
+/// Of a run of any other: as much for each memory that it may have.
+const MAPPINGS_OF_A_COMPONENT: u64 = 4 * MEMORIES as u64 + MAPPINGS;
+/// What all else has of the mappings – code, libraries, threads, whatever is allocated – is one of so many parts.
+const PARTS: u64 = 8;
+const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
+
+/// How many may run at once; says which limit it is, where that makes them fewer.
+pub(super) fn at_once(plan: &Plan) -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    // Elsewhere there is no such limit.
+    let mappings = fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
+    let Some((most, why)) = fewer(plan, files, mappings) else { return plan.max_concurrent };
+    let text = format!("at most {most} jobs run at once, not {}: {why}", plan.max_concurrent);
+    output::log(Level::Warning, &text);
+    most
+}
+
+/// How many, and why, with so many open files and mappings; none: as many as there may be.
+fn fewer(plan: &Plan, files: Option<u64>, mappings: Option<u64>) -> Option<(usize, String)> {
+    let of_files = files.map(|files| {
+        let of_threads = FILES_OF_A_THREAD * plan.threads as u64;
+        let most = fit(plan, files.saturating_sub(FILES + of_threads), open_files);
+        (most, format!("{files} files may be open: raise LimitNOFILE= of the agent's unit (`ulimit -n`)"))
+    });
+    let of_mappings = mappings.map(|mappings| {
+        let most = fit(plan, mappings - mappings / PARTS, |_, limits| match limits {
+            None => MAPPINGS,
+            Some(_) => MAPPINGS_OF_A_COMPONENT,
+        });
+        (
+            most,
+            format!("a process may have {mappings} mappings of memory: raise `vm.max_map_count` (`sysctl`)"),
+        )
+    });
+    let fewest = [of_files, of_mappings].into_iter().flatten().min_by_key(|(most, _)| *most);
+    fewest.filter(|(most, _)| *most < plan.max_concurrent.min(plan.jobs.len()))
+}
+
+/// A run's at once. None: it is the built-in check, which has one connection.
+fn open_files(job: &Planned, limits: Option<&Limits>) -> u64 {
+    match limits {
+        Some(limits) => FILES_OF_A_NAME.max(limits.connections.into()),
+        None if job.host().parse::<IpAddr>().is_ok() => 1,
+        None => FILES_OF_A_NAME,
+    }
+}
+
+/// How many of the jobs fit into so much, whichever they are; one always does.
+fn fit(plan: &Plan, there: u64, need: impl Fn(&Planned, Option<&Limits>) -> u64) -> usize {
+    let limits = |job: &Planned| plan.checks.iter().find(|check| check.source.name == job.check());
+    let mut needs: Vec<u64> =
+        plan.jobs.iter().map(|job| need(job, limits(job).map(|check| &check.source.limits))).collect();
+    needs.sort_unstable_by(|one, other| other.cmp(one));
+    let sums = needs.into_iter().scan(0_u64, |sum, need| {
+        *sum += need;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= there).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::of_text;
+
+    /// So many jobs: of a check with so many connections, of names, of addresses.
+    fn plan(declared: usize, connections: u32, names: usize, addresses: usize) -> Plan {
+        let digest = "0".repeat(64);
+        let check = format!(
+            "[[check]]\nname = \"c\"\ncomponent = \"c.wasm\"\nsha256 = \"{digest}\"\ndescription_sha256 = \"{digest}\"\n\
+             measurement = \"c\"\nlimits.connections = {connections}\n"
+        );
+        let job = |name: String, host: &str, check: &str| {
+            format!("[[job]]\nname = \"{name}\"\nhost = \"{host}\"\ncheck = \"{check}\"\n")
+        };
+        let mut text = format!("max_concurrent = 5000\nthreads = 2\n{check}");
+        text.extend((0..declared).map(|number| job(format!("d{number}"), "mx", "c")));
+        text.extend((0..names).map(|number| job(format!("n{number}"), "mx", "smtp")));
+        text.extend((0..addresses).map(|number| job(format!("a{number}"), "192.0.2.25", "smtp")));
+        of_text(Path::new("sonde.toml"), &text).ok().unwrap()
+    }
+
+    fn most(plan: &Plan, files: Option<u64>, mappings: Option<u64>) -> Option<usize> {
+        fewer(plan, files, mappings).map(|(most, _)| most)
+    }
+
+    #[test]
+    fn no_more_run_at_once_than_there_are_files_for_whichever_they_are() {
+        assert_eq!(most(&plan(0, 1, 0, 100), Some(138), None), None);
+        assert_eq!(most(&plan(0, 1, 0, 100), Some(137), None), Some(99));
+        assert_eq!(most(&plan(0, 1, 100, 0), Some(1024), None), None);
+        assert_eq!(most(&plan(0, 1, 100, 0), Some(138), None), Some(25));
+        assert_eq!(most(&plan(10, 8, 0, 100), Some(138), None), Some(30));
+        assert_eq!(most(&plan(10, 2, 0, 100), Some(138), None), Some(70));
+        // One always runs: what it lacks is on its line.
+        assert_eq!(most(&plan(10, 240, 0, 0), Some(64), None), Some(1));
+        assert_eq!(most(&plan(10, 240, 0, 0), None, None), None);
+    }
+
+    #[test]
+    fn no_more_run_at_once_than_there_are_mappings_for() {
+        assert_eq!(most(&plan(0, 1, 0, 2000), None, Some(65_530)), None);
+        assert_eq!(most(&plan(0, 1, 0, 2000), None, Some(8000)), Some(875));
+        assert_eq!(most(&plan(300, 8, 0, 0), None, Some(8000)), Some(175));
+        let (_, why) = fewer(&plan(300, 8, 0, 0), Some(20_000), Some(8000)).unwrap();
+        assert_eq!(why, "a process may have 8000 mappings of memory: raise `vm.max_map_count` (`sysctl`)");
+    }
+}
