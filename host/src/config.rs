@@ -8,6 +8,7 @@ mod duration;
 mod endpoints;
 mod error;
 mod file;
+mod hourly;
 mod include;
 mod job;
 mod nearest;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub max_concurrent: usize,
     /// Of the rounds that `sonde execd` begins by itself; none: it does not.
     pub interval: Option<Duration>,
+    /// Where is kept who is held back.
+    pub state_file: Option<PathBuf>,
     /// Where compiled checks are kept.
     pub cache_dir: Option<PathBuf>,
     /// Who is asked for addresses.
@@ -92,6 +95,13 @@ fn plan(
     })?;
     let own_interval = main.daemon.as_ref().and_then(|daemon| daemon.interval.as_deref()).map(interval);
     let interval = own_interval.transpose().map_err(|what| expected("daemon.interval".to_owned(), &what))?;
+    let state_file = main.daemon.as_ref().and_then(|daemon| daemon.state_file.as_deref());
+    if state_file.is_some_and(|file| file.file_name().is_none()) {
+        return Err(expected("daemon.state_file".to_owned(), "a file"));
+    }
+    let state_file = state_file.map(|file| place(folder(path), file)).transpose();
+    let state_file =
+        state_file.map_err(|problem| At::key("daemon.state_file", problem).within(Some(path), None))?;
     if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(expected("cache_dir".to_owned(), "a folder"));
     }
@@ -115,7 +125,7 @@ fn plan(
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
     let (path, doubts) = (path.to_owned(), Vec::new());
-    Ok(Plan { path, max_concurrent, interval, cache_dir, name_servers, checks, jobs, doubts })
+    Ok(Plan { path, max_concurrent, interval, state_file, cache_dir, name_servers, checks, jobs, doubts })
 }
 
 fn planned(

@@ -2,6 +2,7 @@
 
 mod ending;
 mod interval;
+mod restraint;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

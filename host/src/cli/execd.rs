@@ -22,6 +22,7 @@ use super::{
 use crate::{
     config,
     output::{self, Level},
+    restraint::Restraint,
     schedule::{RoundTime, Ticks},
     text::counted,
 };
@@ -81,7 +82,12 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     stop.watch_runtime()?;
     listen(&asked, &stop, interval.is_some())?;
     let base = Base::new().await?;
-    let mut rounds = Rounds::new(load::leniently(plan, &base).await?, stop.missing())?;
+    let restraint = match plan.state_file.clone() {
+        Some(file) => Restraint::remembering(file).await,
+        None => Restraint::default(),
+    };
+    let rounds = Rounds::new(load::leniently(plan, &base).await?, stop.missing())?;
+    let mut rounds = rounds.restrained(restraint).await;
     let mut ticks = interval.map(Ticks::every);
     let mut change: Option<oneshot::Receiver<_>> = None;
     loop {
@@ -201,6 +207,8 @@ async fn last(rounds: &mut Rounds, end: End) -> Result<ExitCode, Refusal> {
         // Where nobody reads, nothing more can be done.
         drop(rounds.print_until(written).await?);
     }
+    // Where the disk hangs, nothing more can be done.
+    drop(time::timeout_at(end.since + LAST_READ, rounds.kept()).await);
     rounds.log_missing(end);
     while output::unread() > 0 && time::Instant::now() < end.since + LAST_READ {
         time::sleep(LOOK).await;

@@ -24,6 +24,7 @@ use crate::{
     config::{self, ConfigError, Declared, Plan, Planned},
     job::Job,
     output::{self, Level},
+    restraint::Candidate,
     sandbox::{Compiler, SMTP, Sandbox, cache},
 };
 
@@ -110,6 +111,11 @@ impl Stage {
 }
 
 impl Loading {
+    /// Its jobs, as far as they are there.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        self.jobs.iter().map(Coming::candidate).collect()
+    }
+
     /// How checks are there sooner, where the code of some is not there yet.
     pub(super) fn sooner(&self) -> Option<&str> {
         let unfinished = self.checks.iter().any(|(_, check)| matches!(*check.borrow(), Stage::Code));
@@ -237,6 +243,12 @@ impl Coming {
     /// Its name and its host: no other job of a configuration has both.
     pub(super) fn key(&self) -> (String, String) {
         (self.0.planned.name().to_owned(), self.0.planned.host().to_owned())
+    }
+
+    /// As far as it is there.
+    pub(super) fn candidate(&self) -> Candidate {
+        let max_per_hour = self.0.planned.max_per_hour();
+        Candidate { key: self.key(), job: self.0.job.borrow().clone(), max_per_hour }
     }
 
     /// The job; one that is not there when its time is over says so.

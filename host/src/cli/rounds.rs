@@ -1,9 +1,12 @@
 //! Rounds of a configuration, one or many: a loaded configuration in, the lines of its jobs on standard output and what failed in
 //! the log, as each run ends, those of a job in one piece. Refuses to go on where nothing can be printed any more.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
 
 use super::{
     exit::Refusal,
@@ -15,8 +18,12 @@ use super::{
 use crate::{
     line,
     output::{self, Level, Writer},
+    restraint::Restraint,
     schedule::{Ended, Place, Room, RoundTime, Schedule},
 };
+
+/// How long the first round waits for jobs that were held back when the last program ended, and may have been changed since.
+const JOBS: Duration = Duration::from_secs(1);
 
 /// A configuration's rounds.
 pub(super) struct Rounds {
@@ -29,6 +36,8 @@ pub(super) struct Rounds {
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<(Option<Room>, Unwritten)>,
     failures: Failures,
+    /// None: nothing is known of runs before, nor will be of these.
+    restraint: Option<Restraint>,
     /// In the last round.
     skipped: usize,
     missing: Missing,
@@ -48,9 +57,20 @@ impl Rounds {
             ended,
             writer,
             failures,
+            restraint: None,
             skipped: 0,
             missing,
         })
+    }
+
+    /// From now on by what is known of the runs before.
+    pub(super) async fn restrained(self, mut restraint: Restraint) -> Self {
+        if restraint.awaits_jobs() {
+            // Those that are not there by then are held back as they were.
+            drop(time::timeout(JOBS, self.loading.ready()).await);
+        }
+        restraint.change(&self.loading.candidates());
+        Self { restraint: Some(restraint), ..self }
     }
 
     /// From now on another configuration. What runs goes on, and a job that was there before does not run twice at once.
@@ -62,14 +82,24 @@ impl Rounds {
         self.gone = before;
         self.schedule.allow(loading.max_concurrent);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
+        if let Some(restraint) = &mut self.restraint {
+            restraint.change(&loading.candidates());
+        }
         self.loading = loading;
     }
 
-    /// Begins one: of each job that does not run still.
+    /// Begins one: of each job that does not run still, and is not held back.
     pub(super) fn begin(&mut self, time: RoundTime) {
         let now = Instant::now();
-        let jobs = self.loading.jobs.iter().map(|job| job.clone().in_time(now));
-        let jobs = self.places.iter().cloned().zip(jobs);
+        let restraint = &mut self.restraint;
+        let mut may_begin = |place: &Place, job: &Coming| {
+            // One that runs still is not begun: its turn is not used up.
+            let is_free = !place.is_taken();
+            restraint.as_mut().is_none_or(|known| !is_free || known.admits(&job.candidate(), time))
+        };
+        let jobs = self.places.iter().zip(&self.loading.jobs);
+        let jobs = jobs.filter(|(place, job)| may_begin(place, job));
+        let jobs = jobs.map(|(place, job)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
         self.missing.begin(counted.begun);
         // Once, where it goes on.
@@ -96,6 +126,9 @@ impl Rounds {
     }
 
     fn print(&mut self, ended: Ended) {
+        if let Some(restraint) = &mut self.restraint {
+            restraint.learn(&ended.job, ended.report.outcome(), ended.time);
+        }
         let points = ended.job.points(&ended.report, ended.time.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if ended.job.check.program.is_ok() {
@@ -121,6 +154,13 @@ impl Rounds {
     /// When all that is there is written.
     pub(super) fn written(&self) -> impl Future<Output = ()> + use<> {
         self.writer.written()
+    }
+
+    /// When what is to be remembered is written, or cannot be.
+    pub(super) async fn kept(&self) {
+        if let Some(restraint) = &self.restraint {
+            restraint.kept().await;
+        }
     }
 
     /// Says how many have no line.

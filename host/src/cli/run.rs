@@ -12,10 +12,16 @@ use super::{
     start::NO_THREAD,
     stop::Stop,
 };
-use crate::{output, schedule::RoundTime};
+use crate::{
+    output::{self, Level},
+    restraint::Restraint,
+    schedule::RoundTime,
+};
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long what is to be remembered may take to be written.
+const LAST_NOTE: Duration = Duration::from_millis(500);
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
 const LAST_LINE: Duration = Duration::from_millis(500);
 
@@ -25,8 +31,16 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
     stop.watch_runtime()?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
+    let state_file = plan.state_file.clone();
+    if state_file.is_none() && plan.jobs.iter().any(|job| job.max_per_hour().is_some()) {
+        let text = "max_per_hour: no run is counted without state_file in [daemon]: this program ends with its round";
+        output::log(Level::Warning, text);
+    }
     let loading = load::leniently(plan, &Base::new().await?).await?;
     let mut rounds = Rounds::new(loading, stop.missing())?;
+    if let Some(file) = state_file {
+        rounds = rounds.restrained(Restraint::remembering(file).await).await;
+    }
     rounds.begin(RoundTime::now());
     let done = rounds.done();
     let stopped = async {
@@ -43,5 +57,6 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, Refusal> {
         drop(rounds.print_until(written).await?);
         rounds.log_missing(end);
     }
+    drop(time::timeout(LAST_NOTE, rounds.kept()).await);
     Ok(ExitCode::SUCCESS)
 }

@@ -38,6 +38,7 @@ pub(super) struct Resolver {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Daemon {
     pub(super) interval: Option<String>,
+    pub(super) state_file: Option<PathBuf>,
 }
 
 /// A check that is not built in.
@@ -81,6 +82,7 @@ pub(super) struct Job {
     #[serde(default)]
     pub(super) grants: Vec<String>,
     pub(super) timeout: Option<String>,
+    pub(super) max_per_hour: Option<i64>,
     #[serde(default)]
     pub(super) parameters: toml::Table,
     #[serde(default)]
@@ -263,5 +265,5 @@ impl Visitor<'_> for Number {
 pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     pub(super) env: Option<String>,
-}
     pub(super) credential: Option<String>,
+}

@@ -15,7 +15,7 @@ use super::{
     duration::duration,
     endpoints::{self, Defaults, Endpoints},
     error::{At, ConfigError, Problem, Subject, entry},
-    file,
+    file, hourly,
     nearest::nearest,
     parameters,
     place::folder,
@@ -65,6 +65,7 @@ struct Parts {
     grants: Vec<Endpoint>,
     deny: Deny,
     timeout: Duration,
+    max_per_hour: Option<u8>,
     tls: Arc<Tls>,
     endpoints: Endpoints,
     alarm_limits: Vec<Limit>,
@@ -93,6 +94,12 @@ impl Planned {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.of.parts.timeout
+    }
+
+    /// How many of its runs may begin in an hour.
+    #[must_use]
+    pub fn max_per_hour(&self) -> Option<u8> {
+        self.of.parts.max_per_hour
     }
 
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
@@ -197,6 +204,7 @@ pub(super) fn planned(
             timeout
         }
     };
+    let max_per_hour = shape.max_per_hour.map(hourly::runs).transpose()?;
     let grants = shape
         .grants
         .iter()
@@ -218,11 +226,13 @@ pub(super) fn planned(
         let wrong = "no part has a line: `lines` in the [check.limits] of its check is 1";
         return Err(At::key(format!("alarm.{part}"), Problem::Contradiction(wrong)));
     }
+    let (name, deny) = (shape.name, deny.clone());
+    let parts = Parts { name, grants, deny, timeout, max_per_hour, tls, endpoints, alarm_limits };
     let of = Arc::new(Table {
         declared_in: declared_in.to_owned(),
         check: shape.check,
         given: shape.parameters,
-        parts: Parts { name: shape.name, grants, deny: deny.clone(), timeout, tls, endpoints, alarm_limits },
+        parts,
         job: OnceLock::new(),
     });
     hosts
@@ -375,6 +385,7 @@ impl<'a> AdHoc<'a> {
             grants: Vec::new(),
             deny: Deny::default(),
             timeout: self.timeout,
+            max_per_hour: None,
             tls,
             endpoints,
             alarm_limits,

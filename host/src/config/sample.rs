@@ -26,6 +26,8 @@ const HEAD: &str = r#"# Jobs that run at once.
 # For `sonde execd` alone: a round at each multiple of this time on the clock, whether an agent asks for it or not.
 # [daemon]
 # interval = "60s"
+# Where it is kept who is held back, see `max_per_hour`, from one start to the next; for `sonde run` as well.
+# state_file = "/var/lib/sonde/state"
 
 # A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.
 # [[check]]
@@ -57,6 +59,8 @@ host = "mx1.example.org"
 # grants = ["tcp://cache-2.example.org:6379", "tcp://10.1.0.0/16:6379-6389"]
 # For the whole run of the job.
 # timeout = "10s"
+# So many runs an hour, whoever asks: where each sends a mail.
+# max_per_hour = 4
 "#;
 
 const TAIL: &str = r#"
