@@ -97,7 +97,7 @@ fn a_mail_whose_end_is_ambiguous_is_not_sent_again() {
         let path = folder.path().join("sonde.toml");
         let config = format!(
             "[resolver]\nservers = [\"{}\"]\n[[job]]\nname = \"a\"\nhost = \"mx1.test\"\ntimeout = \"2s\"\n\
-             grants = [\"tcp://127.0.0.0/8:{port}\"]\n[job.parameters]\nport = {port}\n\
+             grants = [\"tcp://127.0.0.1:{port}\", \"tcp://127.0.0.2:{port}\"]\n[job.parameters]\nport = {port}\n\
              from = \"a@b.example\"\nto = [\"c@d.example\"]\n",
             names.address
         );
