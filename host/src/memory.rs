@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two times that it is written: a disk has other things to do.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The number of the first time that it is written: before anything changes.
+const FIRST: u64 = 1;
+
 /// Why nothing is remembered.
 #[derive(Debug)]
 pub struct NoMemory {
@@ -94,7 +97,7 @@ impl Memory {
     /// Opens a file, which need not be there, and begins to write it. Gives what it holds.
     pub async fn open(path: PathBuf) -> Result<(Self, Notes), NoMemory> {
         let shared = Arc::new(Shared {
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting { number: FIRST, ..Waiting::default() }),
             changed: Condvar::new(),
             done: watch::Sender::new(0),
         });
@@ -187,7 +190,7 @@ impl Shared {
 
     /// Writes what changes, until nothing will any more.
     fn work(&self, mut file: StateFile, mut notes: Notes) {
-        let (mut number, mut failed) = (0, false);
+        let (mut number, mut failed) = (FIRST, false);
         loop {
             // At the start as well: what is wrong is said then, and not when something is to be remembered.
             let written = file.write(&notes.bytes());

@@ -18,7 +18,7 @@ use std::{
 use serde_json::Value as Json;
 
 use self::{
-    back_off::{BackOff, holds_back},
+    back_off::{BackOff, Fingerprint, holds_back},
     hour::Hour,
 };
 pub use crate::memory::JobKey;
@@ -37,8 +37,6 @@ const USERNAME: &str = "username";
 
 /// Of whom an account is: in memory only.
 type Account = [u8; KEY_BYTES];
-/// Of all that a job's configuration may have put right: of it one byte is written.
-type Fingerprint = [u8; KEY_BYTES];
 
 /// A job whose time has come.
 pub struct Candidate {
@@ -165,7 +163,9 @@ impl Restraint {
         } else if back_off.has(&key) {
             let jobs = back_off.retain(|_, _| false);
             self.accounts.remove(&account);
-            jobs.iter().for_each(|key| self.forget(key));
+            for key in &jobs {
+                self.forget(key);
+            }
         }
     }
 
@@ -181,12 +181,16 @@ impl Restraint {
                 })
             };
             let gone = back_off.retain(is_same);
-            gone.iter().for_each(|key| self.forget(key));
+            for key in &gone {
+                self.forget(key);
+            }
         }
         accounts.retain(|_, back_off| !back_off.is_nobodys());
         self.accounts = accounts;
         let gone: Vec<_> = self.remembered.extract_if(.., |key, _| !by_key.contains_key(key)).collect();
-        gone.iter().for_each(|(key, _)| self.forget(key));
+        for (key, _) in &gone {
+            self.forget(key);
+        }
         let is_counted = |key: &JobKey| by_key.get(key).is_some_and(|job| job.max_per_hour.is_some());
         for (key, _) in self.hours.extract_if(|key, _| !is_counted(key)) {
             if let Some(memory) = &self.memory {
@@ -250,9 +254,10 @@ fn log_pause(job: &Job, times: u32, pause_ms: i64) {
     let pause = span::text((pause_ms.unsigned_abs()).div_ceil(60_000) * 60_000);
     let times = if times == 1 { String::new() } else { format!(", {times} times in a row") };
     let text = format!(
-        "job {}: {}: its log-in was refused{times}: left out for {pause}, so that nobody locks its account",
+        "job {}: {}: {}{times}: left out for {pause}, so that nobody locks its account",
         job.name,
-        job.host.written()
+        job.host.written(),
+        Outcome::AuthFailed.name()
     );
     output::log(Level::Warning, &text);
 }

@@ -126,13 +126,13 @@ impl Rounds {
     }
 
     fn print(&mut self, ended: Ended) {
-        if let Some(restraint) = &mut self.restraint {
-            restraint.learn(&ended.job, ended.report.outcome(), ended.time);
-        }
         let points = ended.job.points(&ended.report, ended.time.unix_ns);
         // Why a check cannot run, the log has had, and of a check that could not be loaded once and not for each job.
         if ended.job.check.program.is_ok() {
             self.failures.log(&points.job);
+        }
+        if let Some(restraint) = &mut self.restraint {
+            restraint.learn(&ended.job, ended.report.outcome(), ended.time);
         }
         self.writer.write(line::lines(&points), (ended.room, self.missing.unwritten()));
     }

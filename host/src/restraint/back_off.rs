@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fingerprint, JobKey};
+use crate::memory::{JobKey, KEY_BYTES};
+
+/// Of all that a job's configuration may have put right: of it one byte is written.
+pub(super) type Fingerprint = [u8; KEY_BYTES];
 
 /// Accounts are commonly locked after 5 to 10 bad log-ins in 10 to 30 minutes, and some systems count on until half an hour
 /// passes without one. With pauses of 5, 10, 20, 40 and 60 minutes a job that stands alone has tried three times in half an

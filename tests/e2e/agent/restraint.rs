@@ -66,7 +66,7 @@ fn round(agent: &mut Execd, lines: usize) -> Vec<String> {
     jobs
 }
 
-const LEFT_OUT: &str = "its log-in was refused: left out for 5m, so that nobody locks its account";
+const LEFT_OUT: &str = "auth_failed: left out for 5m, so that nobody locks its account";
 
 #[test]
 fn a_refused_log_in_is_not_tried_in_the_next_round_unless_its_configuration_changed() {
@@ -103,6 +103,8 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 1), ["quick"]);
     agent.logged(LEFT_OUT);
+    // What was begun is there as a whole, and nothing else.
+    assert!(!config.folder.path().join("state.new").exists());
     // Who comes second has none.
     let ran = config.sonde("run").stdin(Stdio::null()).output().unwrap();
     assert_eq!(points(&stdout(&ran)).len(), 3);
