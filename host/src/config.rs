@@ -8,6 +8,7 @@ mod duration;
 mod endpoints;
 mod error;
 mod file;
+mod hourly;
 mod include;
 mod job;
 mod nearest;
@@ -67,6 +68,8 @@ pub struct Plan {
     pub self_metrics: bool,
     /// By how much these are late at most.
     pub jitter: Duration,
+    /// Where is kept who is held back.
+    pub state_file: Option<PathBuf>,
     /// Where compiled checks are kept.
     pub cache_dir: Option<PathBuf>,
     /// Who is asked for addresses.
@@ -128,6 +131,13 @@ fn plan(
             if is_less { Ok(jitter) } else { Err("less than the interval".to_owned()) }
         });
     let jitter = jitter.map_err(|what| expected("daemon.jitter".to_owned(), &what))?;
+    let state_file = main.daemon.as_ref().and_then(|daemon| daemon.state_file.as_deref());
+    if state_file.is_some_and(|file| file.file_name().is_none()) {
+        return Err(expected("daemon.state_file".to_owned(), "a file"));
+    }
+    let state_file = state_file.map(|file| place(folder(path), file)).transpose();
+    let state_file =
+        state_file.map_err(|problem| At::key("daemon.state_file", problem).within(Some(path), None))?;
     if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
         return Err(expected("cache_dir".to_owned(), "a folder"));
     }
@@ -163,6 +173,7 @@ fn plan(
         threads,
         interval,
         jitter,
+        state_file,
         self_metrics,
         cache_dir,
         name_servers,

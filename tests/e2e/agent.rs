@@ -6,6 +6,7 @@ mod itself;
 mod late;
 mod log;
 mod own_time;
+mod restraint;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

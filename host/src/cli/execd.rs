@@ -32,6 +32,7 @@ use super::{
 use crate::{
     config::{self, Plan},
     output::{self, Level},
+    restraint::Restraint,
     schedule::RoundTime,
     text::counted,
     workers::Workers,
@@ -148,7 +149,12 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     workers.allow(plan.threads);
     let mut clock = Clock::new(flag);
     clock.set((plan.interval, plan.jitter));
-    let mut rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing(), &workers)?;
+    let restraint = match plan.state_file.clone() {
+        Some(file) => Restraint::remembering(file).await,
+        None => Restraint::default(),
+    };
+    let rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing(), &workers)?;
+    let mut rounds = rounds.restrained(restraint).await;
     rounds.wait_for_room(UNREAD);
     let asking = Arc::clone(&asked);
     watch.start(move || asking.change.notify_one())?;
@@ -302,6 +308,8 @@ async fn last(rounds: &mut Rounds, end: End) -> Result<ExitCode, Refusal> {
         // Where nobody reads, nothing more can be done.
         drop(rounds.print_until(written).await?);
     }
+    // Where the disk hangs, nothing more can be done.
+    drop(time::timeout_at(end.since + LAST_READ, rounds.kept()).await);
     rounds.log_missing(end);
     while output::unread() > 0 && Instant::now() < end.since + LAST_READ {
         time::sleep(LOOK).await;

@@ -25,6 +25,7 @@ use crate::{
     config::{self, ConfigError, Declared, Plan, Planned, Shard},
     job::Job,
     output::{self, Level},
+    restraint::Candidate,
     sandbox::{Compiler, SMTP, Sandbox, cache},
     schedule::Every,
     text::{self, counted},
@@ -127,6 +128,11 @@ impl Stage {
 }
 
 impl Loading {
+    /// Its jobs, as far as they are there.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        self.jobs.iter().map(Coming::candidate).collect()
+    }
+
     /// How checks are there sooner, where the code of some is not there yet.
     pub(super) fn sooner(&self) -> Option<&str> {
         let unfinished = self.checks.iter().any(|(_, check)| matches!(*check.borrow(), Stage::Code));
@@ -271,6 +277,12 @@ impl Coming {
     pub(super) fn every(&self) -> Option<Every> {
         let planned = &self.0.planned;
         planned.every().map(|every| Every::new(every, planned.name(), planned.host()))
+    }
+
+    /// As far as it is there.
+    pub(super) fn candidate(&self) -> Candidate {
+        let max_per_hour = self.0.planned.max_per_hour();
+        Candidate { key: self.key(), job: self.0.job.borrow().clone(), max_per_hour }
     }
 
     /// The job; one that is not there when its time is over says so.

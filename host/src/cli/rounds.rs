@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
 
 use super::{
     awaited::Awaited,
@@ -18,10 +21,14 @@ use crate::{
     line,
     output::{self, Level, Progress, Writer},
     point::{Point, Points},
+    restraint::Restraint,
     schedule::{Before, Ended, Held, Missing, Place, Room, RoundTime, Schedule},
     text::counted,
     workers::Workers,
 };
+
+/// How long the first round waits for jobs that were held back when the last program ended, and may have been changed since.
+const JOBS: Duration = Duration::from_secs(1);
 
 /// A configuration's rounds.
 pub(super) struct Rounds {
@@ -36,6 +43,8 @@ pub(super) struct Rounds {
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<Unwritten>,
     failures: Failures,
+    /// None: nothing is known of runs before, nor will be of these.
+    restraint: Option<Restraint>,
     /// In the last round.
     skipped: usize,
     /// Nobody has read what is there, which was said.
@@ -71,6 +80,7 @@ impl Rounds {
             ended,
             writer,
             failures,
+            restraint: None,
             skipped: 0,
             unread: false,
             awaited: Awaited::default(),
@@ -102,6 +112,16 @@ impl Rounds {
         self.schedule.wait_for_room(patience);
     }
 
+    /// From now on by what is known of the runs before.
+    pub(super) async fn restrained(self, mut restraint: Restraint) -> Self {
+        if restraint.awaits_jobs() {
+            // Those that are not there by then are held back as they were.
+            drop(time::timeout(JOBS, self.loading.ready()).await);
+        }
+        restraint.change(&self.loading.candidates());
+        Self { restraint: Some(restraint), ..self }
+    }
+
     /// From now on another configuration. What runs goes on, what has not started does not, and a job that was there before does
     /// not run twice at once.
     pub(super) fn change(&mut self, loading: Loading) {
@@ -124,21 +144,30 @@ impl Rounds {
         self.gone = before;
         self.schedule.allow(loading.max_concurrent, loading.max_per_host);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
+        if let Some(restraint) = &mut self.restraint {
+            restraint.change(&loading.candidates());
+        }
         self.loading = loading;
     }
 
-    /// Begins one, so late: of each job that is due, and does not run still.
+    /// Begins one, so late: of each job that is due, does not run still, and is not held back.
     pub(super) fn begin(&mut self, time: RoundTime, late: Duration) {
         let now = Instant::now();
-        let is_due = |job: &Coming, place: &Place| {
-            let before = self.before.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
-            job.every().is_none_or(|every| every.is_due(before, time))
+        let (alone, restraint) = (self.before, &mut self.restraint);
+        let mut may_begin = |job: &Coming, place: &Place| {
+            let before = alone.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
+            let is_due = job.every().is_none_or(|every| every.is_due(before, time));
+            // One that runs still is not begun: its turn is not used up.
+            let is_free = !place.is_taken();
+            let mut is_admitted =
+                || restraint.as_mut().is_none_or(|known| !is_free || known.admits(&job.candidate(), time));
+            is_due && is_admitted()
         };
-        let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| is_due(job, place));
+        let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| may_begin(job, place));
         let jobs = jobs.map(|(job, place)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
         let before = self.metrics.begin(time, late, counted, self.now());
-        // Those that were not due.
+        // Those that were not due, or are held back.
         self.metrics.skip(self.jobs() - counted.begun - counted.skipped);
         self.print_own(before);
         self.print_if_idle();
@@ -182,6 +211,9 @@ impl Rounds {
         if ended.job.check.program.is_ok() {
             let job = (ended.job.name.clone(), ended.job.host.written().to_owned());
             self.failures.log(job, &points.job);
+        }
+        if let Some(restraint) = &mut self.restraint {
+            restraint.learn(&ended.job, ended.report.outcome(), ended.time);
         }
         self.unread = false;
         self.writer.write(
@@ -271,6 +303,13 @@ impl Rounds {
     /// A round that was asked for began in time.
     pub(super) fn is_in_time(&mut self) {
         self.awaited.end();
+    }
+
+    /// When what is to be remembered is written, or cannot be.
+    pub(super) async fn kept(&self) {
+        if let Some(restraint) = &self.restraint {
+            restraint.kept().await;
+        }
     }
 
     /// Prints nothing more, and says how many have no line.

@@ -16,13 +16,17 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    config, output,
+    config,
+    output::{self, Level},
+    restraint::Restraint,
     schedule::{Before, RoundTime},
     workers::Workers,
 };
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long what is to be remembered may take to be written.
+const LAST_NOTE: Duration = Duration::from_millis(500);
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
 const LAST_LINE: Duration = Duration::from_millis(500);
 
@@ -49,10 +53,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let workers = Arc::new(Workers::new(plan.threads));
     stop.watch_runtime(&workers)?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
+    let state_file = plan.state_file.clone();
+    if state_file.is_none() && plan.jobs.iter().any(|job| job.max_per_hour().is_some()) {
+        let text = "max_per_hour: no run is counted without state_file in [daemon]: this program ends with its round";
+        output::log(Level::Warning, text);
+    }
     let mut loading = load::leniently(plan, shard, &Base::new().await?).await?;
     // That is for the daemon.
     loading.self_metrics = None;
     let mut rounds = Rounds::new(loading, stop.missing(), &workers)?.alone(before);
+    if let Some(file) = state_file {
+        rounds = rounds.restrained(Restraint::remembering(file).await).await;
+    }
     if output::is_seen() && rounds.jobs() > 1 {
         rounds.show()?;
     }
@@ -75,5 +87,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     } else {
         rounds.sum_up();
     }
+    drop(time::timeout(LAST_NOTE, rounds.kept()).await);
     Ok(ExitCode::SUCCESS)
 }

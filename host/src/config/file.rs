@@ -43,6 +43,7 @@ pub(super) struct Daemon {
     pub(super) jitter: Option<String>,
     #[serde(default)]
     pub(super) self_metrics: bool,
+    pub(super) state_file: Option<PathBuf>,
 }
 
 /// A check that is not built in.
@@ -87,6 +88,7 @@ pub(super) struct Job {
     pub(super) grants: Vec<String>,
     pub(super) timeout: Option<String>,
     pub(super) every: Option<String>,
+    pub(super) max_per_hour: Option<i64>,
     #[serde(default)]
     pub(super) parameters: toml::Table,
     #[serde(default)]

@@ -15,7 +15,7 @@ use super::{
     duration::{duration, interval},
     endpoints::{self, Defaults, Endpoints},
     error::{At, ConfigError, Problem, Subject, entry},
-    file,
+    file, hourly,
     nearest::nearest,
     parameters,
     place::folder,
@@ -66,6 +66,7 @@ struct Parts {
     deny: Deny,
     timeout: Duration,
     every: Option<Duration>,
+    max_per_hour: Option<u8>,
     tls: Arc<Tls>,
     endpoints: Endpoints,
     alarm_limits: Vec<Limit>,
@@ -100,6 +101,12 @@ impl Planned {
     #[must_use]
     pub fn every(&self) -> Option<Duration> {
         self.of.parts.every
+    }
+
+    /// How many of its runs may begin in an hour.
+    #[must_use]
+    pub fn max_per_hour(&self) -> Option<u8> {
+        self.of.parts.max_per_hour
     }
 
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
@@ -206,6 +213,7 @@ pub(super) fn planned(
     };
     let every = shape.every.as_deref().map(interval).transpose();
     let every = every.map_err(|expected| At::key("every", Problem::Expected(expected)))?;
+    let max_per_hour = shape.max_per_hour.map(hourly::runs).transpose()?;
     let grants = shape
         .grants
         .iter()
@@ -227,8 +235,8 @@ pub(super) fn planned(
         let wrong = "no part has a line: `lines` in the [check.limits] of its check is 1";
         return Err(At::key(format!("alarm.{part}"), Problem::Contradiction(wrong)));
     }
-    let deny = deny.clone();
-    let parts = Parts { name: shape.name, grants, deny, timeout, every, tls, endpoints, alarm_limits };
+    let (name, deny) = (shape.name, deny.clone());
+    let parts = Parts { name, grants, deny, timeout, every, max_per_hour, tls, endpoints, alarm_limits };
     let of = Arc::new(Table {
         declared_in: declared_in.to_owned(),
         check: shape.check,
@@ -387,6 +395,7 @@ impl<'a> AdHoc<'a> {
             deny: Deny::default(),
             timeout: self.timeout,
             every: None,
+            max_per_hour: None,
             tls,
             endpoints,
             alarm_limits,

@@ -1,4 +1,4 @@
-//! What `sonde execd` does by itself.
+//! What `sonde execd` does by itself, and what it does no more often.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -69,4 +69,44 @@ fn how_many_jobs_of_a_host_run_at_once_stands_in_no_included_file() {
         refused.ends_with("more.toml: an included file may only have [[check]] and [[job]]"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_state_file_stands_beside_the_configuration_and_has_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let state_file = |written: &str| {
+        let text = format!("daemon.state_file = \"{written}\"\n[[job]]\nname = \"a\"\nhost = \"h\"");
+        fs::write(&path, text).unwrap();
+        config::read(&path).map(|plan| plan.state_file).map_err(|error| error.to_string())
+    };
+    assert_eq!(state_file("state"), Ok(Some(folder.path().join("state"))));
+    assert_eq!(state_file("/var/lib/sonde/state"), Ok(Some("/var/lib/sonde/state".into())));
+    for (wrong, said) in [
+        ("", "expected a file"),
+        ("..", "expected a file"),
+        ("~/state", "`~` is not expanded: write the path in full"),
+    ] {
+        let refused = state_file(wrong).unwrap_err();
+        assert!(refused.ends_with(&format!("daemon.state_file: {said}")), "{refused}");
+    }
+}
+
+#[test]
+fn a_job_may_run_once_a_minute_and_at_least_once_an_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sonde.toml");
+    let most = |number: i64| {
+        let text = format!("[[job]]\nname = \"a\"\nhosts = [\"g\", \"h\"]\nmax_per_hour = {number}\n");
+        fs::write(&path, text).unwrap();
+        let plan = config::read(&path).map_err(|error| error.to_string())?;
+        Ok(plan.jobs.iter().map(config::Planned::max_per_hour).collect::<Vec<_>>())
+    };
+    for number in [1, 60] {
+        assert_eq!(most(number), Ok(vec![Some(u8::try_from(number).unwrap()); 2]));
+    }
+    for number in [i64::MIN, -1, 0, 61, 257, i64::MAX] {
+        let refused: String = most(number).unwrap_err();
+        assert!(refused.ends_with("job `a`: max_per_hour: expected a whole number, 1 to 60"), "{refused}");
+    }
 }

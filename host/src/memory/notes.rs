@@ -1,0 +1,174 @@
+//! What is remembered, and how it is written: bytes in, notes out, and back. Refuses what this version does not write; of what
+//! it does write, any number is one that somebody else may have put there.
+
+use std::{collections::BTreeMap, fmt};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of the key.
+pub const KEY_BYTES: usize = 32;
+/// Of what is written; another one is not read.
+const VERSION: u32 = 1;
+
+/// A job by its name and host.
+pub type JobKey = (String, String);
+
+/// Of a job whose log-in was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// Refusals of its account in a row.
+    pub times: u32,
+    /// Before that it is not tried again; Unix milliseconds.
+    pub until_ms: i64,
+    /// One byte of a digest of its parameters.
+    pub mark: u8,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notes {
+    /// Of digests, as long as the file is there: of many digests by many keys somebody could learn what one does not show.
+    pub key: [u8; KEY_BYTES],
+    /// Of jobs whose runs are counted, those of the last hour; Unix milliseconds.
+    pub runs: BTreeMap<JobKey, Vec<i64>>,
+    /// Whose log-in was refused.
+    pub refused: BTreeMap<JobKey, Refusal>,
+}
+
+/// What is new of each job; none: nothing is to be remembered.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) runs: BTreeMap<JobKey, Option<Vec<i64>>>,
+    pub(super) refused: BTreeMap<JobKey, Option<Refusal>>,
+}
+
+/// Why bytes are no notes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NoNotes {
+    Shape,
+    Version(u32),
+}
+
+impl fmt::Display for NoNotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape => f.write_str("not what sonde writes"),
+            Self::Version(version) => write!(f, "of version {version}, and this sonde writes {VERSION}"),
+        }
+    }
+}
+
+/// Its beginning, whatever the version.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Shape {
+    version: u32,
+    key: [u8; KEY_BYTES],
+    runs: Vec<Of<Vec<i64>>>,
+    refused: Vec<Of<Refusal>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Of<T> {
+    job: String,
+    host: String,
+    is: T,
+}
+
+impl Notes {
+    /// Nothing yet, under a key that nobody knows; none: there are no random bytes.
+    pub(super) fn new() -> Option<Self> {
+        let mut key = [0; KEY_BYTES];
+        SystemRandom::new().fill(&mut key).ok()?;
+        Some(Self { key, runs: BTreeMap::new(), refused: BTreeMap::new() })
+    }
+
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, NoNotes> {
+        let Versioned { version } = serde_json::from_slice(bytes).map_err(|_| NoNotes::Shape)?;
+        if version != VERSION {
+            return Err(NoNotes::Version(version));
+        }
+        let Shape { key, runs, refused, .. } = serde_json::from_slice(bytes).map_err(|_| NoNotes::Shape)?;
+        Ok(Self { key, runs: by_key(runs), refused: by_key(refused) })
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let (runs, refused) = (listed(&self.runs), listed(&self.refused));
+        let shape = Shape { version: VERSION, key: self.key, runs, refused };
+        // Texts and numbers: nothing of it can fail.
+        let mut bytes = serde_json::to_vec(&shape).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    pub(super) fn change(&mut self, changes: Changes) {
+        apply(&mut self.runs, changes.runs);
+        apply(&mut self.refused, changes.refused);
+    }
+}
+
+fn by_key<T>(list: Vec<Of<T>>) -> BTreeMap<JobKey, T> {
+    list.into_iter().map(|Of { job, host, is }| ((job, host), is)).collect()
+}
+
+fn listed<T: Clone>(map: &BTreeMap<JobKey, T>) -> Vec<Of<T>> {
+    let of = |((job, host), is): (&JobKey, &T)| Of { job: job.clone(), host: host.clone(), is: is.clone() };
+    map.iter().map(of).collect()
+}
+
+fn apply<T>(map: &mut BTreeMap<JobKey, T>, changes: BTreeMap<JobKey, Option<T>>) {
+    for (key, new) in changes {
+        match new {
+            Some(new) => drop(map.insert(key, new)),
+            None => drop(map.remove(&key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_as_the_same_again() {
+        let mut notes = Notes::new().unwrap();
+        assert_ne!(notes.key, Notes::new().unwrap().key);
+        let key = |name: &str| (name.to_owned(), "h\"\n".to_owned());
+        let refusal = Refusal { times: u32::MAX, until_ms: i64::MIN, mark: 255 };
+        notes.change(Changes {
+            runs: [(key("a"), Some(vec![1, -2, i64::MAX])), (key("b"), None)].into(),
+            refused: [(key("a"), Some(refusal)), (key("c"), Some(refusal))].into(),
+        });
+        assert_eq!((notes.runs.len(), notes.refused.len()), (1, 2));
+        assert_eq!(Notes::of(&notes.bytes()), Ok(notes.clone()));
+        notes.change(Changes { refused: [(key("c"), None)].into(), ..Changes::default() });
+        assert_eq!(notes.refused.keys().collect::<Vec<_>>(), [&key("a")]);
+    }
+
+    #[test]
+    fn what_was_not_written_by_this_version_is_refused() {
+        let written = String::from_utf8(Notes::new().unwrap().bytes()).unwrap();
+        for (bytes, why) in [
+            (written.replace("\"version\":1", "\"version\":2"), NoNotes::Version(2)),
+            (written.replace("\"version\":1", "\"version\":-1"), NoNotes::Shape),
+            (written.replace("\"runs\"", "\"walks\""), NoNotes::Shape),
+            (written.replace("[]", "[{}]"), NoNotes::Shape),
+            (written[..written.len() / 2].to_owned(), NoNotes::Shape),
+            (written.clone() + &written, NoNotes::Shape),
+            ("[[job]]\nname = \"a\"\n".to_owned(), NoNotes::Shape),
+            ("{\"version\":2,\"whatever\":[]}".to_owned(), NoNotes::Version(2)),
+            ("[".repeat(1 << 20), NoNotes::Shape),
+            ("\0".repeat(4096), NoNotes::Shape),
+        ] {
+            assert_eq!(Notes::of(bytes.as_bytes()), Err(why), "{}", &bytes[..bytes.len().min(80)]);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Whom rounds leave out, though his time has come: a job and what its runs came to in; whether the next may begin out. A
+//! log-in that was refused is not tried again and again, since that locks accounts: see `back_off`. A job that may run so many
+//! times an hour, because each run sends a mail, does no more: see `hour`. What is decided here outlasts the program where
+//! there is a file for it.
+//!
+//! The host does not know log-ins. What it knows is that a run ended as `auth_failed`, whom it asked, the job's secrets, and the
+//! parameter `username` of a check that has one: these are the account. Without a secret there is none.
+
+mod back_off;
+mod hour;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use serde_json::Value as Json;
+
+use self::{
+    back_off::{BackOff, Fingerprint, holds_back},
+    hour::Hour,
+};
+pub use crate::memory::JobKey;
+use crate::{
+    description::ParameterKind,
+    job::Job,
+    memory::{KEY_BYTES, Memory, Refusal},
+    output::{self, Level},
+    report::Outcome,
+    schedule::RoundTime,
+    span,
+};
+
+/// By what a check calls whoever logs in.
+const USERNAME: &str = "username";
+
+/// Of whom an account is: in memory only.
+type Account = [u8; KEY_BYTES];
+
+/// A job whose time has come.
+pub struct Candidate {
+    /// Its name and host.
+    pub key: JobKey,
+    /// None: its check is not there yet.
+    pub job: Option<Arc<Job>>,
+    /// So many runs an hour.
+    pub max_per_hour: Option<u8>,
+}
+
+/// What is known of jobs that hold back, or are to.
+#[derive(Default)]
+pub struct Restraint {
+    /// Against whoever reads the file, where there is one; else nothing that is made of it leaves the program.
+    key: [u8; KEY_BYTES],
+    accounts: HashMap<Account, BackOff>,
+    hours: HashMap<JobKey, Hour>,
+    /// Of jobs whose account is not known yet, as the file has it.
+    remembered: BTreeMap<JobKey, Refusal>,
+    memory: Option<Memory>,
+}
+
+impl Restraint {
+    /// With what this file remembers. Where that cannot be had the log says so, and nothing is remembered.
+    pub async fn remembering(path: PathBuf) -> Self {
+        match Memory::open(path).await {
+            Ok((memory, known)) => Self {
+                key: known.key,
+                hours: known.runs.into_iter().map(|(job, runs)| (job, Hour::of(runs))).collect(),
+                remembered: known.refused,
+                memory: Some(memory),
+                ..Self::default()
+            },
+            Err(error) => {
+                output::log(error.level(), &error.to_string());
+                Self::default()
+            }
+        }
+    }
+
+    /// Whether there is a job of which only its parameters say whether it is held back still.
+    #[must_use]
+    pub fn awaits_jobs(&self) -> bool {
+        !self.remembered.is_empty()
+    }
+
+    /// Whether it may run in the round of this time. It is to be asked last: one that may is taken to begin.
+    pub fn admits(&mut self, candidate: &Candidate, time: RoundTime) -> bool {
+        let Candidate { key, job, max_per_hour } = candidate;
+        let now = milliseconds(time);
+        let most = max_per_hour.map(usize::from);
+        if let Some(most) = most
+            && !self.hours.entry(key.clone()).or_default().admits(most, now)
+        {
+            return false;
+        }
+        if !self.account_admits(key, job.as_deref(), now) {
+            return false;
+        }
+        if most.is_some() {
+            let hour = self.hours.entry(key.clone()).or_default();
+            hour.begin(now);
+            if let Some(memory) = &self.memory {
+                memory.keep_runs(key, Some(hour.runs_ms()));
+            }
+        }
+        true
+    }
+
+    fn account_admits(&mut self, key: &JobKey, job: Option<&Job>, now_ms: i64) -> bool {
+        let Some(job) = job else {
+            // Whether its configuration changed is not known yet.
+            let refusal = self.remembered.get(key);
+            return !refusal.is_some_and(|refusal| holds_back(refusal.until_ms, now_ms));
+        };
+        if let Some(refusal) = self.remembered.remove(key) {
+            self.restore(key, job, &refusal, now_ms);
+        }
+        if self.accounts.is_empty() {
+            return true;
+        }
+        let account = self.account(job);
+        let back_off = account.and_then(|account| self.accounts.get_mut(&account));
+        back_off.is_none_or(|back_off| back_off.admits(key, now_ms))
+    }
+
+    /// What was remembered of a job, now that it is there.
+    fn restore(&mut self, key: &JobKey, job: &Job, refusal: &Refusal, now_ms: i64) {
+        let fingerprint = self.fingerprint(job);
+        let account = self.account(job).filter(|_| mark(&fingerprint) == refusal.mark);
+        let Some(account) = account else { return self.forget(key) };
+        let back_off = self.accounts.entry(account).or_default();
+        back_off.restore(key.clone(), fingerprint, refusal.times, refusal.until_ms);
+        let left = back_off.until_ms.saturating_sub(now_ms);
+        if left > 0 {
+            log_pause(job, back_off.times, left);
+        }
+    }
+
+    /// Learns what a run came to.
+    pub fn learn(&mut self, job: &Job, outcome: Outcome, time: RoundTime) {
+        if self.accounts.is_empty() && outcome != Outcome::AuthFailed {
+            return;
+        }
+        let Some(account) = self.account(job) else { return };
+        let key = (job.name.clone(), job.host.written().to_owned());
+        if outcome == Outcome::AuthFailed {
+            let fingerprint = self.fingerprint(job);
+            let back_off = self.accounts.entry(account).or_default();
+            let pause = back_off.refuse(key, fingerprint, milliseconds(time));
+            log_pause(job, back_off.times, pause);
+            if let Some(memory) = &self.memory {
+                let (times, until_ms) = (back_off.times, back_off.until_ms);
+                for (key, fingerprint) in back_off.jobs() {
+                    memory.keep_refusal(key, Some(Refusal { times, until_ms, mark: mark(fingerprint) }));
+                }
+            }
+            return;
+        }
+        let Some(back_off) = self.accounts.get_mut(&account) else { return };
+        if outcome != Outcome::Success {
+            back_off.pass_over(&key);
+        } else if back_off.has(&key) {
+            let jobs = back_off.retain(|_, _| false);
+            self.accounts.remove(&account);
+            for key in &jobs {
+                self.forget(key);
+            }
+        }
+    }
+
+    /// From now on of these jobs, which are all. One whose parameters are others than when its log-in was refused is tried.
+    pub fn change(&mut self, jobs: &[Candidate]) {
+        let by_key: HashMap<&JobKey, &Candidate> = jobs.iter().map(|job| (&job.key, job)).collect();
+        let mut accounts = std::mem::take(&mut self.accounts);
+        for (account, back_off) in &mut accounts {
+            let is_same = |key: &JobKey, fingerprint: &Fingerprint| {
+                let job = by_key.get(key).and_then(|candidate| candidate.job.as_deref());
+                job.is_some_and(|job| {
+                    self.account(job) == Some(*account) && self.fingerprint(job) == *fingerprint
+                })
+            };
+            let gone = back_off.retain(is_same);
+            for key in &gone {
+                self.forget(key);
+            }
+        }
+        accounts.retain(|_, back_off| !back_off.is_nobodys());
+        self.accounts = accounts;
+        let gone: Vec<_> = self.remembered.extract_if(.., |key, _| !by_key.contains_key(key)).collect();
+        for (key, _) in &gone {
+            self.forget(key);
+        }
+        let is_counted = |key: &JobKey| by_key.get(key).is_some_and(|job| job.max_per_hour.is_some());
+        for (key, _) in self.hours.extract_if(|key, _| !is_counted(key)) {
+            if let Some(memory) = &self.memory {
+                memory.keep_runs(&key, None);
+            }
+        }
+    }
+
+    /// When all that is remembered is written, or cannot be.
+    pub fn kept(&self) -> impl Future<Output = ()> + use<> {
+        let kept = self.memory.as_ref().map(Memory::kept);
+        async {
+            if let Some(kept) = kept {
+                kept.await;
+            }
+        }
+    }
+
+    fn forget(&self, key: &JobKey) {
+        if let Some(memory) = &self.memory {
+            memory.keep_refusal(key, None);
+        }
+    }
+
+    fn account(&self, job: &Job) -> Option<Account> {
+        let parameters = &job.check.description.parameters;
+        let secrets = parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Secret);
+        let secrets = secrets.filter_map(|secret| job.parameters.get(&secret.name)?.as_str());
+        let mut secrets = secrets.filter(|secret| !secret.is_empty()).peekable();
+        secrets.peek()?;
+        let username = job.parameters.get(USERNAME).and_then(Json::as_str).unwrap_or_default();
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for piece in [job.host.written(), username].into_iter().chain(secrets) {
+            // So that no two are the same where they are put together.
+            hasher.update(&(piece.len() as u64).to_le_bytes()).update(piece.as_bytes());
+        }
+        Some(*hasher.finalize().as_bytes())
+    }
+
+    fn fingerprint(&self, job: &Job) -> Fingerprint {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // Into memory nothing fails.
+        drop(serde_json::to_writer(&mut hasher, &*job.parameters));
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// What is written of a fingerprint. One byte shows a changed password to us, but for one in 256, and next to nothing of the
+/// password to whoever reads the file.
+fn mark(fingerprint: &Fingerprint) -> u8 {
+    let [mark, ..] = fingerprint;
+    *mark
+}
+
+fn milliseconds(time: RoundTime) -> i64 {
+    time.unix_ns.div_euclid(1_000_000)
+}
+
+fn log_pause(job: &Job, times: u32, pause_ms: i64) {
+    // Whole minutes, none too few.
+    let pause = span::text((pause_ms.unsigned_abs()).div_ceil(60_000) * 60_000);
+    let times = if times == 1 { String::new() } else { format!(", {times} times in a row") };
+    let text = format!(
+        "job {}: {}: {}{times}: left out for {pause}, so that nobody locks its account",
+        job.name,
+        job.host.written(),
+        Outcome::AuthFailed.name()
+    );
+    output::log(Level::Warning, &text);
+}
+
+#[cfg(test)]
+mod tests;

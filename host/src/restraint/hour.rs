@@ -1,0 +1,65 @@
+//! The runs of one job in the last hour: the moments of those that were begun in, whether one more may be out.
+
+use std::collections::VecDeque;
+
+const HOUR_MS: i64 = 60 * 60_000;
+
+/// Unix milliseconds, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Hour(VecDeque<i64>);
+
+impl Hour {
+    /// As they were remembered, however they were written.
+    pub(super) fn of(mut runs_ms: Vec<i64>) -> Self {
+        runs_ms.sort_unstable();
+        Self(runs_ms.into())
+    }
+
+    /// Whether one more may begin, of so many.
+    pub(super) fn admits(&mut self, most: usize, now_ms: i64) -> bool {
+        for run in &mut self.0 {
+            // The clock may have been set back.
+            *run = (*run).min(now_ms);
+        }
+        self.0.retain(|run| now_ms.saturating_sub(*run) < HOUR_MS);
+        self.0.len() < most
+    }
+
+    /// One begins.
+    pub(super) fn begin(&mut self, now_ms: i64) {
+        self.0.push_back(now_ms);
+    }
+
+    pub(super) fn runs_ms(&self) -> Vec<i64> {
+        self.0.iter().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn in_no_hour_there_are_more_runs_than_allowed() {
+        let mut hour = Hour::default();
+        let mut runs = Vec::new();
+        for minute in 0..300 {
+            if hour.admits(4, minute * MINUTE) {
+                hour.begin(minute * MINUTE);
+                runs.push(minute);
+            }
+        }
+        assert_eq!(runs[..9], [0, 1, 2, 3, 60, 61, 62, 63, 120]);
+        assert_eq!(hour.runs_ms().len(), 4);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_a_job_back_for_an_hour_at_most() {
+        let mut hour = Hour::of(vec![i64::MAX, i64::MIN, 900 * MINUTE]);
+        assert!(!hour.admits(2, 0));
+        assert!(!hour.admits(2, 59 * MINUTE));
+        assert!(hour.admits(2, 60 * MINUTE));
+    }
+}

@@ -1,0 +1,229 @@
+//! Jobs with and without secrets, round after round.
+
+use std::time::Duration;
+
+use serde_json::{Map, json};
+
+use super::*;
+use crate::{
+    catalogue::HostError,
+    check::Check,
+    description::{Description, Parameter},
+    grant::Deny,
+    net::Tls,
+    secret::{Secrets, apart::Apart},
+};
+
+fn job(name: &str, host: &str, parameters: Json) -> Job {
+    let parameter = |name: &str, kind| Parameter {
+        name: name.into(),
+        kind,
+        required: false,
+        default: None,
+        conditional_defaults: Vec::new(),
+        choices: Vec::new(),
+        single_line: true,
+        endpoint: None,
+        doc: String::new(),
+    };
+    let check = Check::unknown("x", HostError::CheckLoad, String::new());
+    let description = Description {
+        parameters: vec![
+            parameter("username", ParameterKind::Text),
+            parameter("password", ParameterKind::Secret),
+            parameter("auth", ParameterKind::Text),
+        ],
+        ..Description::unknown("x")
+    };
+    let parameters: Map<String, Json> = serde_json::from_value(parameters).unwrap();
+    Job {
+        name: name.to_owned(),
+        check: Check { description: Arc::new(description), ..check },
+        host: host.parse().unwrap(),
+        port: Some(25),
+        endpoints: Arc::default(),
+        timeout: Duration::from_secs(1),
+        parameters: Arc::new(parameters),
+        tags: Vec::new(),
+        grants: Vec::new(),
+        deny: Deny::default(),
+        secrets: Secrets::default(),
+        apart: Apart::default(),
+        tls: Arc::new(Tls::default()),
+        alarm_limits: Vec::new(),
+    }
+}
+
+fn with(name: &str, password: &str) -> Job {
+    job(name, "mx1", json!({ "username": "probe", "password": password }))
+}
+
+fn candidate(job: &Job) -> Candidate {
+    let key = (job.name.clone(), job.host.written().to_owned());
+    Candidate { key, job: Some(Arc::new(job.clone())), max_per_hour: None }
+}
+
+fn minute(minute: i64) -> RoundTime {
+    RoundTime { unix_ns: minute * 60_000_000_000 }
+}
+
+/// Runs those that may begin; who that is.
+fn round(known: &mut Restraint, jobs: &[&Job], at: i64, outcome: Outcome) -> Vec<String> {
+    let begun: Vec<_> = jobs.iter().filter(|job| known.admits(&candidate(job), minute(at))).collect();
+    for job in &begun {
+        known.learn(job, outcome, minute(at));
+    }
+    begun.iter().map(|job| job.name.clone()).collect()
+}
+
+#[test]
+fn a_refused_log_in_is_tried_again_later_and_a_success_ends_that() {
+    let (a, mut known) = (with("a", "hunter2"), Restraint::default());
+    let mut tried: Vec<_> =
+        (0..30).filter(|at| !round(&mut known, &[&a], *at, Outcome::AuthFailed).is_empty()).collect();
+    assert_eq!(tried, [0, 5, 15]);
+    tried = (30..50).filter(|at| !round(&mut known, &[&a], *at, Outcome::Success).is_empty()).collect();
+    assert_eq!(tried, (35..50).collect::<Vec<_>>());
+    assert!(known.accounts.is_empty());
+    // From the beginning.
+    round(&mut known, &[&a], 50, Outcome::AuthFailed);
+    assert_eq!(round(&mut known, &[&a], 55, Outcome::Success), ["a"]);
+}
+
+#[test]
+fn other_failures_and_jobs_without_a_secret_are_not_held_back() {
+    let mut known = Restraint::default();
+    for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::AuthFailed) {
+        for at in 0..3 {
+            assert_eq!(round(&mut known, &[&with("a", "hunter2")], at, outcome), ["a"], "{outcome:?}");
+        }
+    }
+    for parameters in [json!({}), json!({ "username": "probe", "password": "" }), json!({ "auth": "plain" })]
+    {
+        for at in 0..3 {
+            assert_eq!(
+                round(&mut known, &[&job("a", "mx1", parameters.clone())], at, Outcome::AuthFailed),
+                ["a"]
+            );
+        }
+    }
+    assert!(known.accounts.is_empty());
+}
+
+#[test]
+fn jobs_of_one_account_are_held_back_together_and_others_are_not() {
+    let (a, b) = (with("a", "hunter2"), with("b", "hunter2"));
+    let others = [
+        with("c", "another"),
+        job("d", "mx1", json!({ "username": "other", "password": "hunter2" })),
+        job("a", "mx2", json!({ "username": "probe", "password": "hunter2" })),
+    ];
+    let mut known = Restraint::default();
+    assert_eq!(round(&mut known, &[&a, &b], 0, Outcome::AuthFailed), ["a", "b"]);
+    for other in &others {
+        assert_eq!(round(&mut known, &[other], 0, Outcome::AuthFailed), [&*other.name]);
+    }
+    assert!(round(&mut known, &[&a, &b], 9, Outcome::AuthFailed).is_empty());
+    for other in &others {
+        assert_eq!(round(&mut known, &[other], 9, Outcome::Success), [&*other.name]);
+    }
+    // One tries for both.
+    assert_eq!(round(&mut known, &[&a, &b], 10, Outcome::Success), ["a"]);
+    assert_eq!(round(&mut known, &[&a, &b], 11, Outcome::Success), ["a", "b"]);
+}
+
+#[test]
+fn a_job_whose_log_in_goes_well_is_not_held_back_by_another_of_its_account() {
+    let (good, bad, mut known) = (with("good", "hunter2"), with("bad", "hunter2"), Restraint::default());
+    let mut tried = Vec::new();
+    for at in 0..40 {
+        assert_eq!(round(&mut known, &[&good], at, Outcome::Success), ["good"]);
+        tried.extend(round(&mut known, &[&bad], at, Outcome::AuthFailed).first().map(|_| at));
+    }
+    assert_eq!(tried, [0, 5, 15, 35]);
+}
+
+#[test]
+fn a_changed_configuration_is_tried_at_once_and_the_same_is_not() {
+    let tries = |changed: Option<&Job>| {
+        let (a, mut known) = (with("a", "hunter2"), Restraint::default());
+        round(&mut known, &[&a], 0, Outcome::AuthFailed);
+        let jobs: Vec<_> = changed.iter().map(|job| candidate(job)).collect();
+        known.change(&jobs);
+        let tries = changed.is_some_and(|job| known.admits(&candidate(job), minute(1)));
+        (tries, known.accounts.len())
+    };
+    assert_eq!(tries(Some(&with("a", "hunter2"))), (false, 1));
+    assert_eq!(tries(Some(&with("a", "another"))), (true, 0));
+    let other = json!({ "username": "probe", "password": "hunter2", "auth": "login" });
+    assert_eq!(tries(Some(&job("a", "mx1", other))), (true, 0));
+    assert_eq!(tries(None), (false, 0));
+}
+
+#[test]
+fn a_job_begins_no_more_often_in_an_hour_than_it_may() {
+    let (a, mut known) = (with("a", "hunter2"), Restraint::default());
+    let counted = Candidate { max_per_hour: Some(2), ..candidate(&a) };
+    let begun: Vec<_> = (0..100).filter(|at| known.admits(&counted, minute(*at))).collect();
+    assert_eq!(begun, [0, 1, 60, 61]);
+    known.change(&[candidate(&a)]);
+    assert!(known.hours.is_empty());
+    // What is left out for its log-in is not counted.
+    known.learn(&a, Outcome::AuthFailed, minute(100));
+    let begun: Vec<_> = (101..120).filter(|at| known.admits(&counted, minute(*at))).collect();
+    assert_eq!(begun, [105]);
+    known.learn(&a, Outcome::Success, minute(105));
+    let begun: Vec<_> = (120..170).filter(|at| known.admits(&counted, minute(*at))).collect();
+    assert_eq!(begun, [120, 165]);
+}
+
+/// As a program that begins when the last has ended, whose thread may have the file a moment longer.
+async fn started(file: &std::path::Path) -> Restraint {
+    for _ in 0..1000 {
+        let known = Restraint::remembering(file.to_owned()).await;
+        if known.memory.is_some() {
+            return known;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} stays locked", file.display());
+}
+
+#[tokio::test]
+async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let (a, b) = (with("a", "hunter2"), with("b", "hunter2"));
+    let counted = Candidate { max_per_hour: Some(1), ..candidate(&job("c", "mx1", json!({}))) };
+    let mut known = started(&file).await;
+    known.change(&[&a, &b].map(candidate));
+    round(&mut known, &[&a, &b], 0, Outcome::AuthFailed);
+    assert!(known.admits(&counted, minute(0)));
+    known.kept().await;
+    drop(known);
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("hunter2") && !text.contains("probe"), "{text}");
+
+    // The check of one is not there yet.
+    let mut known = started(&file).await;
+    let absent = Candidate { job: None, ..candidate(&a) };
+    assert!(!known.admits(&absent, minute(9)) && known.admits(&absent, minute(10)));
+    assert!(!known.admits(&counted, minute(59)) && known.admits(&counted, minute(60)));
+    assert!(round(&mut known, &[&a, &b], 9, Outcome::AuthFailed).is_empty());
+    assert_eq!(round(&mut known, &[&a, &b], 10, Outcome::AuthFailed), ["a"]);
+    known.kept().await;
+    drop(known);
+
+    // Three refusals by now; the password of one is another, though none of 256 is.
+    let mut known = started(&file).await;
+    known.change(&[&a, &b].map(candidate));
+    let changed = (0..).map(|number| with("a", &format!("password-{number}")));
+    let mut changed = changed.filter(|job| mark(&known.fingerprint(job)) != mark(&known.fingerprint(&a)));
+    let changed = changed.next().unwrap();
+    assert_eq!(round(&mut known, &[&changed, &b], 29, Outcome::Success), ["a"]);
+    assert_eq!(round(&mut known, &[&changed, &b], 30, Outcome::Success), ["a", "b"]);
+    known.kept().await;
+    let left: Json = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(left["refused"], json!([]));
+}
