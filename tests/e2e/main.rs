@@ -11,6 +11,7 @@ mod agent;
 mod certificates;
 mod command_line;
 mod crowds;
+mod deployment;
 mod environment;
 mod examples;
 mod frozen;
