@@ -25,4 +25,5 @@ mod parts;
 mod readme;
 mod security;
 mod shards;
+mod telegraf;
 mod third_party;
