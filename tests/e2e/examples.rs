@@ -5,7 +5,6 @@ mod jobs;
 mod servers;
 
 use std::{
-    env,
     fmt::Write as _,
     fs,
     io::{BufRead as _, BufReader, Read},
@@ -17,12 +16,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use support::{
-    Point, authors, component, points, root, say_skipped, sonde, stderr, stdout, succeed, with_path,
-};
+use support::{Point, authors, component, points, root, sonde, stderr, stdout, succeed, with_path};
 
 use self::servers::{Dovecot, Nginx, PASSWORD, Redis, scripted};
-use crate::{influx::Database, mail_servers::MailServer};
+use crate::{influx::Database, mail_servers::MailServer, telegraf::telegraf};
 
 /// Where each component is.
 pub(crate) struct Examples {
@@ -182,13 +179,7 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
 
 /// The same through the agent's `exec` and `execd`; where there is no agent, which Debian does not have, that is said.
 fn through_telegraf(config: &str, database: &Database) {
-    let Some(telegraf) = env::split_paths(&env::var_os("PATH").unwrap())
-        .map(|dir| dir.join("telegraf"))
-        .find(|path| path.is_file())
-    else {
-        say_skipped("there is no `telegraf` in PATH");
-        return;
-    };
+    let Some(telegraf) = telegraf() else { return };
     let folder = tempfile::tempdir().unwrap();
     let agent = folder.path().join("telegraf.conf");
     let text = format!(

@@ -48,15 +48,19 @@ impl Database {
         assert_eq!(status, 204, "{said}");
     }
 
+    /// The answer to a query, with `+` for each space.
+    pub(crate) fn query(&self, query: &str) -> Json {
+        let (status, said) = request(self.port, "GET", &format!("/query?db=sonde&epoch=ns&q={query}"), "");
+        assert_eq!(status, 200, "{said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
     /// The columns and rows of a measurement.
     pub(crate) fn read(&self, measurement: &str) -> (Vec<String>, Vec<Vec<Json>>) {
-        let query = format!("/query?db=sonde&epoch=ns&q=SELECT+*+FROM+{measurement}");
-        let (status, said) = request(self.port, "GET", &query, "");
-        assert_eq!(status, 200, "{said}");
-        let answer: Json = serde_json::from_str(&said).unwrap();
+        let answer = self.query(&format!("SELECT+*+FROM+{measurement}"));
         let series = &answer["results"][0]["series"][0];
         let of = |name: &str| {
-            series[name].as_array().unwrap_or_else(|| panic!("no {measurement}: {said}")).clone()
+            series[name].as_array().unwrap_or_else(|| panic!("no {measurement}: {answer}")).clone()
         };
         let columns = of("columns").iter().map(|name| name.as_str().unwrap().to_owned()).collect();
         (columns, of("values").iter().map(|row| row.as_array().unwrap().clone()).collect())
