@@ -268,7 +268,7 @@ struct Run {
 impl Run {
     /// None: it was dropped.
     async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Option<Ended> {
-        let began = Instant::now();
+        let since = Instant::now();
         let Started { job, of_host, _slot } = tokio::select! {
             biased;
             () = self.waits.dropped() => return None,
@@ -276,7 +276,7 @@ impl Run {
         };
         drop(self.waits);
         self.turn.begin(self.time);
-        let turn_late = began.elapsed();
+        let turn_late = since.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
         let mut run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
         let begun = time::timeout(BEGINS, &mut run).await;

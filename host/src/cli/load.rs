@@ -208,7 +208,7 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
     let self_metrics =
         plan.self_metrics.then(|| text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES));
     let (threads, max_per_host) = (plan.threads, plan.max_per_host);
-    Ok(Loading { sandbox, threads, max_concurrent, max_per_host, self_metrics, jobs, checks, beforehand })
+    Ok(Loading { sandbox, threads, max_concurrent, self_metrics, max_per_host, jobs, checks, beforehand })
 }
 
 async fn load(
