@@ -7,6 +7,7 @@ mod endpoints;
 mod kinds;
 mod paths;
 mod secret;
+mod threads;
 
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
@@ -190,21 +191,6 @@ fn every_refusal_names_file_job_and_key() {
     assert_eq!(read("").unwrap_err(), "sonde.toml: no [[job]] in it");
     assert_eq!(read("cache_dir = ''").unwrap_err(), "sonde.toml: cache_dir: expected a folder");
     assert!(read("max_concurrent = 0").unwrap_err().starts_with("sonde.toml: line 1: "));
-}
-
-#[test]
-fn there_are_no_more_threads_than_jobs_run_at_once() {
-    let threads = |head: &str, jobs: usize| {
-        let job = |number: usize| format!("[[job]]\nname = \"{number}\"\nhost = \"h\"\n");
-        let text = format!("{head}\n{}", (0..jobs).map(job).collect::<String>());
-        of_text(Path::new("sonde.toml"), &text).ok().unwrap().threads
-    };
-    assert_eq!(threads("threads = 7", 100), 7);
-    assert_eq!(threads("threads = 7", 3), 3);
-    assert_eq!(threads("threads = 7\nmax_concurrent = 2", 100), 2);
-    let cores = thread::available_parallelism().unwrap().get();
-    assert_eq!(threads("", 64), cores.min(64));
-    assert_eq!(threads("", 1), 1);
 }
 
 #[test]
