@@ -20,8 +20,9 @@ mod table;
 mod tls;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -108,7 +109,8 @@ fn plan(
                 .map_err(|at| at.within(Some(&path), Some(subject)))?;
             checks.push(declared);
         }
-        jobs.extend(file.job.into_iter().map(|job| (path.clone(), job)));
+        let path: Arc<Path> = path.into();
+        jobs.extend(file.job.into_iter().map(|job| (Arc::clone(&path), job)));
     }
     let jobs = planned(jobs, &checks, &deny)?;
     if jobs.is_empty() {
@@ -119,27 +121,26 @@ fn plan(
 }
 
 fn planned(
-    shapes: Vec<(PathBuf, file::Job)>,
+    shapes: Vec<(Arc<Path>, file::Job)>,
     checks: &[Declared],
     deny: &Deny,
 ) -> Result<Vec<Planned>, ConfigError> {
     let mut trusts = Trusts::default();
     let mut jobs = Vec::new();
-    let mut names: Vec<String> = Vec::new();
+    let mut names: HashSet<Arc<str>> = HashSet::new();
     let mut series = HashMap::new();
     for (path, shape) in shapes {
-        let name = shape.name.clone();
-        let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.clone())));
+        let name: Arc<str> = shape.name.as_str().into();
+        let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.to_string())));
         if name.is_empty() || name.len() > text::TEXT_BYTES || name.contains(char::is_control) {
             return Err(refuse(At::key("name", Problem::Name)));
         }
-        if names.contains(&name) {
+        if !names.insert(Arc::clone(&name)) {
             return Err(refuse(At::key("name", Problem::DuplicateJob)));
         }
-        names.push(name.clone());
         for job in job::planned(shape, &path, checks, deny, &mut trusts).map_err(refuse)? {
-            if let Some(other) = series.insert(line::series(job.name(), job.host()), name.clone()) {
-                return Err(refuse(At::key("host", Problem::SameSeries(other))));
+            if let Some(other) = series.insert(line::series(job.name(), job.host()), Arc::clone(&name)) {
+                return Err(refuse(At::key("host", Problem::SameSeries(other.to_string()))));
             }
             jobs.push(job);
         }

@@ -27,7 +27,7 @@ pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
         Command::Sample => print(&config::sample::sample(&built_in(&sandbox()?).await?.description)),
         Command::Check { file } => {
             let jobs = load::strictly(&load::read(&file)?).await?;
-            print(&format!("{}: {}, no error\n", file.display(), counted(jobs.len(), "job")))
+            print(&format!("{}: {}, no error\n", file.display(), counted(jobs, "job")))
         }
     }
 }
