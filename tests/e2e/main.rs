@@ -24,3 +24,4 @@ mod parts;
 mod readme;
 mod security;
 mod third_party;
+mod thousands;
