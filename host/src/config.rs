@@ -23,9 +23,11 @@ mod tls;
 mod watched;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    mem,
     num::NonZero,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -85,10 +87,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Leaves the jobs of a share, and the checks that these run.
-    pub fn keep(&mut self, shard: Shard) {
-        self.jobs.retain(|job| shard.has(job.name(), job.host()));
-        self.checks.retain(|check| self.jobs.iter().any(|job| job.check() == check.source.name));
+    /// Leaves the jobs of a share, and the checks that these run; gives the other jobs.
+    pub fn keep(&mut self, shard: Shard) -> Vec<Planned> {
+        let jobs = mem::take(&mut self.jobs).into_iter();
+        let (own, others) = jobs.partition(|job| shard.has(job.name(), job.host()));
+        self.jobs = own;
+        let used: HashSet<&str> = self.jobs.iter().map(Planned::check).collect();
+        self.checks.retain(|check| used.contains(&*check.source.name));
+        others
     }
 }
 
@@ -158,7 +164,8 @@ fn plan(
                 .map_err(|at| at.within(Some(&path), Some(subject)))?;
             checks.push(declared);
         }
-        jobs.extend(file.job.into_iter().map(|job| (path.clone(), job)));
+        let path: Arc<Path> = path.into();
+        jobs.extend(file.job.into_iter().map(|job| (Arc::clone(&path), job)));
     }
     let jobs = planned(jobs, &checks, &deny)?;
     if jobs.is_empty() {
@@ -185,27 +192,26 @@ fn plan(
 }
 
 fn planned(
-    shapes: Vec<(PathBuf, file::Job)>,
+    shapes: Vec<(Arc<Path>, file::Job)>,
     checks: &[Declared],
     deny: &Deny,
 ) -> Result<Vec<Planned>, ConfigError> {
     let mut trusts = Trusts::default();
     let mut jobs = Vec::new();
-    let mut names: Vec<String> = Vec::new();
+    let mut names: HashSet<Arc<str>> = HashSet::new();
     let mut series = HashMap::new();
     for (path, shape) in shapes {
-        let name = shape.name.clone();
-        let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.clone())));
+        let name: Arc<str> = shape.name.as_str().into();
+        let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.to_string())));
         if name.is_empty() || name.len() > text::TEXT_BYTES || name.contains(char::is_control) {
             return Err(refuse(At::key("name", Problem::Name)));
         }
-        if names.contains(&name) {
+        if !names.insert(Arc::clone(&name)) {
             return Err(refuse(At::key("name", Problem::DuplicateJob)));
         }
-        names.push(name.clone());
         for job in job::planned(shape, &path, checks, deny, &mut trusts).map_err(refuse)? {
-            if let Some(other) = series.insert(line::series(job.name(), job.host()), name.clone()) {
-                return Err(refuse(At::key("host", Problem::SameSeries(other))));
+            if let Some(other) = series.insert(line::series(job.name(), job.host()), Arc::clone(&name)) {
+                return Err(refuse(At::key("host", Problem::SameSeries(other.to_string()))));
             }
             jobs.push(job);
         }

@@ -15,7 +15,7 @@ use crate::{
     net::{NamedEndpoint, Reach, Tls},
     point::{Point, Points},
     report::{self, Failure, Report},
-    sandbox::{Input, Run, Sandbox, Unfit},
+    sandbox::{Input, Judge, Run, Sandbox, Unfit},
     secret::{Secrets, apart::Apart},
     text,
     value::Value,
@@ -93,6 +93,14 @@ impl Job {
     pub async fn validate(&self, sandbox: &Sandbox) -> Result<(), Unfit> {
         match &self.check.program {
             Ok(program) => sandbox.validate(program, &self.input()).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The same, of one of many.
+    pub async fn validate_by(&self, judge: &mut Judge) -> Result<(), Unfit> {
+        match &self.check.program {
+            Ok(program) => judge.judge(program, &self.input()).await,
             Err(_) => Ok(()),
         }
     }

@@ -42,7 +42,7 @@ pub use self::{
     program::{Program, SMTP},
     run::{Input, Run},
     source::{Pinned, Source},
-    timeless::{Blamed, Refusal, Unfit},
+    timeless::{Blamed, Judge, Refusal, Unfit},
 };
 use self::{cpu::Crowd, load::Origin, repeats::Repeats};
 use crate::{

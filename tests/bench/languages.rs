@@ -10,12 +10,14 @@
     reason = "a benchmark tells its result"
 )]
 
+mod authored;
+
 use std::{
     env,
     fmt::{self, Write as _},
     fs,
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -29,7 +31,8 @@ use sonde_host::{
     sandbox::{Compiler, Sandbox, cache::Cache},
 };
 
-use support::{authors, greeter, succeed, with_path};
+use authored::build;
+use support::{authors, greeter, succeed};
 
 const SONDE: &str = env!("CARGO_BIN_EXE_sonde");
 /// Checks at once.
@@ -100,35 +103,6 @@ fn measure(command: &[String]) -> ExitCode {
 fn median(mut costs: Vec<Cost>) -> Cost {
     costs.sort_by_key(|cost| cost.cpu);
     costs[costs.len() / 2]
-}
-
-/// Begins a project with `sonde new` and builds it; the component.
-fn build(language: &str, tools: &Path, folder: &Path) -> PathBuf {
-    let name = format!("hello-{language}");
-    succeed(Command::new(SONDE).current_dir(folder).args(["new", &name, "--language", language]));
-    let project = folder.join(&name);
-    let mut command = match language {
-        "rust" => {
-            let mut command = Command::new(env!("CARGO"));
-            command.args(["build", "--release", "--target", "wasm32-wasip2"]);
-            command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", project.join("target"));
-            command
-        }
-        "python" => {
-            let mut command = Command::new(tools.join("venv/bin/componentize-py"));
-            command.args(["--wit-path", "wit", "--world", "checker", "componentize", "check", "--output"]);
-            command.arg(format!("{name}.wasm"));
-            command
-        }
-        _ => {
-            let mut command = Command::new("npm");
-            with_path(&mut command, &tools.join("node_modules/.bin")).args(["run", "build"]);
-            command
-        }
-    };
-    succeed(command.current_dir(&project));
-    let built = project.join("target/wasm32-wasip2/release/check.wasm");
-    if built.exists() { built } else { project.join(format!("{name}.wasm")) }
 }
 
 /// Loads it from the cache and runs it, in this process; medians.

@@ -29,3 +29,4 @@ mod security;
 mod shards;
 mod telegraf;
 mod third_party;
+mod thousands;

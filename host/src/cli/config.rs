@@ -29,12 +29,13 @@ pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
         Command::Sample => print(&config::sample::sample(&built_in(&sandbox()?).await?.description)),
         Command::Check { file, share } => {
             let shard = share.shard()?;
-            let jobs = load::strictly(&load::read(&file)?).await?;
+            let plan = load::read(&file)?;
+            let jobs = load::strictly(&plan).await?;
             let own = shard.map_or_else(String::new, |shard| {
-                let own = jobs.iter().filter(|job| shard.has(&job.name, job.host.written())).count();
+                let own = plan.jobs.iter().filter(|job| shard.has(job.name(), job.host())).count();
                 format!(", {own} of them in share {shard}")
             });
-            print(&format!("{}: {}{own}, no error\n", file.display(), counted(jobs.len(), "job")))
+            print(&format!("{}: {}{own}, no error\n", file.display(), counted(jobs, "job")))
         }
     }
 }

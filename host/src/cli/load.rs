@@ -1,6 +1,7 @@
 //! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard, watch},
+    sync::watch,
     task,
     time::{self, Instant},
 };
@@ -26,10 +27,13 @@ use crate::{
     job::Job,
     output::{self, Level},
     restraint::Candidate,
-    sandbox::{Compiler, SMTP, Sandbox, cache},
+    sandbox::{Compiler, Judge, SMTP, Sandbox, cache},
     schedule::Every,
     text::{self, counted},
 };
+
+/// Jobs of the built-in check that are judged until others have their turn: some dozens take a millisecond.
+const TURN: usize = 32;
 
 /// Reads a configuration, and says what in it may be a mistake.
 pub(super) fn read(path: &Path) -> Result<Plan, Refusal> {
@@ -51,23 +55,24 @@ fn compiler(plan: &Plan) -> Arc<Compiler> {
     Arc::new(if none { Compiler::without_cache() } else { Compiler::new(cache_folder(plan)) })
 }
 
-/// All jobs. Refuses the configuration for a check that cannot be loaded, and for a job that its check cannot run.
-pub(super) async fn strictly(plan: &Plan) -> Result<Vec<Job>, Refusal> {
+/// How many jobs it has. Refuses the configuration for a check that cannot be loaded, and for a job that its check cannot run.
+pub(super) async fn strictly(plan: &Plan) -> Result<usize, Refusal> {
     let compiler = compiler(plan);
     let sandbox = sandbox()?.asking(plan.name_servers.clone());
-    let mut checks = vec![built_in(&sandbox).await?];
+    let mut checks = HashMap::from([(SMTP.to_owned(), built_in(&sandbox).await?)]);
     for declared in &plan.checks {
         let loaded = Check::load(&sandbox, &declared.source, &compiler).await;
-        checks.push(loaded.map_err(|error| declared.refuse(error.to_string()).to_string())?);
+        let loaded = loaded.map_err(|error| declared.refuse(error.to_string()).to_string())?;
+        checks.insert(declared.source.name.clone(), loaded);
     }
-    let mut jobs = Vec::new();
+    let mut judge = Judge::new(&sandbox);
     for planned in &plan.jobs {
-        if let Some(check) = checks.iter().find(|check| check.name == planned.check()) {
-            let job = planned.validated(check, &sandbox).await;
-            jobs.push(job.map_err(|error| error.to_string())?);
+        if let Some(check) = checks.get(planned.check()) {
+            let job = planned.validated(check, &mut judge).await;
+            drop(job.map_err(|error| error.to_string())?);
         }
     }
-    Ok(jobs)
+    Ok(plan.jobs.len())
 }
 
 /// What configurations have in common: where their checks run, and the one that is built in.
@@ -107,7 +112,8 @@ pub(super) struct Loading {
     pub(super) max_per_host: Option<usize>,
     /// Each is there as soon as its check is.
     pub(super) jobs: Vec<Coming>,
-    checks: Vec<(String, watch::Receiver<Stage>)>,
+    /// How far those are that are declared.
+    checks: Vec<watch::Receiver<Stage>>,
     beforehand: Arc<str>,
 }
 
@@ -135,15 +141,17 @@ impl Loading {
 
     /// How checks are there sooner, where the code of some is not there yet.
     pub(super) fn sooner(&self) -> Option<&str> {
-        let unfinished = self.checks.iter().any(|(_, check)| matches!(*check.borrow(), Stage::Code));
+        let unfinished = self.checks.iter().any(|check| matches!(*check.borrow(), Stage::Code));
         unfinished.then_some(&*self.beforehand)
     }
 
     /// When each job is there, or will never be.
     pub(super) async fn ready(&self) {
         for job in &self.jobs {
-            // One whose task died is as ready as it will be.
-            drop(job.0.job.clone().wait_for(Option::is_some).await);
+            if let Arrival::Awaited { job, .. } = &job.0.job {
+                // One whose task died is as ready as it will be.
+                drop(job.clone().wait_for(Option::is_some).await);
+            }
         }
     }
 }
@@ -164,51 +172,96 @@ fn beforehand(plan: &Plan, compiler: &Compiler) -> String {
 /// time, and a job that its check cannot run, are on those jobs' lines. Refuses what is wrong in the file itself, whichever share
 /// of its jobs is wanted.
 pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base) -> Result<Loading, Refusal> {
-    let smtp = base.smtp.clone();
-    // Read again, it asks anew: the system's configuration may be another one by now, too.
-    let sandbox = Arc::new(base.sandbox.asking(plan.name_servers.clone()));
-    // Its parameters are part of this program: what they do not allow is wrong in the file.
-    for planned in plan.jobs.iter().filter(|planned| planned.check() == SMTP) {
-        planned.validated(&smtp, &sandbox).await.map_err(|error| error.to_string())?;
-        // There may be thousands, and others that run meanwhile.
-        task::yield_now().await;
-    }
-    if let Some(shard) = shard {
-        let all = counted(plan.jobs.len(), "job");
-        plan.keep(shard);
-        if plan.jobs.is_empty() {
-            output::log(Level::Information, &format!("share {shard} has none of {all}"));
-        }
+    let all = counted(plan.jobs.len(), "job");
+    let others = shard.map(|shard| plan.keep(shard)).unwrap_or_default();
+    if let Some(shard) = shard
+        && plan.jobs.is_empty()
+    {
+        output::log(Level::Information, &format!("share {shard} has none of {all}"));
     }
     let (compiler, max_concurrent) = (compiler(&plan), machine::at_once(&plan));
     let beforehand: Arc<str> = beforehand(&plan, &compiler).into();
-    let mut checks = vec![(SMTP.to_owned(), watch::channel(Stage::There(smtp)).1)];
-    for declared in plan.checks {
-        let (sender, receiver) = watch::channel(Stage::Code);
-        checks.push((declared.source.name.clone(), receiver));
-        let (sandbox, compiler) = (Arc::clone(&sandbox), Arc::clone(&compiler));
-        task::spawn(async move {
-            let check = load(&sandbox, declared, &compiler, &sender).await;
-            sender.send_replace(Stage::There(check))
-        });
+    // Read again, it asks anew: the system's configuration may be another one by now, too.
+    let sandbox = Arc::new(base.sandbox.asking(plan.name_servers.clone()));
+    let mut checks: Vec<_> = plan.checks.into_iter().map(Expected::new).collect();
+    let names = checks.iter().enumerate().map(|(at, check)| (check.declared.source.name.clone(), at));
+    let names: HashMap<String, usize> = names.collect();
+    let (mut jobs, mut judge) = (Vec::new(), Judge::new(&sandbox));
+    for planned in plan.jobs {
+        if let Some(check) = names.get(planned.check()).and_then(|at| checks.get_mut(*at)) {
+            jobs.push(check.coming(planned, &beforehand));
+            continue;
+        }
+        // Its parameters are part of this program: what they do not allow is wrong in the file.
+        let job = planned.validated(&base.smtp, &mut judge).await.map_err(|error| error.to_string())?;
+        jobs.push(Coming::there(planned, job));
+        if jobs.len() % TURN == 0 {
+            task::yield_now().await;
+        }
     }
-    let turns: Vec<_> = checks.iter().map(|_| Arc::new(Mutex::new(()))).collect();
-    let jobs: Vec<_> = plan
-        .jobs
-        .into_iter()
-        .filter_map(|planned| {
-            let at = checks.iter().position(|(name, _)| name == planned.check())?;
-            let (_, check) = checks.get(at)?;
-            // Those of the built-in check were judged above.
-            let turn = turns.get(at).filter(|_| planned.check() != SMTP).map(Arc::clone);
-            let place = Place { sandbox: Arc::clone(&sandbox), turn };
-            Some(Coming::begin(planned, check.clone(), place, Arc::clone(&beforehand)))
-        })
-        .collect();
+    for planned in others.iter().filter(|planned| planned.check() == SMTP) {
+        drop(planned.validated(&base.smtp, &mut judge).await.map_err(|error| error.to_string())?);
+        task::yield_now().await;
+    }
+    let checks = checks.into_iter().map(|check| check.begin(&sandbox, &compiler)).collect();
     let self_metrics =
         plan.self_metrics.then(|| text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES));
     let (threads, max_per_host) = (plan.threads, plan.max_per_host);
     Ok(Loading { sandbox, threads, max_concurrent, self_metrics, max_per_host, jobs, checks, beforehand })
+}
+
+/// A check that is to be loaded, and the jobs that wait for it.
+struct Expected {
+    declared: Declared,
+    stage: watch::Sender<Stage>,
+    jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>,
+}
+
+impl Expected {
+    fn new(declared: Declared) -> Self {
+        Self { declared, stage: watch::Sender::new(Stage::Code), jobs: Vec::new() }
+    }
+
+    fn coming(&mut self, planned: Planned, beforehand: &Arc<str>) -> Coming {
+        let (sender, job) = watch::channel(None);
+        self.jobs.push((planned.clone(), sender));
+        let (stage, beforehand) = (self.stage.subscribe(), Arc::clone(beforehand));
+        Coming::new(planned, Arrival::Awaited { stage, job, beforehand, said: AtomicBool::new(false) })
+    }
+
+    /// Loads it, and lets it judge its jobs; gives how far it is.
+    fn begin(self, sandbox: &Arc<Sandbox>, compiler: &Arc<Compiler>) -> watch::Receiver<Stage> {
+        let Self { declared, stage, jobs } = self;
+        let stages = stage.subscribe();
+        task::spawn(judge(jobs, stages.clone(), Arc::clone(sandbox)));
+        let (sandbox, compiler) = (Arc::clone(sandbox), Arc::clone(compiler));
+        task::spawn(async move {
+            let check = load(&sandbox, declared, &compiler, &stage).await;
+            stage.send_replace(Stage::There(check))
+        });
+        stages
+    }
+}
+
+/// Lets a check judge its jobs, in the order of the file and one after the other: the instances of a check with many jobs would
+/// need the memory of all of them at once.
+async fn judge(
+    jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>,
+    mut stages: watch::Receiver<Stage>,
+    sandbox: Arc<Sandbox>,
+) {
+    let stage = stages.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
+    for (planned, sender) in jobs {
+        let job = if let Some(Stage::There(check)) = &stage {
+            fit(planned, check.clone(), &sandbox).await
+        } else {
+            // Its task died.
+            let name = planned.check();
+            let text = format!("check `{name}`: the host failed over it; its log has the place");
+            planned.unfit(Check::unknown(name, HostError::CheckLoad, text))
+        };
+        sender.send_replace(Some(Arc::new(job)));
+    }
 }
 
 async fn load(
@@ -237,35 +290,28 @@ pub(super) struct Coming(Arc<Arriving>);
 
 struct Arriving {
     planned: Planned,
-    check: watch::Receiver<Stage>,
-    job: watch::Receiver<Option<Arc<Job>>>,
-    beforehand: Arc<str>,
-    /// Its log line was written: that it is not there yet, rounds find again and again.
-    said: AtomicBool,
+    job: Arrival,
+}
+
+enum Arrival {
+    There(Arc<Job>),
+    /// Of a check that is declared.
+    Awaited {
+        stage: watch::Receiver<Stage>,
+        job: watch::Receiver<Option<Arc<Job>>>,
+        beforehand: Arc<str>,
+        /// Its log line was written: that it is not there yet, rounds find again and again.
+        said: AtomicBool,
+    },
 }
 
 impl Coming {
-    fn begin(planned: Planned, check: watch::Receiver<Stage>, place: Place, beforehand: Arc<str>) -> Self {
-        let (sender, job) = watch::channel(None);
-        let (own, mut of) = (planned.clone(), check.clone());
-        task::spawn(async move {
-            // In the order of the file: of those who wait for a check, any may be woken first.
-            let turn = match place.turn {
-                Some(turn) => Some(turn.lock_owned().await),
-                None => None,
-            };
-            let stage = of.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
-            let job = if let Some(Stage::There(check)) = stage {
-                fit(own, check, place.sandbox, turn).await
-            } else {
-                // Its task died.
-                let name = own.check();
-                let text = format!("check `{name}`: the host failed over it; its log has the place");
-                own.unfit(Check::unknown(name, HostError::CheckLoad, text))
-            };
-            sender.send_replace(Some(Arc::new(job)));
-        });
-        Self(Arc::new(Arriving { planned, check, job, beforehand, said: AtomicBool::new(false) }))
+    fn new(planned: Planned, job: Arrival) -> Self {
+        Self(Arc::new(Arriving { planned, job }))
+    }
+
+    fn there(planned: Planned, job: Job) -> Self {
+        Self::new(planned, Arrival::There(Arc::new(job)))
     }
 
     /// Its name and its host: no other job of a configuration has both.
@@ -282,70 +328,64 @@ impl Coming {
     /// As far as it is there.
     pub(super) fn candidate(&self) -> Candidate {
         let max_per_hour = self.0.planned.max_per_hour();
-        Candidate { key: self.key(), job: self.0.job.borrow().clone(), max_per_hour }
+        let job = match &self.0.job {
+            Arrival::There(job) => Some(Arc::clone(job)),
+            Arrival::Awaited { job, .. } => job.borrow().clone(),
+        };
+        Candidate { key: self.key(), job, max_per_hour }
     }
 
     /// The job; one that is not there when its time is over says so.
     pub(super) async fn in_time(self, began: Instant) -> Arc<Job> {
-        let mut job = self.0.job.clone();
-        let there = time::timeout_at(began + self.0.planned.timeout(), job.wait_for(Option::is_some)).await;
+        let Arriving { planned, job: arrival } = &*self.0;
+        let (stage, job, beforehand, said) = match arrival {
+            Arrival::There(job) => return Arc::clone(job),
+            Arrival::Awaited { stage, job, beforehand, said } => (stage, job, beforehand, said),
+        };
+        let mut job = job.clone();
+        let there = time::timeout_at(began + planned.timeout(), job.wait_for(Option::is_some)).await;
         let there = there.ok().and_then(Result::ok).and_then(|job| job.clone());
-        there.unwrap_or_else(|| Arc::new(self.late()))
+        there.unwrap_or_else(|| Arc::new(late(planned, &stage.borrow(), beforehand, said)))
     }
+}
 
-    fn late(&self) -> Job {
-        let Arriving { planned, check, beforehand, said, .. } = &*self.0;
-        let (name, timeout) = (planned.check(), planned.timeout());
-        let unknown = |error: HostError, text: String| {
-            let text = format!("check `{name}`: {text}");
-            (Check::unknown(name, error, text.clone()), text)
-        };
-        let (check, text) = match &*check.borrow() {
-            Stage::Code => {
-                unknown(HostError::CheckCompile, format!("not ready within {timeout:?}: {beforehand}"))
-            }
-            Stage::Description => {
-                unknown(HostError::CheckDescribe, format!("it has not described itself within {timeout:?}"))
-            }
-            // One that cannot be loaded has said why.
-            Stage::There(check) if check.program.is_err() => return planned.unfit(check.clone()),
-            Stage::There(check) => {
-                let text = format!(
-                    "check `{name}`: it has not judged the job within {timeout:?}: it judges one after the other"
-                );
-                (check.unfit(HostError::CheckJob, text.clone()), text)
-            }
-        };
-        if !said.swap(true, Ordering::Relaxed) {
-            output::log(Level::Error, &format!("job {}: {text}", planned.name()));
+/// A job that is not there in time: says what was waited for.
+fn late(planned: &Planned, stage: &Stage, beforehand: &str, said: &AtomicBool) -> Job {
+    let (name, timeout) = (planned.check(), planned.timeout());
+    let unknown = |error: HostError, text: String| {
+        let text = format!("check `{name}`: {text}");
+        (Check::unknown(name, error, text.clone()), text)
+    };
+    let (check, text) = match stage {
+        Stage::Code => {
+            unknown(HostError::CheckCompile, format!("not ready within {timeout:?}: {beforehand}"))
         }
-        planned.unfit(check)
+        Stage::Description => {
+            unknown(HostError::CheckDescribe, format!("it has not described itself within {timeout:?}"))
+        }
+        // One that cannot be loaded has said why.
+        Stage::There(check) if check.program.is_err() => return planned.unfit(check.clone()),
+        Stage::There(check) => {
+            let text = format!(
+                "check `{name}`: it has not judged the job within {timeout:?}: it judges one after the other"
+            );
+            (check.unfit(HostError::CheckJob, text.clone()), text)
+        }
+    };
+    if !said.swap(true, Ordering::Relaxed) {
+        output::log(Level::Error, &format!("job {}: {text}", planned.name()));
     }
+    planned.unfit(check)
 }
-
-/// Where a job is judged by its check: one after the other, or the instances of a check with many jobs would need the memory of
-/// all of them at once.
-struct Place {
-    sandbox: Arc<Sandbox>,
-    /// None: it was judged before.
-    turn: Option<Arc<Mutex<()>>>,
-}
-
-/// While this is held, no other job of the check is judged.
-type Turn = OwnedMutexGuard<()>;
 
 /// The job; one that its check cannot run says so.
-async fn fit(planned: Planned, check: Check, sandbox: Arc<Sandbox>, turn: Option<Turn>) -> Job {
+async fn fit(planned: Planned, check: Check, sandbox: &Arc<Sandbox>) -> Job {
     if check.program.is_err() {
         return planned.unfit(check);
     }
-    let (own, of) = (planned.clone(), check.clone());
+    let (own, of, mut judge) = (planned.clone(), check.clone(), Judge::new(sandbox));
     // What a stranger's description makes of it must not end the round.
-    let judged = task::spawn(async move {
-        let Some(_turn) = turn else { return own.job(&of) };
-        own.validated(&of, &sandbox).await
-    });
-    let judged = judged.await;
+    let judged = task::spawn(async move { own.validated(&of, &mut judge).await }).await;
     let refuse = |text: String| {
         output::log(Level::Error, &text);
         planned.unfit(check.unfit(HostError::CheckJob, text))

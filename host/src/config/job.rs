@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -30,7 +30,7 @@ use crate::{
     host::{Host, NoHost},
     job::Job,
     net::Tls,
-    sandbox::{SMTP, Sandbox, Unfit},
+    sandbox::{Judge, SMTP, Sandbox, Unfit},
     secret::{self, Secrets, apart::Apart},
     text,
     tls_rules::TlsRules,
@@ -43,14 +43,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Planned {
     host: Host,
-    /// Where the file has it.
-    host_key: String,
+    /// Its place among the hosts of its table; none: it is the one.
+    place: Option<usize>,
     of: Arc<Table>,
 }
 
 /// A job's table.
 struct Table {
-    declared_in: PathBuf,
+    declared_in: Arc<Path>,
     check: String,
     given: toml::Table,
     parts: Parts,
@@ -111,9 +111,10 @@ impl Planned {
 
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
     /// cannot take, and what the check itself refuses.
-    pub async fn validated(&self, check: &Check, sandbox: &Sandbox) -> Result<Job, ConfigError> {
+    pub async fn validated(&self, check: &Check, judge: &mut Judge) -> Result<Job, ConfigError> {
         let job = self.job(check)?;
-        job.validate(sandbox).await.map_err(|unfit| self.of.refused(refused(unfit, &self.host_key)))?;
+        let judged = job.validate_by(judge).await;
+        judged.map_err(|unfit| self.of.refused(refused(unfit, &host_key(self.place))))?;
         Ok(job)
     }
 
@@ -173,10 +174,15 @@ impl Table {
     }
 }
 
+/// Where a table has a host, by its place among several.
+fn host_key(place: Option<usize>) -> String {
+    place.map_or_else(|| "host".to_owned(), |place| entry("hosts", place))
+}
+
 /// One for each of its hosts.
 pub(super) fn planned(
     shape: file::Job,
-    declared_in: &Path,
+    declared_in: &Arc<Path>,
     checks: &[Declared],
     deny: &Deny,
     trusts: &mut Trusts,
@@ -189,10 +195,10 @@ pub(super) fn planned(
         return Err(At::key("check", Problem::NoCheck { meant, all: all.join(", ") }));
     }
     let wall_time = check.map(|check| check.limits.wall_time);
-    let hosts = match (shape.host, shape.hosts) {
-        (Some(host), None) => vec![("host".to_owned(), host)],
+    let hosts: Vec<(Option<usize>, String)> = match (shape.host, shape.hosts) {
+        (Some(host), None) => vec![(None, host)],
         (None, Some(hosts)) if !hosts.is_empty() => {
-            hosts.into_iter().enumerate().map(|(index, host)| (entry("hosts", index), host)).collect()
+            hosts.into_iter().enumerate().map(|(place, host)| (Some(place), host)).collect()
         }
         (None, None) => return Err(At::key("host", Problem::Missing)),
         (None, Some(_)) => return Err(At::key("hosts", Problem::Expected("at least one host".into()))),
@@ -238,7 +244,7 @@ pub(super) fn planned(
     let (name, deny) = (shape.name, deny.clone());
     let parts = Parts { name, grants, deny, timeout, every, max_per_hour, tls, endpoints, alarm_limits };
     let of = Arc::new(Table {
-        declared_in: declared_in.to_owned(),
+        declared_in: Arc::clone(declared_in),
         check: shape.check,
         given: shape.parameters,
         parts,
@@ -246,18 +252,18 @@ pub(super) fn planned(
     });
     hosts
         .iter()
-        .map(|(key, host)| {
-            let named = self::host(host, key, "`parameters.port`")?;
-            Ok(Planned { host: named, host_key: key.clone(), of: Arc::clone(&of) })
+        .map(|(place, host)| {
+            let host = self::host(host, || host_key(*place), "`parameters.port`")?;
+            Ok(Planned { host, place: *place, of: Arc::clone(&of) })
         })
         .collect()
 }
 
 /// A name or an address, IPv6 with or without brackets; gives it without. Refuses it by its key, and says where its port belongs.
-fn host(text: &str, key: &str, port: &str) -> Result<Host, At> {
+fn host(text: &str, key: impl FnOnce() -> String, port: &str) -> Result<Host, At> {
     Host::bracketed(text).map_err(|wrong| {
         let hint = if wrong == NoHost::Port { format!(": the port is {port}") } else { String::new() };
-        At::key(key, Problem::Expected(format!("{wrong}{hint}")))
+        At::key(key(), Problem::Expected(format!("{wrong}{hint}")))
     })
 }
 
@@ -384,7 +390,7 @@ impl<'a> AdHoc<'a> {
         for (name, text) in self.read {
             given.insert(parameters::known(&name, description)?.name.clone(), Json::String(text));
         }
-        let host = host(&self.host, "host", "`--port`")?;
+        let host = host(&self.host, || host_key(None), "`--port`")?;
         let tls = tls::alone(&self.tls)?;
         let is_built_in = self.check.program.as_ref().is_ok_and(|program| program.sha256().is_none());
         let defaults = if is_built_in { Defaults::All } else { Defaults::Below };

@@ -4,6 +4,7 @@ mod alarm;
 mod check;
 mod daemon;
 mod endpoints;
+mod judging;
 mod kinds;
 mod paths;
 mod secret;

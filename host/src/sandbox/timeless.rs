@@ -1,9 +1,12 @@
 //! What a component says before any run: its description, and its judgement of a job. Each is a function of its bytes and of
 //! what it is given: it sees no clock and no chance, has no network, cannot wait, and gets the same limits wherever it is.
 
+mod judge;
+
 use tokio::time::{error::Elapsed, timeout};
 use wasmtime::{Engine, Store};
 
+pub use self::judge::Judge;
 use super::{
     bindings::{CheckerPre, exports::sonde::check::check as wit},
     contradiction::Contradiction,

@@ -20,8 +20,9 @@ pub(super) struct Forms {
 impl Forms {
     /// Of texts with letters.
     pub(super) fn of(texts: &[&str]) -> Result<Self, NoSecret> {
-        let plain = Finder::of(texts.iter().flat_map(|text| plain(text)).collect())?;
-        let encoded = Finder::of(texts.iter().flat_map(|text| encoded(text.as_bytes())).collect())?;
+        let plain: Vec<_> = texts.iter().flat_map(|text| plain(text)).collect();
+        let encoded: Vec<_> = texts.iter().flat_map(|text| encoded(text.as_bytes())).collect();
+        let (plain, encoded) = (Finder::of(&plain)?, Finder::of(&encoded)?);
         Ok(Self { plain: Arc::new(plain), encoded: Arc::new(encoded) })
     }
 }

@@ -3,7 +3,7 @@
 //! closing its input, by SIGTERM five seconds later, and by SIGKILL after five more.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Write},
     os::{fd::AsFd, unix::process::CommandExt},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -171,6 +171,13 @@ impl Execd {
     /// Reads its log no more, or again.
     pub fn read_log(&self, reads: bool) {
         self.stderr.paused.store(!reads, Ordering::Release);
+    }
+
+    /// Memory in use.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Closes its input: it must end by itself, with success.

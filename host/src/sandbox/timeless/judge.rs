@@ -1,0 +1,69 @@
+//! Many jobs, judged one after the other: a program and a job in; whether it can run, or why not, out – what [`validate`] says,
+//! and sooner where nothing is wrong with a job of the built-in check: one instance then judges the next one, too. That check is
+//! the host's own, and keeps nothing from job to job. A stranger's could, and so has an instance for each.
+
+use tokio::time::timeout;
+use wasmtime::{Engine, Store};
+
+use super::{Unfit, timeless, validate};
+use crate::{
+    sandbox::{
+        Sandbox, bindings::Checker, cpu::Crowd, limits, log::Log, program::Program, run::Input, state::State,
+    },
+    secret::Secrets,
+};
+
+/// Judges jobs.
+pub struct Judge {
+    engine: Engine,
+    crowd: Crowd,
+    kept: Option<Kept>,
+}
+
+/// The built-in check, where it has found nothing wrong so far.
+struct Kept {
+    store: Store<State>,
+    /// None: it does not exist yet.
+    check: Option<Checker>,
+}
+
+impl Judge {
+    /// Of no job yet.
+    #[must_use]
+    pub fn new(sandbox: &Sandbox) -> Self {
+        Self { engine: sandbox.engine.clone(), crowd: Crowd::here(), kept: None }
+    }
+
+    /// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
+    pub async fn judge(&mut self, program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
+        if program.sha256.is_none() && self.accepts(program, input).await {
+            return Ok(());
+        }
+        // By itself, so that what is said, in the log too, is of this job.
+        validate(&self.engine, &self.crowd, program, input).await
+    }
+
+    async fn accepts(&mut self, program: &Program, input: &Input<'_>) -> bool {
+        let begin = || {
+            // It says nothing here: whose words they were nobody would know.
+            let log = Log::new(String::new(), Secrets::default(), 0);
+            Kept { store: timeless(&self.engine, &self.crowd, log), check: None }
+        };
+        let Kept { mut store, check } = self.kept.take().unwrap_or_else(begin);
+        let (meter, job) = (store.data().meter.clone(), input.job());
+        let judged = meter.count(timeout(limits::DESCRIBE_TIME, async {
+            let check = match check {
+                Some(check) => check,
+                None => program.pre.instantiate_async(&mut store).await?,
+            };
+            let refusals = check.sonde_check_check().call_validate(&mut store, &job).await?;
+            Ok::<_, wasmtime::Error>((check, refusals))
+        }));
+        let Ok(Ok((check, refusals))) = judged.await else { return false };
+        // However many they are, each has its time: what one instance may compute.
+        if meter.used() < limits::TICK {
+            self.kept = Some(Kept { store, check: Some(check) });
+        }
+        refusals.is_empty()
+    }
+}
