@@ -6,6 +6,7 @@
 mod every;
 mod hosts;
 mod place;
+mod round_time;
 mod ticks;
 mod waiting;
 
@@ -13,7 +14,7 @@ use std::{
     collections::{BTreeSet, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -24,6 +25,7 @@ use tokio::{
 pub use self::{
     every::{Before, Every},
     place::{Missing, Place, Unwritten},
+    round_time::RoundTime,
     ticks::Ticks,
 };
 use self::{
@@ -42,32 +44,6 @@ use crate::{
 /// Lines of ended runs that are not written yet, at most: some megabytes, and an agent that is stuck for a minute or two misses
 /// none of a thousand jobs.
 const HELD_LINES: u32 = 4096;
-
-/// A round's start: the time stamp of all its lines.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RoundTime {
-    /// Nanoseconds since the Unix epoch.
-    pub unix_ns: i64,
-}
-
-impl RoundTime {
-    /// Now.
-    #[must_use]
-    pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { unix_ns: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX) }
-    }
-
-    /// What has gone by since then, by the clock on the wall.
-    #[must_use]
-    pub fn since(self, then: Self) -> Duration {
-        Duration::from_nanos(u64::try_from(self.unix_ns.saturating_sub(then.unix_ns)).unwrap_or_default())
-    }
-
-    fn unix_seconds(self) -> u64 {
-        u64::try_from(self.unix_ns / 1_000_000_000).unwrap_or_default()
-    }
-}
 
 /// Rounds, one after the other or one beside the rest of the last.
 #[derive(Debug)]

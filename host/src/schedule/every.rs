@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::RoundTime;
+use super::round_time::RoundTime;
 
 /// Windows begin halfway between multiples of this: an agent's rounds are mostly at such times of the clock, a little sooner or
 /// later, which must not make it the next window.

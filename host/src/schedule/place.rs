@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::RoundTime;
+use super::round_time::RoundTime;
 use crate::text::counted;
 
 /// A job's place in all rounds: it has one run at a time.

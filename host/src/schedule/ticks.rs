@@ -6,7 +6,7 @@ use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration}
 
 use tokio::time::{self, Instant};
 
-use super::RoundTime;
+use super::round_time::RoundTime;
 
 /// How often the clock on the wall is looked at, which somebody may set meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
