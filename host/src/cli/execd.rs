@@ -304,6 +304,7 @@ async fn coming_change(change: Option<&mut oneshot::Receiver<Changed>>) -> Chang
 async fn last(rounds: &mut Rounds, end: End) -> Result<ExitCode, Refusal> {
     let done = time::timeout_at(end.since + LAST_CHECKS, rounds.done());
     if rounds.print_until(done).await?.is_err() {
+        rounds.print_last();
         let written = time::timeout_at(end.since + LAST_LINES, rounds.written());
         // Where nobody reads, nothing more can be done.
         drop(rounds.print_until(written).await?);

@@ -230,6 +230,12 @@ impl Rounds {
         }
     }
 
+    /// Writes what there is to say of the program, though the last round is not over.
+    pub(super) fn print_last(&mut self) {
+        let own = self.metrics.break_off(self.now());
+        self.print_own(own);
+    }
+
     /// Writes what is said of the program itself, where it is wanted, and somebody takes lines.
     fn print_own(&self, point: Option<Point>) {
         let (Some(mut job), Some(config)) = (point, &self.loading.self_metrics) else { return };

@@ -1,5 +1,5 @@
 //! What `sonde execd` says of itself, where the configuration wants it: rounds as they begin and runs as they end in; out, a point
-//! for each round, when its runs are over, or the next round begins before that. Counts are since the start of the program.
+//! for each round, when its runs are over, or the next round or the end of the program comes before that. Counts are since the start of the program.
 
 use std::{
     collections::BTreeMap,
@@ -135,6 +135,11 @@ impl SelfMetrics {
     /// Nothing runs any more: gives the point of the last round, where it has none yet.
     pub(super) fn idle(&mut self, now: Now) -> Option<Point> {
         self.close(now, true)
+    }
+
+    /// The program ends: gives the point of the last round, where it has none yet.
+    pub(super) fn break_off(&mut self, now: Now) -> Option<Point> {
+        self.close(now, false)
     }
 
     /// So many that were begun in a round do not run in it.

@@ -57,7 +57,10 @@ impl Jobs {
 
     /// As somebody has changed it so many times: its jobs are the same, in another order, and some take another time.
     pub(crate) fn write(&self, times: usize) {
-        let mut text = format!("max_concurrent = 300\ncache_dir = '{}'\n", self.cache.display());
+        let mut text = format!(
+            "max_concurrent = 300\ncache_dir = '{}'\n[daemon]\nself_metrics = true\n",
+            self.cache.display()
+        );
         for (_, check) in &self.checks {
             write!(text, "{check}\n\n").unwrap();
         }

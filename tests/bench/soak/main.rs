@@ -1,6 +1,7 @@
 //! `sonde execd` for many minutes as an agent runs it: two thousand jobs, some of them of checks in Python and JavaScript, against
 //! a mail server that fails in every way, while the configuration is read again and nobody reads the lines for seconds. Prints
-//! what came; fails where a line is torn or doubled, or where their number is not jobs times rounds without what was skipped.
+//! what came; fails where a line is torn or doubled, or where their number is not jobs times rounds without what the program says
+//! that it skipped, or that was cut off at the end.
 //! `--minutes N`, and `--seed N` for the chances of an earlier run.
 
 #![allow(
@@ -89,7 +90,7 @@ fn read(mut pipe: impl Read + Send + 'static, blocked: &Arc<AtomicBool>) -> Join
             begun.extend_from_slice(&bytes[..count]);
             while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = begun.drain(..=end).collect();
-                account.take(&line, now_ns());
+                account.take(&line);
             }
         }
     })
@@ -154,12 +155,12 @@ fn main() -> ExitCode {
     let said = thread::spawn(move || said.lines().map(Result::unwrap).fold(Log::default(), Log::with));
     let length = Duration::from_secs(minutes * 60);
     let looks = disturb(&mut child, &jobs, &blocked, &mut Dice(seed ^ u64::MAX), length);
-    let (cpu, end) = (cpu_time(child.id()), now_ns());
+    let cpu = cpu_time(child.id());
     drop(child.stdin.take());
     let status = child.wait().unwrap();
     let (account, said) = (lines.join().unwrap(), said.join().unwrap());
 
-    let sums = account.sums(jobs.count, end, &said);
+    let sums = account.sums(jobs.count, &said);
     println!("  {sums}");
     println!("  results: {:?}", account.results);
     println!(

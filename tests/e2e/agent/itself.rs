@@ -43,3 +43,17 @@ fn a_round_that_hangs_has_its_line_when_the_next_begins_and_what_is_skipped_is_c
     gate.answer();
     agent.stop();
 }
+
+#[test]
+fn what_is_cut_off_at_the_end_is_in_the_last_line() {
+    let gate = Gate::new();
+    let config = Config::new(&format!("[daemon]\nself_metrics = true\n{}", job("held", gate.port)));
+    let mut agent = config.start();
+    agent.gather();
+    gate.wait();
+    let stopped = agent.stop();
+    let own = &points(&(stopped.lines.concat() + "\n"))[0];
+    let counts = ["rounds", "run", "skipped", "queued"].map(|name| own.code(name));
+    assert_eq!((&*own.measurement, counts), ("sonde", [1, 0, 0, 1]));
+    assert!(stopped.log.iter().any(|line| line.ends_with("1 of 1 job has no line")), "{:?}", stopped.log);
+}
