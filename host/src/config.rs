@@ -87,6 +87,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Where a share keeps who is held back: it knows nothing of the others' jobs. (Not by how many shares there are: most jobs
+    /// stay where there is one more.)
+    #[must_use]
+    pub fn state_file_of(&self, shard: Option<Shard>) -> Option<PathBuf> {
+        let mut file = self.state_file.clone()?.into_os_string();
+        if let Some(shard) = shard {
+            file.push(format!(".{}", shard.number()));
+        }
+        Some(file.into())
+    }
+
     /// Leaves the jobs of a share, and the checks that these run; gives the other jobs.
     pub fn keep(&mut self, shard: Shard) -> Vec<Planned> {
         let jobs = mem::take(&mut self.jobs).into_iter();

@@ -107,6 +107,25 @@ impl Restraint {
         true
     }
 
+    /// A run that it admitted to the round of this time was dropped before it began: it has not tried, and does not count.
+    pub fn take_back(&mut self, key: &JobKey, time: RoundTime) {
+        for back_off in self.accounts.values_mut() {
+            back_off.end_trial(key);
+        }
+        if let Some(hour) = self.hours.get_mut(key) {
+            hour.take_back(milliseconds(time));
+            if let Some(memory) = &self.memory {
+                memory.keep_runs(key, Some(hour.runs_ms()));
+            }
+        }
+    }
+
+    /// Whether there is anything of this job that would have to be taken back.
+    #[must_use]
+    pub fn counts(&self, candidate: &Candidate) -> bool {
+        candidate.max_per_hour.is_some() || !self.accounts.is_empty()
+    }
+
     fn account_admits(&mut self, key: &JobKey, job: Option<&Job>, now_ms: i64) -> bool {
         let Some(job) = job else {
             // Whether its configuration changed is not known yet.

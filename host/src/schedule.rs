@@ -49,6 +49,8 @@ const HELD_LINES: u32 = 4096;
 #[derive(Debug)]
 pub struct Schedule {
     workers: Arc<Workers>,
+    /// Runs, and those of a host.
+    at_once: (usize, Option<usize>),
     slots: Arc<Semaphore>,
     hosts: Arc<Hosts>,
     room: Arc<Semaphore>,
@@ -116,6 +118,7 @@ impl Schedule {
         let (dropping, dropped) = mpsc::unbounded_channel();
         let schedule = Self {
             workers: Arc::clone(workers),
+            at_once: (max_concurrent, max_per_host),
             slots: slots(max_concurrent),
             hosts: Arc::new(Hosts::new(max_per_host)),
             room: Arc::new(Semaphore::new(HELD_LINES as usize)),
@@ -131,10 +134,14 @@ impl Schedule {
         (schedule, receiver)
     }
 
-    /// From now on as many at once, beside those that run.
+    /// From now on as many at once; where that is another number, beside those that run.
     pub fn allow(&mut self, max_concurrent: usize, max_per_host: Option<usize>) {
-        self.slots = slots(max_concurrent);
-        self.hosts = Arc::new(Hosts::new(max_per_host));
+        // The same go on: what runs has its share of them.
+        if (max_concurrent, max_per_host) != self.at_once {
+            self.at_once = (max_concurrent, max_per_host);
+            self.slots = slots(max_concurrent);
+            self.hosts = Arc::new(Hosts::new(max_per_host));
+        }
     }
 
     /// From now on nothing waits longer than this for room: its round is over then.

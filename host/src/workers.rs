@@ -42,7 +42,7 @@ struct Worker {
     load: Arc<AtomicUsize>,
     turns: Arc<AtomicU32>,
     /// The thread ends when this is gone.
-    _end: oneshot::Sender<Infallible>,
+    end: oneshot::Sender<Infallible>,
 }
 
 impl Workers {
@@ -99,6 +99,8 @@ impl Workers {
 impl Threads {
     /// None: there is none.
     fn least_loaded(&mut self) -> Option<&Worker> {
+        // One whose thread died has nothing to do for ever.
+        self.begun.retain(|worker| !worker.end.is_closed());
         let is_idle = |worker: &Worker| worker.load.load(Ordering::Relaxed) == 0;
         if self.begun.len() < self.most && !self.begun.iter().any(is_idle) {
             match Worker::begin() {
@@ -134,7 +136,7 @@ impl Worker {
         begun.map_err(|error| format!("{NO_THREAD}: {error}"))?;
         let runtime = told.recv().map_err(|died| died.to_string())?;
         let runtime = runtime.map_err(|error| format!("its runtime does not begin: {error}"))?;
-        Ok(Self { runtime, load: Arc::default(), turns: Arc::default(), _end: end })
+        Ok(Self { runtime, load: Arc::default(), turns: Arc::default(), end })
     }
 }
 

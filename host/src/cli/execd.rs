@@ -149,7 +149,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     workers.allow(plan.threads);
     let mut clock = Clock::new(flag);
     clock.set((plan.interval, plan.jitter));
-    let restraint = match plan.state_file.clone() {
+    let restraint = match plan.state_file_of(shard) {
         Some(file) => Restraint::remembering(file).await,
         None => Restraint::default(),
     };

@@ -1,7 +1,7 @@
 //! A configuration and its checks: a file in; jobs with their checks out, all at once, or each as soon as its check is there.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -106,8 +106,8 @@ pub(super) struct Loading {
     pub(super) threads: usize,
     /// Jobs that may run at once.
     pub(super) max_concurrent: usize,
-    /// Where something is to be said of the program itself: the file, as a tag has it.
-    pub(super) self_metrics: Option<String>,
+    /// Where something is to be said of the program itself: the tags.
+    pub(super) self_metrics: Option<BTreeMap<String, String>>,
     /// The same of jobs with one host.
     pub(super) max_per_host: Option<usize>,
     /// Each is there as soon as its check is.
@@ -204,8 +204,10 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
         task::yield_now().await;
     }
     let checks = checks.into_iter().map(|check| check.begin(&sandbox, &compiler)).collect();
-    let self_metrics =
-        plan.self_metrics.then(|| text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES));
+    let config = text::clean_to(&plan.path.display().to_string(), text::TEXT_BYTES);
+    let of_share = shard.map(|shard| ("share".to_owned(), shard.to_string()));
+    let tags = [("config".to_owned(), config)].into_iter().chain(of_share).collect();
+    let self_metrics = plan.self_metrics.then_some(tags);
     let (threads, max_per_host) = (plan.threads, plan.max_per_host);
     Ok(Loading { sandbox, threads, max_concurrent, self_metrics, max_per_host, jobs, checks, beforehand })
 }

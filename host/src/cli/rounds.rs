@@ -21,7 +21,7 @@ use crate::{
     line,
     output::{self, Level, Progress, Writer},
     point::{Point, Points},
-    restraint::Restraint,
+    restraint::{JobKey, Restraint},
     schedule::{Before, Ended, Held, Missing, Place, Room, RoundTime, Schedule},
     text::counted,
     workers::Workers,
@@ -45,6 +45,8 @@ pub(super) struct Rounds {
     failures: Failures,
     /// None: nothing is known of runs before, nor will be of these.
     restraint: Option<Restraint>,
+    /// Runs that it admitted, and that may be dropped before they begin.
+    admitted: Vec<(JobKey, Place, RoundTime)>,
     /// In the last round.
     skipped: usize,
     /// Nobody has read what is there, which was said.
@@ -81,6 +83,7 @@ impl Rounds {
             writer,
             failures,
             restraint: None,
+            admitted: Vec::new(),
             skipped: 0,
             unread: false,
             awaited: Awaited::default(),
@@ -152,21 +155,26 @@ impl Rounds {
 
     /// Begins one, so late: of each job that is due, does not run still, and is not held back.
     pub(super) fn begin(&mut self, time: RoundTime, late: Duration) {
-        let now = Instant::now();
-        let (alone, restraint) = (self.before, &mut self.restraint);
+        self.take_back();
+        let (now, of_now) = (Instant::now(), self.now());
+        let (alone, restraint, admitted) = (self.before, &mut self.restraint, &mut self.admitted);
         let mut may_begin = |job: &Coming, place: &Place| {
             let before = alone.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
             let is_due = job.every().is_none_or(|every| every.is_due(before, time));
             // One that runs still is not begun: its turn is not used up.
             let is_free = !place.is_taken();
-            let mut is_admitted =
-                || restraint.as_mut().is_none_or(|known| !is_free || known.admits(&job.candidate(), time));
-            is_due && is_admitted()
+            let (true, true, Some(known)) = (is_due, is_free, restraint.as_mut()) else { return is_due };
+            let candidate = job.candidate();
+            let is_admitted = known.admits(&candidate, time);
+            if is_admitted && known.counts(&candidate) {
+                admitted.push((candidate.key, place.clone(), time));
+            }
+            is_admitted
         };
         let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| may_begin(job, place));
         let jobs = jobs.map(|(job, place)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
-        let before = self.metrics.begin(time, late, counted, self.now());
+        let before = self.metrics.begin(time, late, counted, of_now);
         // Those that were not due, or are held back.
         self.metrics.skip(self.jobs() - counted.begun - counted.skipped);
         self.print_own(before);
@@ -174,10 +182,22 @@ impl Rounds {
         // Once, where it goes on.
         if counted.skipped > 0 && self.skipped == 0 {
             let all = counted.begun + counted.skipped;
-            let text = format!("{} of {all} jobs still run, and are skipped in this round", counted.skipped);
+            let text =
+                format!("{} of {all} jobs still run or wait, and are skipped in this round", counted.skipped);
             output::log(Level::Warning, &text);
         }
         self.skipped = counted.skipped;
+    }
+
+    /// What was admitted and was dropped before it began has used up nothing.
+    fn take_back(&mut self) {
+        let Some(restraint) = &mut self.restraint else { return };
+        self.admitted.retain(|(key, place, time)| {
+            if !place.is_taken() && place.last() != Some(*time) {
+                restraint.take_back(key, *time);
+            }
+            place.is_taken()
+        });
     }
 
     /// Prints what ends, until this comes.
@@ -238,9 +258,9 @@ impl Rounds {
 
     /// Writes what is said of the program itself, where it is wanted, and somebody takes lines.
     fn print_own(&self, point: Option<Point>) {
-        let (Some(mut job), Some(config)) = (point, &self.loading.self_metrics) else { return };
+        let (Some(job), Some(tags)) = (point, &self.loading.self_metrics) else { return };
         let Some(room) = self.schedule.room() else { return };
-        job.tags.insert("config".to_owned(), config.clone());
+        let job = Point { tags: tags.clone(), ..job };
         let held = Unwritten { _room: Some(room), ..Unwritten::default() };
         self.writer.write(line::lines(&Points { job, parts: Vec::new() }), held);
     }

@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let workers = Arc::new(Workers::new(plan.threads));
     stop.watch_runtime(&workers)?;
     output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
-    let state_file = plan.state_file.clone();
+    let state_file = plan.state_file_of(shard);
     if state_file.is_none() && plan.jobs.iter().any(|job| job.max_per_hour().is_some()) {
         let text = "max_per_hour: no run is counted without state_file in [daemon]: this program ends with its round";
         output::log(Level::Warning, text);

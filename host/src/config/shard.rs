@@ -57,6 +57,12 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
+    /// From 0 on.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.number
+    }
+
     /// Reads `3/8`; with `auto/8` the host name is asked for.
     pub fn read(text: &str, host_name: impl FnOnce() -> String) -> Result<Self, NoShard> {
         let (which, of) = text.split_once('/').ok_or(NoShard::Form)?;

@@ -8,13 +8,15 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often it is drawn; a round that takes no longer shows none.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
+/// How often is looked whether it is drawn still.
+const LOOK: Duration = Duration::from_millis(1);
 const LOOKS: &str = "{bar:30} {pos} of {len} jobs, {elapsed}";
 
 /// What other lines have to stand above.
@@ -64,9 +66,14 @@ impl Progress {
     pub fn end(self) {
         self.state.is_over.store(true, Ordering::Relaxed);
         self.drawing.thread().unpark();
-        // One that died draws no more either.
-        drop(self.drawing.join());
-        self.state.bar.finish_and_clear();
+        // Where the terminal is stopped, it is not waited for.
+        let began = Instant::now();
+        while !self.drawing.is_finished() && began.elapsed() < DRAWN_EVERY {
+            thread::sleep(LOOK);
+        }
+        if self.drawing.is_finished() {
+            self.state.bar.finish_and_clear();
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The back-off of one account: refused log-ins in; when it is tried again, and by which of its jobs, out. Refuses a second try
 //! while one runs: three jobs of an account are three bad log-ins.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use crate::memory::{JobKey, KEY_BYTES};
 
@@ -45,7 +48,9 @@ impl BackOff {
             return false;
         }
         if refused.came_elsewhere {
-            return true;
+            // When what keeps them from the log-in ends, not all of them are to try in one round: about one of them is in each.
+            let many = self.refused.values().filter(|refused| refused.came_elsewhere).count();
+            return lot(job, now_ms).is_multiple_of(u64::try_from(many).unwrap_or(u64::MAX).max(1));
         }
         if self.trial.is_some() {
             return false;
@@ -87,7 +92,9 @@ impl BackOff {
     /// Forgets the jobs of which this says no; gives those.
     pub(super) fn retain(&mut self, stays: impl Fn(&JobKey, &Fingerprint) -> bool) -> Vec<JobKey> {
         let gone = self.refused.extract_if(.., |job, refused| !stays(job, &refused.fingerprint));
-        gone.map(|(job, _)| job).collect()
+        let gone = gone.map(|(job, _)| job).collect();
+        self.trial.take_if(|trying| !self.refused.contains_key(trying));
+        gone
     }
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = (&JobKey, &Fingerprint)> {
@@ -98,7 +105,8 @@ impl BackOff {
         self.refused.is_empty()
     }
 
-    fn end_trial(&mut self, job: &JobKey) {
+    /// Its run, which was about to begin, does not.
+    pub(super) fn end_trial(&mut self, job: &JobKey) {
         self.trial.take_if(|trying| trying == job);
     }
 }
@@ -106,6 +114,13 @@ impl BackOff {
 /// Whether what was remembered of a job whose account is not known yet holds it back.
 pub(super) fn holds_back(until_ms: i64, now_ms: i64) -> bool {
     now_ms < until_ms.min(now_ms.saturating_add(LONGEST_MS))
+}
+
+/// Of a job in a round, any number.
+fn lot(job: &JobKey, now_ms: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (job, now_ms).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn pause_ms(times: u32) -> i64 {
@@ -192,5 +207,38 @@ mod tests {
         assert!(!back_off.admits(&job("a"), 0));
         assert!(back_off.admits(&job("a"), LONGEST_MS));
         assert!(holds_back(i64::MAX, 0) && !holds_back(0, 0));
+    }
+
+    #[test]
+    fn a_try_that_does_not_begin_or_whose_job_is_gone_keeps_nobody_else_from_trying() {
+        let mut back_off = BackOff::default();
+        back_off.refuse(job("a"), [0; KEY_BYTES], 0);
+        back_off.refuse(job("b"), [0; KEY_BYTES], 0);
+        let later = 100 * MINUTE;
+        assert!(back_off.admits(&job("a"), later) && !back_off.admits(&job("b"), later));
+        back_off.end_trial(&job("a"));
+        assert!(back_off.admits(&job("b"), later) && !back_off.admits(&job("a"), later));
+        assert_eq!(back_off.retain(|key, _| *key == job("a")), [job("b")]);
+        assert!(back_off.admits(&job("a"), later));
+    }
+
+    #[test]
+    fn of_many_that_fail_before_the_log_in_few_are_in_one_round_and_each_is_in_some() {
+        let names: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+        let mut back_off = BackOff::default();
+        for name in &names {
+            back_off.refuse(job(name), [0; KEY_BYTES], 0);
+            back_off.pass_over(&job(name));
+        }
+        let mut times = vec![0; names.len()];
+        for round in 0..400 {
+            let now_ms = 100 * MINUTE + round * MINUTE;
+            let admitted: Vec<_> = (0..20).filter(|at| back_off.admits(&job(&names[*at]), now_ms)).collect();
+            assert!(admitted.len() < 8, "{admitted:?}");
+            for at in admitted {
+                times[at] += 1;
+            }
+        }
+        assert!(times.iter().all(|times| (5..45).contains(times)), "{times:?}");
     }
 }

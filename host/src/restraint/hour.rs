@@ -30,6 +30,13 @@ impl Hour {
         self.0.push_back(now_ms);
     }
 
+    /// One that was to begin then does not.
+    pub(super) fn take_back(&mut self, now_ms: i64) {
+        if let Some(at) = self.0.iter().rposition(|run| *run == now_ms) {
+            self.0.remove(at);
+        }
+    }
+
     pub(super) fn runs_ms(&self) -> Vec<i64> {
         self.0.iter().copied().collect()
     }
@@ -61,5 +68,15 @@ mod tests {
         assert!(!hour.admits(2, 0));
         assert!(!hour.admits(2, 59 * MINUTE));
         assert!(hour.admits(2, 60 * MINUTE));
+    }
+
+    #[test]
+    fn a_run_that_does_not_begin_does_not_count() {
+        let mut hour = Hour::default();
+        hour.begin(5);
+        hour.take_back(4);
+        assert!(!hour.admits(1, 6));
+        hour.take_back(5);
+        assert!(hour.admits(1, 6));
     }
 }

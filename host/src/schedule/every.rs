@@ -54,9 +54,11 @@ impl Every {
         }
     }
 
-    /// A clock that is set back is no reason to wait.
+    /// A clock that is set back is no reason to wait; a round whose time is a little before that of the last one is no reason to
+    /// run twice.
     fn is_another(self, last: RoundTime, round: RoundTime) -> bool {
-        self.window(last) != self.window(round)
+        let (last, round) = (self.window(last), self.window(round));
+        round > last || last - round > 1
     }
 }
 
@@ -172,5 +174,16 @@ mod tests {
             prop_assert!(due.windows(2).all(|pair| pair[1] - pair[0] == rounds), "{:?}", due);
             prop_assert!(i64::try_from(due.len()).unwrap() >= 200 / rounds, "{:?}", due);
         }
+    }
+
+    #[test]
+    fn a_round_whose_time_is_a_little_before_that_of_the_last_one_is_no_reason_to_run_twice() {
+        let every = Every::new(Duration::from_mins(5), "a", "h");
+        let at = |second: i64| RoundTime { unix_ns: second * SECOND };
+        // The first round of some window.
+        let first = (0..=300).map(at).find(|round| every.window(*round) > every.window(at(0))).unwrap();
+        let just_before = RoundTime { unix_ns: first.unix_ns - SECOND };
+        assert!(every.is_due(Before::Last(just_before), first));
+        assert!(!every.is_due(Before::Last(first), just_before));
     }
 }

@@ -20,7 +20,7 @@ fn each_multiple_of_the_interval_is_a_round_with_that_time_and_a_job_that_runs_s
     let quick = &times(&lines)["quick 127.0.0.1"];
     assert!(quick.len() == 3 && quick.iter().all(|time| time % SECOND == 0), "{lines}");
     assert!(quick.windows(2).all(|pair| pair[0] < pair[1]), "{lines}");
-    agent.logged("W! 1 of 2 jobs still run, and are skipped in this round");
+    agent.logged("W! 1 of 2 jobs still run or wait, and are skipped in this round");
     gate.answer();
     // The time of the round in which it began.
     let held = loop {
