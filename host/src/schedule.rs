@@ -13,6 +13,7 @@ mod waiting;
 use std::{
     collections::{BTreeSet, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -257,6 +258,7 @@ impl Run {
             () = self.waits.dropped() => return None,
             started = self.start(job) => started,
         };
+        let waiting = self.waits.all();
         drop(self.waits);
         self.turn.begin(self.time);
         let turn_late = since.elapsed();
@@ -279,7 +281,8 @@ impl Run {
         });
         let at = Instant::now();
         let lines = u32::try_from(1 + report.parts.len()).unwrap_or(HELD_LINES).min(HELD_LINES);
-        let room = self.room.acquire_many_owned(lines).await.ok();
+        let given_up = || tell(&self.dropping, waiting.drop_all());
+        let room = room(self.room, lines, self.patience, given_up).await;
         let held = Held { _room: room, _lines: self.lines };
         Some(Ended { job, report, time, turn_late, at, held, _turn: self.turn })
     }
@@ -293,15 +296,34 @@ impl Run {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         // Where there is no room for what is there, nothing more is made.
         if time::timeout(self.patience, self.room.acquire()).await.is_err() {
-            let count = self.waits.drop_all();
-            if count > 0 {
-                // Where nobody is told, nobody wants lines any more.
-                self.dropping.send(count).ok();
-            }
+            tell(&self.dropping, self.waits.drop_all());
             // Itself as well, by whoever was first.
             return std::future::pending().await;
         }
         Started { job, of_host, _slot: slot }
+    }
+}
+
+/// Room for the lines of a run that is over. What waits behind it is given up where that takes longer than this: its round is over.
+async fn room(
+    all: Arc<Semaphore>,
+    lines: u32,
+    patience: Duration,
+    give_up: impl FnOnce(),
+) -> Option<OwnedSemaphorePermit> {
+    let mut room = pin!(all.acquire_many_owned(lines));
+    if let Ok(room) = time::timeout(patience, &mut room).await {
+        // It is never closed.
+        return room.ok();
+    }
+    give_up();
+    room.await.ok()
+}
+
+fn tell(dropping: &mpsc::UnboundedSender<usize>, dropped: usize) {
+    if dropped > 0 {
+        // Where nobody is told, nobody wants lines any more.
+        dropping.send(dropped).ok();
     }
 }
 
@@ -333,4 +355,34 @@ fn run_id(seed: &RandomState, number: u64, time: RoundTime) -> String {
     let mut hasher = seed.build_hasher();
     hasher.write_u64(number);
     format!("{:x}x{:016x}", time.unix_ns, hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_whose_lines_find_no_room_in_time_gives_up_what_waits_behind_it_and_keeps_its_own() {
+        let (all, waiting, waits) = (Arc::new(Semaphore::new(1)), Waiting::default(), Waiting::join);
+        let behind = [waits(&waiting), waits(&waiting)];
+        let (sender, mut dropped) = mpsc::unbounded_channel();
+        let own = waiting.clone();
+        let give_up = move || tell(&sender, own.drop_all());
+        let waits = task::spawn(room(Arc::clone(&all), 2, Duration::from_millis(20), give_up));
+        assert_eq!(dropped.recv().await, Some(2));
+        assert!(behind.iter().all(Waits::is_dropped) && !waits.is_finished());
+        all.add_permits(1);
+        assert!(waits.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_same_numbers_again_leave_those_that_run_their_share() {
+        let (mut schedule, _ended) = Schedule::new(2, Some(1), &Arc::new(Workers::new(1)));
+        let slot = Arc::clone(&schedule.slots).try_acquire_owned().unwrap();
+        schedule.allow(2, Some(1));
+        assert_eq!(schedule.slots.available_permits(), 1);
+        schedule.allow(3, Some(1));
+        assert_eq!(schedule.slots.available_permits(), 3);
+        drop(slot);
+    }
 }

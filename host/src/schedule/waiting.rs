@@ -45,6 +45,11 @@ impl Waiting {
 }
 
 impl Waits {
+    /// All that wait, it or not.
+    pub(super) fn all(&self) -> Waiting {
+        self.all.clone()
+    }
+
     /// It was dropped.
     pub(super) fn is_dropped(&self) -> bool {
         self.all.0.borrow().generation != self.generation
