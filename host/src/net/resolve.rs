@@ -17,7 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::OnceCell, task, time};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task::{self, JoinError},
+    time,
+};
 
 use self::{answer::Answer, hosts::Hosts, servers::Servers, shared::Shared};
 use super::{error::Fault, run::Run, unresolved::Unresolved};
@@ -122,10 +126,26 @@ fn loopback(name: &str) -> Option<Vec<IpAddr>> {
     is_local.then(|| vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()])
 }
 
+/// Look-ups by the system's library that have not come back, whoever waits for them still, of the whole process: each has a thread.
+static BY_THE_SYSTEM: Semaphore = Semaphore::const_new(shared::AT_ONCE);
+
+/// On a thread of its own, where there may be one more.
+async fn apart<T: Send + 'static>(
+    line: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    let turn = line.acquire().await;
+    task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
+}
+
 /// On a thread of its own, which also takes the times: it may wait for that.
 async fn by_the_system(name: String) -> Answer {
     let asked = Instant::now();
-    let looking_up = task::spawn_blocking(move || {
+    let looking_up = apart(&BY_THE_SYSTEM, move || {
         let started = Instant::now();
         let found = (name.as_str(), 0).to_socket_addrs();
         let found = found.map(|found| each_once(found.map(|address| address.ip())));

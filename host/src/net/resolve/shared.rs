@@ -17,7 +17,7 @@ use super::answer::Answer;
 use crate::net::unresolved::Unresolved;
 
 /// Names asked for at once, each by a few sockets; the others wait in line, each no longer than its runs do.
-const AT_ONCE: usize = 256;
+pub(super) const AT_ONCE: usize = 256;
 
 /// Names that are remembered: more than a configuration has hosts, as a rule.
 const NAMES: usize = 4096;

@@ -315,3 +315,25 @@ async fn a_look_up_does_not_hang_with_the_thread_of_who_asked_first() {
     drop(release);
     assert_eq!(first.await.unwrap().0, 2);
 }
+
+#[tokio::test]
+async fn what_the_system_does_not_come_back_from_has_a_thread_though_nobody_waits_and_no_more_begin() {
+    static LINE: Semaphore = Semaphore::const_new(2);
+    let (release, held) = mpsc::channel::<()>();
+    let (held, begun) = (Arc::new(Mutex::new(held)), Arc::new(Mutex::new(0)));
+    let look_up = || {
+        let (held, begun) = (Arc::clone(&held), Arc::clone(&begun));
+        apart(&LINE, move || {
+            *begun.lock().unwrap() += 1;
+            held.lock().unwrap().recv().unwrap_err();
+        })
+    };
+    for _ in 0..5 {
+        // Its run's time is over.
+        assert!(time::timeout(Duration::from_millis(50), look_up()).await.is_err());
+    }
+    assert_eq!(*begun.lock().unwrap(), 2);
+    drop(release);
+    look_up().await.unwrap();
+    assert_eq!(*begun.lock().unwrap(), 3);
+}
