@@ -3,9 +3,9 @@
 //! for, and is not to be larger either.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -38,6 +38,32 @@ pub(crate) fn text_or_pipe(path: &Path, most: usize) -> io::Result<String> {
     utf8(bytes_or_pipe(path, most)?)
 }
 
+/// What changes with a file: which one it is, its size, and when it was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Stamp {
+    is_regular: bool,
+    number: (u64, u64),
+    bytes: u64,
+    written: (i64, i64),
+}
+
+impl Stamp {
+    pub(crate) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+}
+
+/// None: there is nothing.
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
+    let file = fs::metadata(path).ok()?;
+    Some(Stamp {
+        is_regular: file.is_file(),
+        number: (file.dev(), file.ino()),
+        bytes: file.size(),
+        written: (file.mtime(), file.mtime_nsec()),
+    })
+}
+
 fn at_most(file: File, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;
@@ -53,8 +79,6 @@ fn utf8(bytes: Vec<u8>) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

@@ -3,8 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +10,7 @@ use super::{
     file,
     place::{folder, place},
 };
+use crate::regular::{Stamp, stamp};
 
 /// What a configuration is made of.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,14 +22,6 @@ pub struct Watched {
 /// How files are; none: there is no such regular file, as where a pipe was.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Look(BTreeMap<PathBuf, Option<Stamp>>);
-
-/// What changes with a file: which one it is, its size, and when it was written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Stamp {
-    number: (u64, u64),
-    bytes: u64,
-    written: (i64, i64),
-}
 
 impl Watched {
     /// And files that match these, which begin at the root or where the program was started.
@@ -59,7 +50,11 @@ impl Watched {
     pub fn look(&self) -> Look {
         let matching = self.patterns.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten();
         let all = self.files.iter().cloned().chain(matching.filter_map(Result::ok));
-        Look(all.map(|path| (stamp(&path), path)).map(|(stamp, path)| (path, stamp)).collect())
+        Look(
+            all.map(|path| (stamp(&path).filter(Stamp::is_regular), path))
+                .map(|(stamp, path)| (path, stamp))
+                .collect(),
+        )
     }
 }
 
@@ -74,15 +69,6 @@ impl Look {
         }
         self
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some(Stamp {
-        number: (file.dev(), file.ino()),
-        bytes: file.size(),
-        written: (file.mtime(), file.mtime_nsec()),
-    })
 }
 
 #[cfg(test)]

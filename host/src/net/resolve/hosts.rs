@@ -2,10 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs,
     io::ErrorKind,
     net::IpAddr,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +11,7 @@ use tokio::{sync::Mutex, task};
 
 use crate::{
     output::{self, Level},
-    regular,
+    regular::{self, Stamp, stamp},
 };
 
 /// Bytes of the file: the largest lists of names that are to lead nowhere have a few million.
@@ -25,14 +23,6 @@ type Names = HashMap<String, Vec<IpAddr>>;
 pub(super) struct Hosts {
     path: PathBuf,
     read: Mutex<(Option<Stamp>, Names)>,
-}
-
-/// What changes with a file: its number, its size, and when it was written.
-type Stamp = (u64, u64, i64, i64);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let file = fs::metadata(path).ok()?;
-    Some((file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }
 
 impl Hosts {
@@ -81,6 +71,8 @@ fn names(text: &str) -> Names {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test]
