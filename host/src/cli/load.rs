@@ -385,6 +385,9 @@ async fn fit(planned: Planned, check: Check, sandbox: &Arc<Sandbox>) -> Job {
     if check.program.is_err() {
         return planned.unfit(check);
     }
+    // What its files hold is read apart, and kept: a disk may not answer. Why it cannot be read is said below.
+    let (own, of) = (planned.clone(), check.clone());
+    drop(task::spawn_blocking(move || drop(own.job(&of))).await);
     let (own, of, mut judge) = (planned.clone(), check.clone(), Judge::new(sandbox));
     // What a stranger's description makes of it must not end the round.
     let judged = task::spawn(async move { own.validated(&of, &mut judge).await }).await;
