@@ -1,7 +1,7 @@
 //! Arguments that several commands have: a check by its name or file in, the check out; `KEY=VALUE` in, parameters out; `--shard`
 //! in, a share of the jobs out.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use clap::Args;
 use nix::unistd::gethostname;
@@ -9,7 +9,7 @@ use nix::unistd::gethostname;
 use super::exit::Refusal;
 use crate::{
     check::Check,
-    config::Shard,
+    config::{self, Shard},
     sandbox::{Compiler, Limits, LoadError, SMTP, Sandbox, Source, cache, limits::LINES},
     text,
 };
@@ -72,6 +72,11 @@ fn by_key(pairs: &[String], flag: &str, expected: &str) -> Result<BTreeMap<Strin
         }
     }
     Ok(by_key)
+}
+
+/// None: it was not given.
+pub(super) fn interval(text: Option<&str>) -> Result<Option<Duration>, Refusal> {
+    text.map(config::interval).transpose().map_err(|expected| format!("--interval: expected {expected}"))
 }
 
 /// Which of the jobs.

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    arguments::Share,
+    arguments::{Share, interval},
     clock::Clock,
     exit::Refusal,
     input::{Heard, Input},
@@ -30,7 +30,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    config::{self, Plan},
+    config::Plan,
     output::{self, Level},
     restraint::Restraint,
     schedule::RoundTime,
@@ -130,9 +130,8 @@ enum Next {
 }
 
 pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
-    let Arguments { config: path, interval, share } = arguments;
-    let flag = interval.as_deref().map(config::interval).transpose();
-    let flag = flag.map_err(|expected| format!("--interval: expected {expected}"))?;
+    let Arguments { config: path, interval: flag, share } = arguments;
+    let flag = interval(flag.as_deref())?;
     let shard = share.shard()?;
     let asked = Arc::new(Asked::default());
     // First of all: at its default a signal that asks for a round ends the program.

@@ -1,5 +1,5 @@
-//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It remembers nothing: which jobs with a time of
-//! their own are due, the clock says, where it is known how often this is started.
+//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It does not remember when its jobs ran: which of
+//! those with a time of their own are due, the clock says, where it is known how often this is started.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::time;
 
 use super::{
-    arguments::Share,
+    arguments::{Share, interval},
     exit::Refusal,
     load::{self, Base},
     rounds::Rounds,
@@ -16,7 +16,6 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    config,
     output::{self, Level},
     restraint::Restraint,
     schedule::{Before, RoundTime},
@@ -44,9 +43,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let shard = arguments.share.shard()?;
-    let interval = arguments.interval.as_deref().map(config::interval).transpose();
-    let interval = interval.map_err(|expected| format!("--interval: expected {expected}"))?;
-    let before = interval.map_or(Before::Unknown, Before::Apart);
+    let before = interval(arguments.interval.as_deref())?.map_or(Before::Unknown, Before::Apart);
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
     let plan = load::read(&arguments.config)?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
