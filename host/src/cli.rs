@@ -5,6 +5,7 @@ mod arguments;
 mod awaited;
 mod check;
 mod clock;
+mod coming;
 mod compile;
 mod config;
 #[cfg(feature = "demo")]

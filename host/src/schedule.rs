@@ -205,6 +205,11 @@ impl Schedule {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
+    /// When nothing waits that was begun: all of it has started, or was dropped.
+    pub fn started(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.waiting.none()
+    }
+
     /// Drops what was begun and has not started: how many.
     #[must_use]
     pub fn drop_waiting(&self) -> usize {

@@ -54,6 +54,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long a check waits for an agent that does not read: longer than an agent that is busy, and short beside the rounds with
 /// whose time stamp it would run then.
 const UNREAD: Duration = Duration::from_secs(10);
+/// How long a changed file waits for jobs that were begun and have not started, which it would end.
+const STARTED: Duration = Duration::from_secs(10);
 /// How late a round is that is said to be: a newline may well come right before a round ends.
 const LATE: Duration = Duration::from_secs(5);
 
@@ -201,7 +203,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
             }
             Next::Reload { is_asked: by_signal } => {
                 is_asked = by_signal;
-                change = Some(reader.reload());
+                change = Some(reader.reload(turn(by_signal, &rounds)));
             }
             Next::Change(changed) => {
                 change = None;
@@ -243,6 +245,16 @@ async fn first(reader: &Reader, stop: &mut Stop) -> Result<Option<Plan>, Refusal
         end = end => {
             output::log(Level::Warning, &format!("stopped by {}: the configuration was not read by then", end.why));
             Ok(None)
+        }
+    }
+}
+
+/// When another configuration may take effect: who changed a file asks for no round, and costs none a line.
+fn turn(is_asked: bool, rounds: &Rounds) -> impl Future<Output = ()> + Send + use<> {
+    let started = rounds.started();
+    async move {
+        if !is_asked {
+            drop(time::timeout(STARTED, started).await);
         }
     }
 }

@@ -3,32 +3,23 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
-use tokio::{
-    sync::watch,
-    task,
-    time::{self, Instant},
-};
+use tokio::{sync::watch, task};
 
 use super::{
     arguments::{built_in, sandbox},
+    coming::{Coming, Expected, Stage},
     exit::Refusal,
     machine,
 };
 use crate::{
-    catalogue::HostError,
     check::Check,
-    config::{self, ConfigError, Declared, Plan, Planned, Shard},
-    job::Job,
+    config::{self, Plan, Shard},
     output::{self, Level},
     restraint::Candidate,
     sandbox::{Compiler, Judge, SMTP, Sandbox, cache},
-    schedule::Every,
     text::{self, counted},
 };
 
@@ -117,22 +108,6 @@ pub(super) struct Loading {
     beforehand: Arc<str>,
 }
 
-/// How far a check is.
-#[derive(Clone)]
-enum Stage {
-    /// Its file is read, or compiled.
-    Code,
-    /// It describes itself.
-    Description,
-    There(Check),
-}
-
-impl Stage {
-    fn is_there(&self) -> bool {
-        matches!(self, Self::There(_))
-    }
-}
-
 impl Loading {
     /// Its jobs, as far as they are there.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
@@ -148,10 +123,7 @@ impl Loading {
     /// When each job is there, or will never be.
     pub(super) async fn ready(&self) {
         for job in &self.jobs {
-            if let Arrival::Awaited { job, .. } = &job.0.job {
-                // One whose task died is as ready as it will be.
-                drop(job.clone().wait_for(Option::is_some).await);
-            }
+            job.ready().await;
         }
     }
 }
@@ -210,196 +182,4 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
     let self_metrics = plan.self_metrics.then_some(tags);
     let (threads, max_per_host) = (plan.threads, plan.max_per_host);
     Ok(Loading { sandbox, threads, max_concurrent, self_metrics, max_per_host, jobs, checks, beforehand })
-}
-
-/// A check that is to be loaded, and the jobs that wait for it.
-struct Expected {
-    declared: Declared,
-    stage: watch::Sender<Stage>,
-    jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>,
-}
-
-impl Expected {
-    fn new(declared: Declared) -> Self {
-        Self { declared, stage: watch::Sender::new(Stage::Code), jobs: Vec::new() }
-    }
-
-    fn coming(&mut self, planned: Planned, beforehand: &Arc<str>) -> Coming {
-        let (sender, job) = watch::channel(None);
-        self.jobs.push((planned.clone(), sender));
-        let (stage, beforehand) = (self.stage.subscribe(), Arc::clone(beforehand));
-        Coming::new(planned, Arrival::Awaited { stage, job, beforehand, said: AtomicBool::new(false) })
-    }
-
-    /// Loads it, and lets it judge its jobs; gives how far it is.
-    fn begin(self, sandbox: &Arc<Sandbox>, compiler: &Arc<Compiler>) -> watch::Receiver<Stage> {
-        let Self { declared, stage, jobs } = self;
-        let stages = stage.subscribe();
-        task::spawn(judge(jobs, stages.clone(), Arc::clone(sandbox)));
-        let (sandbox, compiler) = (Arc::clone(sandbox), Arc::clone(compiler));
-        task::spawn(async move {
-            let check = load(&sandbox, declared, &compiler, &stage).await;
-            stage.send_replace(Stage::There(check))
-        });
-        stages
-    }
-}
-
-/// Lets a check judge its jobs, in the order of the file and one after the other: the instances of a check with many jobs would
-/// need the memory of all of them at once.
-async fn judge(
-    jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>,
-    mut stages: watch::Receiver<Stage>,
-    sandbox: Arc<Sandbox>,
-) {
-    let stage = stages.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
-    for (planned, sender) in jobs {
-        let job = if let Some(Stage::There(check)) = &stage {
-            fit(planned, check.clone(), &sandbox).await
-        } else {
-            // Its task died.
-            let name = planned.check();
-            let text = format!("check `{name}`: the host failed over it; its log has the place");
-            planned.unfit(Check::unknown(name, HostError::CheckLoad, text))
-        };
-        sender.send_replace(Some(Arc::new(job)));
-    }
-}
-
-async fn load(
-    sandbox: &Sandbox,
-    declared: Declared,
-    compiler: &Arc<Compiler>,
-    stage: &watch::Sender<Stage>,
-) -> Check {
-    let loaded = async {
-        let code = sandbox.code(&declared.source, compiler).await?;
-        stage.send_replace(Stage::Description);
-        Check::described(sandbox, &declared.source, code).await
-    };
-    match loaded.await {
-        Ok(check) => check,
-        Err(error) => {
-            output::log(Level::Error, &declared.refuse(error.to_string()).to_string());
-            Check::unloaded(&declared.source.name, &error)
-        }
-    }
-}
-
-/// A job that is there as soon as its check is, and has judged it.
-#[derive(Clone)]
-pub(super) struct Coming(Arc<Arriving>);
-
-struct Arriving {
-    planned: Planned,
-    job: Arrival,
-}
-
-enum Arrival {
-    There(Arc<Job>),
-    /// Of a check that is declared.
-    Awaited {
-        stage: watch::Receiver<Stage>,
-        job: watch::Receiver<Option<Arc<Job>>>,
-        beforehand: Arc<str>,
-        /// Its log line was written: that it is not there yet, rounds find again and again.
-        said: AtomicBool,
-    },
-}
-
-impl Coming {
-    fn new(planned: Planned, job: Arrival) -> Self {
-        Self(Arc::new(Arriving { planned, job }))
-    }
-
-    fn there(planned: Planned, job: Job) -> Self {
-        Self::new(planned, Arrival::There(Arc::new(job)))
-    }
-
-    /// Its name and its host: no other job of a configuration has both.
-    pub(super) fn key(&self) -> (String, String) {
-        (self.0.planned.name().to_owned(), self.0.planned.host().to_owned())
-    }
-
-    /// A time of its own.
-    pub(super) fn every(&self) -> Option<Every> {
-        let planned = &self.0.planned;
-        planned.every().map(|every| Every::new(every, planned.name(), planned.host()))
-    }
-
-    /// As far as it is there.
-    pub(super) fn candidate(&self) -> Candidate {
-        let max_per_hour = self.0.planned.max_per_hour();
-        let job = match &self.0.job {
-            Arrival::There(job) => Some(Arc::clone(job)),
-            Arrival::Awaited { job, .. } => job.borrow().clone(),
-        };
-        Candidate { key: self.key(), job, max_per_hour }
-    }
-
-    /// The job; one that is not there when its time is over says so.
-    pub(super) async fn in_time(self, began: Instant) -> Arc<Job> {
-        let Arriving { planned, job: arrival } = &*self.0;
-        let (stage, job, beforehand, said) = match arrival {
-            Arrival::There(job) => return Arc::clone(job),
-            Arrival::Awaited { stage, job, beforehand, said } => (stage, job, beforehand, said),
-        };
-        let mut job = job.clone();
-        let there = time::timeout_at(began + planned.timeout(), job.wait_for(Option::is_some)).await;
-        let there = there.ok().and_then(Result::ok).and_then(|job| job.clone());
-        there.unwrap_or_else(|| Arc::new(late(planned, &stage.borrow(), beforehand, said)))
-    }
-}
-
-/// A job that is not there in time: says what was waited for.
-fn late(planned: &Planned, stage: &Stage, beforehand: &str, said: &AtomicBool) -> Job {
-    let (name, timeout) = (planned.check(), planned.timeout());
-    let unknown = |error: HostError, text: String| {
-        let text = format!("check `{name}`: {text}");
-        (Check::unknown(name, error, text.clone()), text)
-    };
-    let (check, text) = match stage {
-        Stage::Code => {
-            unknown(HostError::CheckCompile, format!("not ready within {timeout:?}: {beforehand}"))
-        }
-        Stage::Description => {
-            unknown(HostError::CheckDescribe, format!("it has not described itself within {timeout:?}"))
-        }
-        // One that cannot be loaded has said why.
-        Stage::There(check) if check.program.is_err() => return planned.unfit(check.clone()),
-        Stage::There(check) => {
-            let text = format!(
-                "check `{name}`: it has not judged the job within {timeout:?}: it judges one after the other"
-            );
-            (check.unfit(HostError::CheckJob, text.clone()), text)
-        }
-    };
-    if !said.swap(true, Ordering::Relaxed) {
-        output::log(Level::Error, &format!("job {}: {text}", planned.name()));
-    }
-    planned.unfit(check)
-}
-
-/// The job; one that its check cannot run says so.
-async fn fit(planned: Planned, check: Check, sandbox: &Arc<Sandbox>) -> Job {
-    if check.program.is_err() {
-        return planned.unfit(check);
-    }
-    // What its files hold is read apart, and kept: a disk may not answer. Why it cannot be read is said below.
-    let (own, of) = (planned.clone(), check.clone());
-    drop(task::spawn_blocking(move || drop(own.job(&of))).await);
-    let (own, of, mut judge) = (planned.clone(), check.clone(), Judge::new(sandbox));
-    // What a stranger's description makes of it must not end the round.
-    let judged = task::spawn(async move { own.validated(&of, &mut judge).await }).await;
-    let refuse = |text: String| {
-        output::log(Level::Error, &text);
-        planned.unfit(check.unfit(HostError::CheckJob, text))
-    };
-    match judged {
-        Ok(Ok(job)) => job,
-        Ok(Err(error)) => refuse(ConfigError::to_string(&error)),
-        Err(_panicked) => {
-            refuse(format!("job {}: the host failed over it; its log has the place", planned.name()))
-        }
-    }
 }

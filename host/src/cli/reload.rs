@@ -81,11 +81,18 @@ impl Reader {
         Ok(read)
     }
 
-    /// Reads it and loads its checks.
-    pub(super) fn reload(&self) -> oneshot::Receiver<Changed> {
+    /// Reads it and loads its checks; it is there no sooner than this.
+    pub(super) fn reload(
+        &self,
+        turn: impl Future<Output = ()> + Send + 'static,
+    ) -> oneshot::Receiver<Changed> {
         let (done, changed) = oneshot::channel();
         let reader = self.clone();
-        task::spawn(async move { drop(done.send(reader.changed().await)) });
+        task::spawn(async move {
+            let loaded = reader.changed().await;
+            turn.await;
+            drop(done.send(loaded));
+        });
         changed
     }
 

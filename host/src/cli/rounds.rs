@@ -10,9 +10,10 @@ use tokio::{
 
 use super::{
     awaited::Awaited,
+    coming::Coming,
     exit::Refusal,
     failures::Failures,
-    load::{Coming, Loading},
+    load::Loading,
     self_metrics::{self, Now, SelfMetrics},
     start::NO_THREAD,
     stop::End,
@@ -281,6 +282,11 @@ impl Rounds {
             output::log(Level::Warning, &text);
         }
         self.unread = true;
+    }
+
+    /// When nothing waits that was begun.
+    pub(super) fn started(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.schedule.started()
     }
 
     /// When what was begun by now is over.

@@ -33,6 +33,13 @@ impl Waiting {
         Waits { all: self.clone(), generation }
     }
 
+    /// When none waits.
+    pub(super) fn none(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut states = self.0.subscribe();
+        // Where nobody can join any more, none does.
+        async move { drop(states.wait_for(|state| state.count == 0).await) }
+    }
+
     /// Drops all that wait now.
     pub(super) fn drop_all(&self) -> usize {
         let mut count = 0;
@@ -79,7 +86,8 @@ impl Drop for Waits {
             if state.generation == self.generation {
                 state.count -= 1;
             }
-            false
+            // Who waits for that.
+            state.count == 0
         });
     }
 }
@@ -87,6 +95,23 @@ impl Drop for Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn that_none_waits_is_told_when_the_last_starts_or_is_dropped() {
+        let waiting = Waiting::default();
+        waiting.none().await;
+        let (one, other) = (waiting.join(), waiting.join());
+        let none = tokio::spawn(waiting.none());
+        drop(one);
+        tokio::task::yield_now().await;
+        assert!(!none.is_finished());
+        drop(other);
+        none.await.unwrap();
+        let _dropped = waiting.join();
+        let none = tokio::spawn(waiting.none());
+        assert_eq!(waiting.drop_all(), 1);
+        none.await.unwrap();
+    }
 
     #[tokio::test]
     async fn what_waits_is_dropped_and_counted_once_and_what_started_is_not() {

@@ -124,3 +124,22 @@ fn a_file_that_changes_is_read_again_and_a_broken_one_is_said_once() {
         "{stopped:?}"
     );
 }
+
+#[test]
+fn a_file_that_changes_ends_no_job_that_was_begun_and_has_not_started() {
+    let (gate, (_held, port)) = (Gate::new(), refusing());
+    let jobs = format!("max_concurrent = 1\n{}{}", job("held", gate.port), job("quick", port));
+    let config = Config::new(&jobs);
+    let mut agent = config.start();
+    agent.gather();
+    gate.wait();
+    fs::write(&config.path, format!("{jobs}# another\n")).unwrap();
+    // It is seen to change, and is read.
+    thread::sleep(Duration::from_secs(7));
+    gate.answer();
+    let ran: Vec<_> = agent.lines(2).iter().map(|point| point.tags["job"].clone()).collect();
+    assert_eq!(ran, ["held", "quick"]);
+    agent.logged(": read again: 2 jobs");
+    let stopped = agent.stop();
+    assert!(!stopped.log.iter().any(|line| line.contains("skipped")), "{:?}", stopped.log);
+}
