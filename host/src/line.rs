@@ -1,7 +1,7 @@
 //! A point as text: as one line of InfluxDB line protocol, or as JSON. Pure. Whatever a server or a check says, the line is
 //! one line and one point, and no longer than its check's description allows.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde_json::{Map, Value as Json};
 
@@ -14,6 +14,8 @@ use crate::{
 
 /// The longest line that a check may announce: readers of lines, such as agents, mostly give up at 64 KiB.
 pub const LINE_BYTES: usize = 64 << 10;
+/// A line of the built-in check has about as many.
+const USUAL_BYTES: usize = 512;
 /// The longest numbers, `-9223372036854775808i` and `-2.2250738585072014e-308`.
 const NUMBER_BYTES: usize = 24;
 
@@ -74,7 +76,9 @@ pub fn series(job: &str, host: &str) -> [String; 2] {
 /// A tag's value as line protocol carries it; an empty one is left out.
 #[must_use]
 pub fn written_tag(value: &str) -> String {
-    name(value, true)
+    let mut written = String::new();
+    push_name(&mut written, value, true);
+    written
 }
 
 /// The lines of a run, each with its end: the job's own first.
@@ -86,59 +90,80 @@ pub fn lines(points: &Points) -> String {
 /// The line, without its end. An empty tag and a float that is no number are left out: they are an error to every reader.
 #[must_use]
 pub fn line(point: &Point) -> String {
-    let mut line = name(&point.measurement, false);
+    let mut line = String::with_capacity(USUAL_BYTES);
+    push_name(&mut line, &point.measurement, false);
     for (key, value) in &point.tags {
-        let value = written_tag(value);
-        if !value.is_empty() {
-            line.push(',');
-            line.push_str(&name(key, true));
-            line.push('=');
-            line.push_str(&value);
+        let end = line.len();
+        line.push(',');
+        push_name(&mut line, key, true);
+        line.push('=');
+        let before = line.len();
+        push_name(&mut line, value, true);
+        if line.len() == before {
+            line.truncate(end);
         }
     }
     let mut separator = ' ';
     for (key, value) in &point.fields {
-        let written = match value {
-            Value::Integer(value) => format!("{value}i"),
-            Value::Float(value) if value.is_finite() => float(*value),
-            Value::Float(_) => continue,
-            Value::Boolean(value) => value.to_string(),
-            Value::Text(value) => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
-        };
+        if matches!(value, Value::Float(value) if !value.is_finite()) {
+            continue;
+        }
         line.push(separator);
-        line.push_str(&name(key, true));
+        push_name(&mut line, key, true);
         line.push('=');
-        line.push_str(&written);
+        push_value(&mut line, value);
         separator = ',';
     }
     let _infallible = write!(line, " {}", point.time_ns);
     line
 }
 
+fn push_value(line: &mut String, value: &Value) {
+    let _infallible = match value {
+        Value::Integer(value) => write!(line, "{value}i"),
+        Value::Float(value) => push_float(line, *value),
+        Value::Boolean(value) => write!(line, "{value}"),
+        Value::Text(value) => {
+            line.push('"');
+            for c in value.chars() {
+                if matches!(c, '\\' | '"') {
+                    line.push('\\');
+                }
+                line.push(c);
+            }
+            line.push('"');
+            Ok(())
+        }
+    };
+}
+
 /// A float, in scientific notation where it would have many zeros.
-fn float(value: f64) -> String {
+fn push_float(line: &mut String, value: f64) -> fmt::Result {
     let size = value.abs();
-    if size != 0.0 && !(1e-5..1e16).contains(&size) { format!("{value:e}") } else { value.to_string() }
+    if size != 0.0 && !(1e-5..1e16).contains(&size) {
+        write!(line, "{value:e}")
+    } else {
+        write!(line, "{value}")
+    }
 }
 
 /// A measurement, key or tag value: control characters become `_`, and no `\` ends it, since nothing can escape that.
-fn name(text: &str, equals: bool) -> String {
-    let mut name = String::new();
+fn push_name(line: &mut String, text: &str, equals: bool) {
+    let start = line.len();
     for c in text.trim_end_matches('\\').chars() {
         if c.is_control() {
-            name.push('_');
+            line.push('_');
             continue;
         }
         if c == ',' || c == ' ' || (c == '=' && equals) {
             // A backslash in front of an escape would be read as part of it.
-            while name.ends_with('\\') {
-                name.pop();
+            while line.len() > start && line.ends_with('\\') {
+                line.pop();
             }
-            name.push('\\');
+            line.push('\\');
         }
-        name.push(c);
+        line.push(c);
     }
-    name
 }
 
 /// The same as [`lines`], as JSON: an object a line.
@@ -181,7 +206,9 @@ mod tests {
             said in "[^\n]*",
             float in any::<f64>(),
         ) {
-            prop_assert!(self::float(float).len() <= NUMBER_BYTES);
+            let mut number = String::new();
+            push_float(&mut number, float).unwrap();
+            prop_assert!(number.len() <= NUMBER_BYTES);
             let point = Point {
                 measurement: format!("m{measurement}"),
                 tags: [("job".to_owned(), tag), ("none".to_owned(), String::new())].into(),
