@@ -83,7 +83,7 @@ impl Outbound {
         if run.deadline <= Instant::now() {
             return Err(failed(Fault::TimeOver));
         }
-        let resolved = resolve(&host, port, &self.reach.resolver, &run).await;
+        let resolved = resolve(&host, port, &self.reach.resolver(), &run).await;
         run.note(first_to, |contact| contact.dns = resolved.took);
         let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_string()), fault))?;
         let granted = self.granted(found, &host).map_err(|fault| {

@@ -30,7 +30,8 @@ pub struct Reach {
     tls: Arc<Tls>,
     named: Arc<[NamedEndpoint]>,
     apart: Apart,
-    pub(super) resolver: Arc<Resolver>,
+    /// None: one that knows of no name server but the system's.
+    resolver: Option<Arc<Resolver>>,
 }
 
 /// Number of the job's own endpoint, and of whatever has no name.
@@ -70,7 +71,11 @@ impl Reach {
     /// And by whom names are looked up, for all runs of the process.
     #[must_use]
     pub fn asking(self, resolver: &Arc<Resolver>) -> Self {
-        Self { resolver: Arc::clone(resolver), ..self }
+        Self { resolver: Some(Arc::clone(resolver)), ..self }
+    }
+
+    pub(super) fn resolver(&self) -> Arc<Resolver> {
+        self.resolver.clone().unwrap_or_default()
     }
 
     /// The endpoint of this number.

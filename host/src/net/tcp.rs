@@ -40,8 +40,7 @@ pub(super) struct Tcp {
 
 impl Tcp {
     pub(super) async fn connect(to: SocketAddr, run: &Arc<Run>) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
         stamp_arrivals(&socket);
         let started = Instant::now();
