@@ -1,7 +1,9 @@
 //! How long a run has computed, and how long it stays aside for the others on its thread: the CPU time of the thread while the
-//! run's future is polled, so that waiting costs nothing and a call into the host costs what the host computes for it.
+//! run's future is polled, so that waiting costs nothing and a call into the host costs what the host computes for it. That time
+//! costs a system call to read, the time of day none: a poll that is over in a moment counts with that.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     pin::pin,
     sync::{
@@ -13,6 +15,9 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 
+/// A poll that is over sooner was hardly ever interrupted for long: whoever takes a processor keeps it for longer.
+const BRIEF_NS: u64 = 250_000;
+
 /// What one run has used. Written and read by the thread that polls it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter(Arc<Times>);
@@ -21,26 +26,50 @@ pub(crate) struct Meter(Arc<Times>);
 struct Times {
     /// Of the polls that ended, in nanoseconds.
     used: AtomicU64,
-    /// The thread's CPU time when the current poll began.
+    /// When the current poll began.
     began: AtomicU64,
 }
 
-fn thread_time() -> u64 {
+/// A thread's computing: its CPU time at the last look, and what was counted since.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    cpu_time: u64,
+    counted: u64,
+}
+
+thread_local! {
+    static LOOKED: Cell<Looked> = Cell::new(Looked { cpu_time: time(ClockId::CLOCK_THREAD_CPUTIME_ID), counted: 0 });
+}
+
+fn time(clock: ClockId) -> u64 {
     // Fails only for a clock that does not exist.
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
+    let time = clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds that the thread has computed since then: no more than have gone by, and nothing that was counted. With what is to
+/// be known when more is counted.
+fn computed(began: u64) -> (u64, Looked) {
+    let gone_by = time(ClockId::CLOCK_MONOTONIC).saturating_sub(began);
+    let looked = LOOKED.get();
+    if gone_by < BRIEF_NS {
+        return (gone_by, Looked { counted: looked.counted + gone_by, ..looked });
+    }
+    let cpu_time = time(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    let uncounted = cpu_time.saturating_sub(looked.cpu_time).saturating_sub(looked.counted);
+    (uncounted.min(gone_by), Looked { cpu_time, counted: 0 })
 }
 
 impl Meter {
     /// Used so far; to be called while the run is polled.
     pub(crate) fn running(&self) -> Duration {
-        let current = thread_time().saturating_sub(self.0.began.load(Ordering::Relaxed));
-        Duration::from_nanos(self.0.used.load(Ordering::Relaxed) + current)
+        Duration::from_nanos(self.0.used.load(Ordering::Relaxed)) + self.turn()
     }
 
     /// Used since the others had their turn; to be called while the run is polled.
     pub(crate) fn turn(&self) -> Duration {
-        Duration::from_nanos(thread_time().saturating_sub(self.0.began.load(Ordering::Relaxed)))
+        let (current, _) = computed(self.0.began.load(Ordering::Relaxed));
+        Duration::from_nanos(current)
     }
 
     /// Used in all, once the run is over.
@@ -52,10 +81,14 @@ impl Meter {
     pub(crate) async fn count<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
-            let began = thread_time();
+            // The first look of a thread is before its first poll.
+            LOOKED.with(|_looked| ());
+            let began = time(ClockId::CLOCK_MONOTONIC);
             self.0.began.store(began, Ordering::Relaxed);
             let polled = future.as_mut().poll(context);
-            self.0.used.fetch_add(thread_time().saturating_sub(began), Ordering::Relaxed);
+            let (used, looked) = computed(began);
+            LOOKED.set(looked);
+            self.0.used.fetch_add(used, Ordering::Relaxed);
             polled
         })
         .await
@@ -115,18 +148,36 @@ mod tests {
         assert_eq!(first.pause(turn), Duration::ZERO);
     }
 
+    fn compute(nanoseconds: u64) {
+        let now = || time(ClockId::CLOCK_THREAD_CPUTIME_ID);
+        let until = now() + nanoseconds;
+        while now() < until {}
+    }
+
+    #[tokio::test]
+    async fn what_computes_in_many_moments_has_its_own_and_who_is_held_up_beside_it_does_not() {
+        let (brief, held_up) = (Meter::default(), Meter::default());
+        brief
+            .count(async {
+                for _ in 0..500 {
+                    compute(100_000);
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        held_up.count(async { std::thread::sleep(Duration::from_millis(200)) }).await;
+        assert!(brief.used() >= Duration::from_millis(49), "{brief:?}");
+        assert!(held_up.used() < Duration::from_millis(20), "{held_up:?}");
+    }
+
     #[tokio::test]
     async fn computing_counts_and_waiting_does_not() {
         let meter = Meter::default();
-        let compute = || {
-            let until = thread_time() + 20_000_000;
-            while thread_time() < until {}
-        };
         meter
             .count(async {
-                compute();
+                compute(20_000_000);
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                compute();
+                compute(20_000_000);
                 assert!(meter.running() >= Duration::from_millis(40));
             })
             .await;
