@@ -1,6 +1,6 @@
 //! Lines on their way to standard output: whole lines in, in their order, and what of them is written out. They are written on
-//! a thread of its own: where nobody reads, a write waits, and nothing else may. How many may wait is for whoever hands them
-//! over to say, by the guard that goes with them.
+//! a thread of its own: where nobody reads, a write waits, and nothing else may. Where many come, those of a moment are written
+//! together. How many may wait is for whoever hands them over to say, by the guard that goes with them.
 
 use std::{
     io::{self, IsTerminal},
@@ -11,6 +11,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -19,6 +20,10 @@ use super::{
     descriptor::{IN_ONE_PIECE, wait_until_writable, write_all},
     progress::above,
 };
+
+/// The least time between what is written and what comes next, so that a thousand lines wake nobody a thousand times. A line
+/// that comes alone does not wait.
+const TOGETHER: Duration = Duration::from_millis(10);
 
 /// Takes lines, each piece with what is let go when it is written.
 pub struct Writer<G> {
@@ -41,23 +46,34 @@ impl<G: Send + 'static> Writer<G> {
         let stopped = Arc::new(AtomicBool::new(false));
         let (at, is_stopped) = (progress.clone(), Arc::clone(&stopped));
         thread::Builder::new().spawn(move || {
-            for (text, guard) in coming {
-                let write = || write_lines(&io::stdout(), text.as_bytes(), &is_stopped);
-                // A pipe may wait for long, and is no place where anything stands above anything.
-                let written = if io::stdout().is_terminal() { above(write) } else { write() };
-                match written {
-                    Ok(true) => {}
-                    // What is not written keeps its guard.
-                    Ok(false) => loop {
-                        thread::park();
-                    },
-                    Err(error) => {
-                        at.send_modify(|progress| progress.failed = Some(error.to_string()));
-                        return;
+            let (is_terminal, mut before) = (io::stdout().is_terminal(), None::<Instant>);
+            while let Ok(piece) = coming.recv() {
+                thread::sleep(
+                    before.map_or(Duration::ZERO, |before| TOGETHER.saturating_sub(before.elapsed())),
+                );
+                let mut next = Some(piece);
+                while let Some(piece) = next.take() {
+                    let (text, guards);
+                    (text, guards, next) = in_one_piece(piece, &coming);
+                    let write = || write_lines(&io::stdout(), text.as_bytes(), &is_stopped);
+                    // A pipe may wait for long, and is no place where anything stands above anything.
+                    let written = if is_terminal { above(write) } else { write() };
+                    match written {
+                        Ok(true) => {}
+                        // What is not written keeps its guard.
+                        Ok(false) => loop {
+                            thread::park();
+                        },
+                        Err(error) => {
+                            at.send_modify(|progress| progress.failed = Some(error.to_string()));
+                            return;
+                        }
                     }
+                    let count = guards.len();
+                    drop(guards);
+                    at.send_modify(|progress| progress.waiting -= count);
                 }
-                drop(guard);
-                at.send_modify(|progress| progress.waiting -= 1);
+                before = Some(Instant::now());
             }
         })?;
         Ok(Self { pieces, progress, stopped })
@@ -70,7 +86,11 @@ impl<G: Send + 'static> Writer<G> {
 
     /// Hands over lines, each with its end.
     pub fn write(&self, text: String, guard: G) {
-        self.progress.send_modify(|progress| progress.waiting += 1);
+        // Nobody waits for more of them.
+        self.progress.send_if_modified(|progress| {
+            progress.waiting += 1;
+            false
+        });
         // A thread that is gone has said why.
         drop(self.pieces.send((text, guard)));
     }
@@ -94,6 +114,22 @@ impl<G: Send + 'static> Writer<G> {
             }
         }
     }
+}
+
+/// With this one the next of those that are there, as many as a pipe takes in one piece, and the one behind them.
+fn in_one_piece<G>(
+    (mut text, guard): (String, G),
+    coming: &mpsc::Receiver<(String, G)>,
+) -> (String, Vec<G>, Option<(String, G)>) {
+    let mut guards = vec![guard];
+    while let Ok((more, guard)) = coming.try_recv() {
+        if text.len() + more.len() > IN_ONE_PIECE {
+            return (text, guards, Some((more, guard)));
+        }
+        text += &more;
+        guards.push(guard);
+    }
+    (text, guards, None)
 }
 
 /// As many whole lines at once as a pipe takes in one piece, and a longer one alone: whoever ends the program while nobody reads
@@ -138,6 +174,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn lines_that_are_there_go_together_as_far_as_a_pipe_takes_them_in_one_piece() {
+        let line = |letter: &str, bytes: usize| letter.repeat(bytes - 1) + "\n";
+        let (pieces, coming) = mpsc::channel();
+        for piece in [("b", 3000), ("c", 96), ("d", 1), ("e", 5000), ("f", 10)] {
+            pieces.send((line(piece.0, piece.1), piece.0)).unwrap();
+        }
+        let (mut next, mut written) = (Some((line("a", 1000), "a")), Vec::new());
+        while let Some(piece) = next {
+            let (text, guards);
+            (text, guards, next) = in_one_piece(piece, &coming);
+            written.push((text.len(), guards.concat()));
+        }
+        let expected = [(4096, "abc"), (1, "d"), (5000, "e"), (10, "f")];
+        assert_eq!(written, expected.map(|(bytes, guards)| (bytes, guards.to_owned())));
+    }
+
     #[tokio::test]
     async fn a_writer_that_is_gone_says_why_and_lets_nobody_believe_that_all_is_written() {
         let (pieces, coming) = mpsc::channel();
@@ -146,7 +199,7 @@ mod tests {
         let writer = Writer { pieces, progress: watch::Sender::new(failed), stopped: Arc::default() };
         writer.write("x\n".to_owned(), ());
         assert_eq!(writer.failed().await, "Broken pipe");
-        let written = tokio::time::timeout(std::time::Duration::from_millis(50), writer.written());
+        let written = tokio::time::timeout(Duration::from_millis(50), writer.written());
         assert!(written.await.is_err());
     }
 
