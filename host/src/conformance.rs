@@ -36,7 +36,7 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
     let parameters = endpoints::with_ports(subject, &mut peers)?;
     let subject = &Subject { parameters: &parameters, against: subject.against.clone(), ..*subject };
     // What is given must make a job, or nothing is tested.
-    drop(planned(subject, "", SOME_PORT, &[]).validated(subject.sandbox).await?);
+    drop(planned(subject, "", SOME_PORT, &[]).validated().await?);
     let conversation = if let Some((host, port)) = subject.against.clone() {
         let reached = TcpStream::connect((host.as_str(), port)).await;
         reached.map_err(|error| ConformanceError::Server(host.clone(), port, error))?;
@@ -68,7 +68,7 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
 async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
     let (mut jobs, mut judged) = (Vec::new(), Vec::new());
     for (job, must) in cases {
-        let unfit = job.validate(subject.sandbox).await.err();
+        let unfit = job.validate().await.err();
         judged.push((job.name.clone(), must, unfit));
         jobs.push(job);
     }

@@ -15,7 +15,7 @@ use crate::{
     net::{NamedEndpoint, Reach, Tls},
     point::{Point, Points},
     report::{self, Failure, Report},
-    sandbox::{Input, Judge, Run, Sandbox, Unfit},
+    sandbox::{self, Input, Judge, Run, Sandbox, Unfit},
     secret::{Secrets, apart::Apart},
     text,
     value::Value,
@@ -90,9 +90,9 @@ impl Job {
     }
 
     /// Lets its check judge it: what a parameter's kind does not say. Of a check without a program nothing is asked.
-    pub async fn validate(&self, sandbox: &Sandbox) -> Result<(), Unfit> {
+    pub async fn validate(&self) -> Result<(), Unfit> {
         match &self.check.program {
-            Ok(program) => sandbox.validate(program, &self.input()).await,
+            Ok(program) => sandbox::validate(program, &self.input()).await,
             Err(_) => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ mod load;
 mod log;
 mod names;
 pub(crate) mod parts;
+mod pool;
 mod program;
 mod repeats;
 mod run;
@@ -42,17 +43,20 @@ pub use self::{
     program::{Program, SMTP},
     run::{Input, Run},
     source::{Pinned, Source},
-    timeless::{Blamed, Judge, Refusal, Unfit},
+    timeless::{Blamed, Judge, Refusal, Unfit, validate},
 };
-use self::{cpu::Crowd, load::Origin, repeats::Repeats};
+use self::{cpu::Crowd, load::Origin, pool::Pool, repeats::Repeats};
 use crate::{
     net::{NameServers, Resolver},
+    output::{self, Level},
     report::Report,
 };
 
 /// Where components run; lives as long as the process.
 pub struct Sandbox {
     engine: Engine,
+    /// None: each run has its memories and its stack for itself, new.
+    pool: Option<Arc<Pool>>,
     resolver: Arc<Resolver>,
     /// None: runs say what they say.
     repeats: Option<Repeats>,
@@ -63,16 +67,28 @@ impl Sandbox {
     pub fn new() -> Result<Self, LoadError> {
         let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION")))
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
-        store::tick(&engine)
-            .map_err(|error| LoadError::Engine(format!("no thread is to be had: {error}")))?;
-        Ok(Self { engine, resolver: Arc::default(), repeats: None })
+        store::tick(&engine).map_err(|error| LoadError::Engine(store::no_thread(&error)))?;
+        Ok(Self { engine, pool: None, resolver: Arc::default(), repeats: None })
     }
 
     /// The same, whose runs have names looked up by these.
     #[must_use]
     pub fn asking(&self, name_servers: NameServers) -> Self {
-        let (engine, repeats) = (self.engine.clone(), self.repeats.clone());
-        Self { engine, resolver: Arc::new(Resolver::new(name_servers)), repeats }
+        let (engine, pool, repeats) = (self.engine.clone(), self.pool.clone(), self.repeats.clone());
+        Self { engine, pool, resolver: Arc::new(Resolver::new(name_servers)), repeats }
+    }
+
+    /// The same, with places in which one run follows the other: for programs that are loaded from now on, where there are many runs.
+    #[must_use]
+    pub fn pooling(self) -> Self {
+        match Pool::new() {
+            Ok(pool) => Self { pool: Some(Arc::new(pool)), ..self },
+            Err(error) => {
+                let text = format!("each run maps memory of its own, which takes more computing: {error}");
+                output::log(Level::Information, &text);
+                self
+            }
+        }
     }
 
     /// The same, whose runs leave out of the log what earlier ones said: where there is round after round.
@@ -84,7 +100,7 @@ impl Sandbox {
     /// Loads the built-in probe.
     pub async fn built_in(&self) -> Result<Program, LoadError> {
         let loaded = compile::smtp(&self.engine)?;
-        load::program(&self.engine, &Crowd::here(), SMTP, loaded, Origin::BuiltIn).await
+        self.program(SMTP, loaded, Origin::BuiltIn).await
     }
 
     /// Loads a component's file, on a thread of its own as far as that takes long: however many are loaded, none holds up
@@ -101,22 +117,24 @@ impl Sandbox {
     /// The second: the code describes itself.
     pub async fn described(&self, source: &Source, code: Code) -> Result<Program, LoadError> {
         let origin = Origin::File(source.limits.clone());
-        let program = load::program(&self.engine, &Crowd::here(), &source.name, code, origin).await?;
+        let program = self.program(&source.name, code, origin).await?;
         if let Some(pinned) = &source.pinned {
             load::is_pinned(program.description(), pinned)?;
         }
         Ok(program)
     }
 
-    /// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
-    pub async fn validate(&self, program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
-        timeless::validate(&self.engine, &Crowd::here(), program, input).await
+    async fn program(&self, name: &str, code: Code, origin: Origin) -> Result<Program, LoadError> {
+        load::program(&self.engine, self.pool.as_deref(), &Crowd::here(), name, code, origin).await
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.
     pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
         let reach = run.reach.asking(&self.resolver);
-        run::run(&self.engine, &Crowd::here(), self.repeats.as_ref(), program, Run { reach, ..run }).await
+        // Kept until nothing of the run is there.
+        let place = self.pool.as_ref().filter(|_| program.pooled.is_some()).and_then(|pool| pool.place());
+        let pre = program.pooled.as_ref().filter(|_| place.is_some()).unwrap_or(&program.pre);
+        run::run(pre, &Crowd::here(), self.repeats.as_ref(), program, Run { reach, ..run }).await
     }
 }
 

@@ -39,13 +39,14 @@ struct Sonde {
 }
 
 impl Sonde {
-    fn start(folder: &Path, port: u16) -> Self {
-        let mut config = format!("max_concurrent = {AT_ONCE}\n[[job]]\nname = \"bench\"\nhosts = [");
+    fn start(folder: &Path, port: u16, threads: usize) -> Self {
+        let mut config =
+            format!("max_concurrent = {AT_ONCE}\nthreads = {threads}\n[[job]]\nname = \"bench\"\nhosts = [");
         for host in 0..SESSIONS {
             write!(config, "\"127.0.{}.{}\",", host / 250, 1 + host % 250).unwrap();
         }
         write!(config, "]\nparameters.port = {port}\n").unwrap();
-        let file = folder.join("sonde.toml");
+        let file = folder.join(format!("sonde-{threads}.toml"));
         fs::write(&file, config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sonde"));
         command.args(["execd", "-c"]).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -171,20 +172,23 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(Manner::default).plain;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut sonde = Sonde::start(folder.path(), server);
+    let mut single = Sonde::start(folder.path(), server, 1);
+    let mut sonde = Sonde::start(folder.path(), server, 2);
     let blackbox = Blackbox::start(folder.path());
     println!(
         "{SESSIONS} plain sessions, {AT_ONCE} at once, {ROUNDS} rounds of each in turn; load {} before",
         load()
     );
-    let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut alone, mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
+        let single = single.round();
         let sonde = sonde.round();
         let peer = blackbox.as_ref().map(|blackbox| blackbox.round(&runtime, server));
         let before = own_cpu_time();
         all(&runtime, sessions, server);
         let least = own_cpu_time().saturating_sub(before);
         if round > 0 {
+            alone.push(single);
             ours.push(sonde);
             theirs.extend(peer);
             bare.push(least);
@@ -196,7 +200,8 @@ fn main() -> ExitCode {
     };
     let (ours, bare) = (median(ours), median(bare));
     let ratio = |to: Duration| ours.as_secs_f64() / to.as_secs_f64();
-    row("sonde execd", ours, Some(sonde.child.id()));
+    row("sonde, one thread", median(alone), Some(single.child.id()));
+    row("sonde, two threads", ours, Some(sonde.child.id()));
     if let Some(blackbox) = blackbox {
         let theirs = median(theirs);
         row("blackbox_exporter", theirs, Some(blackbox.process.0.id()));

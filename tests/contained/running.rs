@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sonde_host::{
     catalogue::HostError,
     report::{Outcome, Report},
-    sandbox::Limits,
+    sandbox::{Limits, SMTP},
     schedule::{self, Ended, RoundTime},
     value::Value,
 };
@@ -157,8 +157,13 @@ pub(crate) async fn alone_in_a_round(
 #[tokio::test]
 async fn a_check_that_harms_while_it_runs_is_contained() {
     let _alone = ALONE.lock().await;
+    for checks in [Checks::new().await, Checks::pooled().await] {
+        is_contained(checks).await;
+    }
+}
+
+async fn is_contained(mut sandbox: Checks) {
     let mut log = Log::begin();
-    let mut sandbox = Checks::new().await;
     load(&mut sandbox, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     for (name, parts) in small_checks() {
         let measurement = name.replace('-', "_");
@@ -219,6 +224,67 @@ async fn a_check_that_harms_while_it_runs_is_contained() {
     );
     let (_, line) = alone_in_a_round(&yard, &mut log, "secret-in-parts", "hostile").await;
     assert!(line.contains("said=\"***\""), "{line}");
+}
+
+/// Finds nothing that another run left behind, and leaves all that it can: in its memory, in what the component had there
+/// already, in a table and a variable.
+const LEAVES: Wat<'static> = Wat {
+    imports: "",
+    parts: "(table $left 2 funcref) (elem declare func $loop) (global $mark (mut i32) (i32.const 0))
+        (func $none (param i32) (if (local.get 0) (then unreachable)))
+        (func $found_nothing (local $at i32)
+            (call $none (i32.eq (memory.grow (i32.const 8)) (i32.const -1)))
+            (call $none (global.get $mark))
+            (call $none (i32.eqz (ref.is_null (table.get $left (i32.const 1)))))
+            ;; The `p` of `port`.
+            (call $none (i32.ne (i32.load8_u (i32.const 1300)) (i32.const 112)))
+            (local.set $at (i32.const 32768))
+            (loop $next
+                (call $none (i64.ne (i64.load (local.get $at)) (i64.const 0)))
+                (local.set $at (i32.add (local.get $at) (i32.const 8)))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 589824)))))",
+    realloc: "",
+    run: "(call $found_nothing)
+        (global.set $mark (i32.const 1))
+        (table.set $left (i32.const 1) (ref.func $loop))
+        (memory.fill (i32.const 1300) (i32.const 170) (i32.const 8))
+        (memory.fill (i32.const 32768) (i32.const 170) (i32.const 557056))",
+    post_return: "",
+    report: &[],
+};
+
+#[tokio::test]
+async fn no_run_finds_what_another_left_in_the_place_that_it_has() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut checks = Checks::pooled().await;
+    for name in ["leaves", "leaves-too"] {
+        load(&mut checks, name, &wat(&name.replace('-', "_"), LEAVES), Limits::default()).await.unwrap();
+        assert!(checks.pools(name));
+    }
+    let yard = Yard::new(checks);
+    let jobs: Vec<_> = (0..100).map(|number| ("x", ["leaves", "leaves-too"][number % 2])).collect();
+    for _ in 0..10 {
+        for (report, line) in yard.round(&jobs, TIMEOUT).await {
+            assert_eq!(report.outcome(), Outcome::Success, "{line}");
+        }
+    }
+    log.lines();
+}
+
+#[tokio::test]
+async fn more_runs_than_there_are_places_run_all_the_same() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut checks = Checks::pooled().await;
+    load(&mut checks, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    assert!(checks.pools("hostile") && checks.pools(SMTP));
+    let mut yard = Yard::new(checks);
+    yard.good_timeout = Duration::from_secs(30);
+    for (report, line) in yard.round(&vec![("silence", "hostile"); 600], 2 * TIMEOUT).await {
+        assert_eq!(report.failure.unwrap().code, HostError::ReadTimeout.code(), "{line}");
+    }
+    log.lines();
 }
 
 /// The harm of a server, what its client's line then says, and the bytes of content that came before.

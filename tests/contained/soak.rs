@@ -20,8 +20,11 @@ const ROUNDS: usize = 1000;
 const AT_ONCE: usize = 10;
 /// Until the silent server has closed, and the system with it.
 const QUIET: Duration = Duration::from_secs(4);
-/// What the allocator may hold back between two looks; a leak of one kilobyte a run would be forty times as much.
+/// What the allocator may hold back between two looks; a leak of one kilobyte a run of a half of them would be more.
 const SLACK_KIB: u64 = 24 << 10;
+
+/// Harms and their checks.
+type Mix = Vec<(&'static str, &'static str)>;
 
 const HARMS: &[&str] = &[
     "none",
@@ -61,38 +64,18 @@ const HARMS: &[&str] = &[
 async fn a_thousand_rounds_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut sandbox = Checks::new().await;
-    // Little, so that many rounds fit: the limits are the same in kind.
-    let limits = Limits {
-        cpu_time: Duration::from_millis(20),
-        memory_bytes: 8 << 20,
-        traffic_bytes: 1 << 20,
-        log_lines: 1,
-        ..Limits::default()
-    };
-    load(&mut sandbox, "hostile", &hostile("honest"), limits.clone()).await.unwrap();
-    let small = [
-        ("realloc-loop", Wat { realloc: "(call $loop)", ..Wat::default() }),
-        ("post-return-loop", Wat { post_return: "(call $loop)", ..Wat::default() }),
-        ("recursion", Wat { run: "(drop (call $recurse (i32.const 0)))", ..Wat::default() }),
-    ];
-    let mut mix: Vec<(&'static str, &'static str)> = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
-    for (name, parts) in small {
-        load(&mut sandbox, name, &wat(&name.replace('-', "_"), parts), limits.clone()).await.unwrap();
-        mix.push((name, name));
-    }
-    let yard = Arc::new(Yard::new(sandbox));
+    let yards = [yard(Checks::new().await).await, yard(Checks::pooled().await).await];
     let mut looks = Vec::new();
     for rounds in [FIRST_ROUNDS, ROUNDS - FIRST_ROUNDS] {
         for _ in 0..rounds / AT_ONCE {
             let mut batch = JoinSet::new();
-            for _ in 0..AT_ONCE {
-                let (yard, mix) = (Arc::clone(&yard), mix.clone());
+            for (yard, mix) in yards.iter().cycle().take(AT_ONCE) {
+                let (yard, mix) = (Arc::clone(yard), mix.clone());
                 batch.spawn(async move { yard.round(&mix, Duration::from_millis(300)).await });
             }
             for came in batch.join_all().await {
                 let failed = came.iter().filter(|(report, _)| report.outcome() != Outcome::Success).count();
-                assert!(failed >= mix.len() - 9, "{came:?}");
+                assert!(failed >= came.len() - 9, "{came:?}");
             }
         }
         sleep(QUIET).await;
@@ -109,4 +92,27 @@ async fn a_thousand_rounds_leave_nothing_behind() {
     assert!(last.2 <= first.2, "tasks");
     assert!(last.3 <= first.3, "threads");
     log.lines();
+}
+
+async fn yard(mut sandbox: Checks) -> (Arc<Yard>, Mix) {
+    // Little, so that many rounds fit: the limits are the same in kind.
+    let limits = Limits {
+        cpu_time: Duration::from_millis(20),
+        memory_bytes: 8 << 20,
+        traffic_bytes: 1 << 20,
+        log_lines: 1,
+        ..Limits::default()
+    };
+    load(&mut sandbox, "hostile", &hostile("honest"), limits.clone()).await.unwrap();
+    let small = [
+        ("realloc-loop", Wat { realloc: "(call $loop)", ..Wat::default() }),
+        ("post-return-loop", Wat { post_return: "(call $loop)", ..Wat::default() }),
+        ("recursion", Wat { run: "(drop (call $recurse (i32.const 0)))", ..Wat::default() }),
+    ];
+    let mut mix: Mix = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
+    for (name, parts) in small {
+        load(&mut sandbox, name, &wat(&name.replace('-', "_"), parts), limits.clone()).await.unwrap();
+        mix.push((name, name));
+    }
+    (Arc::new(Yard::new(sandbox)), mix)
 }

@@ -25,10 +25,12 @@ const THREADS: usize = 3;
 /// For what ends in the background, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn yard(limits: Limits) -> Yard {
-    let mut checks = Checks::new().await;
+async fn yard(mut checks: Checks, limits: Limits) -> Yard {
     load(&mut checks, "hostile", &hostile("honest"), limits).await.unwrap();
-    Yard::new(checks)
+    let yard = Yard::new(checks);
+    // What is opened once and kept is open then.
+    yard.round(&[("none", "hostile")], TIMEOUT).await;
+    yard
 }
 
 /// Waits until no thread for runs is left, and no more than these open files.
@@ -44,7 +46,7 @@ fn until_gone(left: usize) {
 async fn heavy_checks_on_every_thread_hold_up_no_job_beside_them() {
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let mut yard = yard(Limits::default()).await;
+    let mut yard = yard(Checks::pooled().await, Limits::default()).await;
     yard.good_timeout = Duration::from_secs(3);
     let workers = Arc::new(Workers::new(THREADS));
     let heavy = [("loop", "hostile"); 20 * THREADS];
@@ -79,18 +81,20 @@ async fn every_harm_at_once_on_several_threads_is_contained_and_leaves_nothing_b
     ];
     let _alone = ALONE.lock().await;
     let mut log = Log::begin();
-    let yard = yard(Limits { memory_bytes: 8 << 20, ..Limits::default() }).await;
-    let mix: Vec<_> = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
-    let before = descriptors();
-    let workers = Arc::new(Workers::new(THREADS));
-    for _ in 0..5 {
-        for (place, (report, line)) in yard.round_on(&workers, &mix, TIMEOUT).await.iter().enumerate() {
-            assert_ne!(report.outcome(), Outcome::Success, "{}: {line}", HARMS[place]);
+    for checks in [Checks::new().await, Checks::pooled().await] {
+        let yard = yard(checks, Limits { memory_bytes: 8 << 20, ..Limits::default() }).await;
+        let mix: Vec<_> = HARMS.iter().map(|harm| (*harm, "hostile")).collect();
+        let before = descriptors();
+        let workers = Arc::new(Workers::new(THREADS));
+        for _ in 0..5 {
+            for (place, (report, line)) in yard.round_on(&workers, &mix, TIMEOUT).await.iter().enumerate() {
+                assert_ne!(report.outcome(), Outcome::Success, "{}: {line}", HARMS[place]);
+            }
         }
+        drop(workers);
+        until_gone(before);
+        log.lines();
     }
-    drop(workers);
-    until_gone(before);
-    log.lines();
 }
 
 #[test]
@@ -99,7 +103,9 @@ fn threads_that_are_busy_without_end_end_with_who_began_them() {
     let mut log = Log::begin();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let made = runtime();
-    let yard = made.block_on(yard(Limits { cpu_time: Duration::from_hours(1), ..Limits::default() }));
+    let yard = made.block_on(async {
+        yard(Checks::pooled().await, Limits { cpu_time: Duration::from_hours(1), ..Limits::default() }).await
+    });
     let before = descriptors();
     let own = runtime();
     let kept = own.block_on(async {

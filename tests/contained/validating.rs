@@ -1,9 +1,6 @@
 //! One harm at a time while a check judges a job: the job in; why it is not run out, in time, with fifty good jobs beside it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sonde_host::sandbox::{Blamed, Limits, Refusal, Unfit};
 use support::hostile;
@@ -63,14 +60,14 @@ async fn a_check_that_harms_while_it_judges_a_job_is_contained() {
     load(&mut checks, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let yard = Yard::new(checks);
     drop(log.lines());
-    assert_eq!(yard.job("none", "hostile", TIMEOUT).validate(&yard.sandbox).await, Ok(()));
+    assert_eq!(yard.job("none", "hostile", TIMEOUT).validate().await, Ok(()));
     for (harm, expected) in HARMS {
         forget_peak();
         let (before, began) = (resident_kib(), Instant::now());
         let job = yard.job(harm, "hostile", TIMEOUT);
         // The good jobs run meanwhile, and each succeeds.
         let good = [("none", "hostile")];
-        let (judged, _) = tokio::join!(job.validate(&yard.sandbox), yard.round(&good, TIMEOUT));
+        let (judged, _) = tokio::join!(job.validate(), yard.round(&good, TIMEOUT));
         let (took, grown) = (began.elapsed(), peak_kib().saturating_sub(before));
         assert!(took < Duration::from_secs(10), "{harm} took {took:?}");
         assert!(grown < MEMORY_KIB, "{harm} grew the process by {grown} KiB");
@@ -90,8 +87,8 @@ async fn a_check_that_computes_alone_keeps_nobody_from_waking_up() {
     let mut checks = Checks::new().await;
     load(&mut checks, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let yard = Yard::new(checks);
-    let (job, sandbox) = (yard.job("validate-loop", "hostile", TIMEOUT), Arc::clone(&yard.sandbox));
-    let judging = tokio::spawn(async move { job.validate(&sandbox).await });
+    let job = yard.job("validate-loop", "hostile", TIMEOUT);
+    let judging = tokio::spawn(async move { job.validate().await });
     let sleeps = async {
         for _ in 0..5 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -116,7 +113,7 @@ async fn what_a_check_says_of_a_job_is_a_function_of_its_bytes_and_the_job() {
         load(&mut checks, "hostile", &hostile("honest"), limits).await.unwrap();
         let yard = Yard::new(checks);
         let job = yard.job("validate-changing", "hostile", TIMEOUT);
-        said.push(told(&job.validate(&yard.sandbox).await.unwrap_err()));
+        said.push(told(&job.validate().await.unwrap_err()));
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(said[0], said[1]);

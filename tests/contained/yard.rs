@@ -53,8 +53,17 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
+    /// Each run has new memory and a new stack, as in a process for a single round.
     pub(crate) async fn new() -> Self {
-        let sandbox = Sandbox::new().unwrap();
+        Self::of(Sandbox::new().unwrap()).await
+    }
+
+    /// Runs use them one after the other, as in a daemon.
+    pub(crate) async fn pooled() -> Self {
+        Self::of(Sandbox::new().unwrap().pooling()).await
+    }
+
+    async fn of(sandbox: Sandbox) -> Self {
         let by_name = BTreeMap::from([(SMTP.to_owned(), Check::built_in(&sandbox).await.unwrap())]);
         Self { sandbox, compiler: Arc::new(compiler(Err(CacheError::NoFolder))), by_name }
     }
@@ -62,6 +71,11 @@ impl Checks {
     /// The jobs of the check `name` report that it was not loaded.
     pub(crate) fn refuse(&mut self, name: &str, error: &LoadError) {
         self.by_name.insert(name.to_owned(), Check::unloaded(name, error));
+    }
+
+    /// Whether a check's runs have a memory one after the other.
+    pub(crate) fn pools(&self, name: &str) -> bool {
+        self.by_name[name].program.as_ref().is_ok_and(|program| program.is_pooled())
     }
 
     pub(crate) fn description(&self, name: &str) -> &Description {

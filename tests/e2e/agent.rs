@@ -1,6 +1,7 @@
 //! What an agent relies on: `sonde execd` under a stand-in for Telegraf's `inputs.execd`, rule by rule.
 
 mod ending;
+mod hostile;
 mod interval;
 mod itself;
 mod late;

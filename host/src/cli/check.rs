@@ -114,7 +114,7 @@ enum VersionArgument {
 pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox()?);
     let check = arguments::check(&sandbox, &arguments.check).await?;
-    let job = job(&arguments, &check)?.validated(&sandbox).await.map_err(|error| error.to_string())?;
+    let job = job(&arguments, &check)?.validated().await.map_err(|error| error.to_string())?;
     let terminal = std::io::stdout().is_terminal();
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();

@@ -62,7 +62,7 @@ impl Expected {
     pub(super) fn begin(self, sandbox: &Arc<Sandbox>, compiler: &Arc<Compiler>) -> watch::Receiver<Stage> {
         let Self { declared, stage, jobs } = self;
         let stages = stage.subscribe();
-        task::spawn(judge(jobs, stages.clone(), Arc::clone(sandbox)));
+        task::spawn(judge(jobs, stages.clone()));
         let (sandbox, compiler) = (Arc::clone(sandbox), Arc::clone(compiler));
         task::spawn(async move {
             let check = load(&sandbox, declared, &compiler, &stage).await;
@@ -74,15 +74,11 @@ impl Expected {
 
 /// Lets a check judge its jobs, in the order of the file and one after the other: the instances of a check with many jobs would
 /// need the memory of all of them at once.
-async fn judge(
-    jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>,
-    mut stages: watch::Receiver<Stage>,
-    sandbox: Arc<Sandbox>,
-) {
+async fn judge(jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>, mut stages: watch::Receiver<Stage>) {
     let stage = stages.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
     for (planned, sender) in jobs {
         let job = if let Some(Stage::There(check)) = &stage {
-            fit(planned, check.clone(), &sandbox).await
+            fit(planned, check.clone()).await
         } else {
             // Its task died.
             let name = planned.check();
@@ -216,14 +212,14 @@ fn late(planned: &Planned, stage: &Stage, beforehand: &str, said: &AtomicBool) -
 }
 
 /// The job; one that its check cannot run says so.
-async fn fit(planned: Planned, check: Check, sandbox: &Arc<Sandbox>) -> Job {
+async fn fit(planned: Planned, check: Check) -> Job {
     if check.program.is_err() {
         return planned.unfit(check);
     }
     // What its files hold is read apart, and kept: a disk may not answer. Why it cannot be read is said below.
     let (own, of) = (planned.clone(), check.clone());
     drop(task::spawn_blocking(move || drop(own.job(&of))).await);
-    let (own, of, mut judge) = (planned.clone(), check.clone(), Judge::new(sandbox));
+    let (own, of, mut judge) = (planned.clone(), check.clone(), Judge::new());
     // What a stranger's description makes of it must not end the round.
     let judged = task::spawn(async move { own.validated(&of, &mut judge).await }).await;
     let refuse = |text: String| {

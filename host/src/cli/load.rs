@@ -56,7 +56,7 @@ pub(super) async fn strictly(plan: &Plan) -> Result<usize, Refusal> {
         let loaded = loaded.map_err(|error| declared.refuse(error.to_string()).to_string())?;
         checks.insert(declared.source.name.clone(), loaded);
     }
-    let mut judge = Judge::new(&sandbox);
+    let mut judge = Judge::new();
     for planned in &plan.jobs {
         if let Some(check) = checks.get(planned.check()) {
             let job = planned.validated(check, &mut judge).await;
@@ -74,8 +74,9 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) async fn new() -> Result<Self, Refusal> {
-        let sandbox = Arc::new(sandbox()?.folding());
+    pub(super) async fn new(is_pooling: bool) -> Result<Self, Refusal> {
+        let sandbox = sandbox()?.folding();
+        let sandbox = Arc::new(if is_pooling { sandbox.pooling() } else { sandbox });
         let smtp = built_in(&sandbox).await?;
         Ok(Self { sandbox, smtp })
     }
@@ -158,7 +159,7 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
     let mut checks: Vec<_> = plan.checks.into_iter().map(Expected::new).collect();
     let names = checks.iter().enumerate().map(|(at, check)| (check.declared.source.name.clone(), at));
     let names: HashMap<String, usize> = names.collect();
-    let (mut jobs, mut judge) = (Vec::new(), Judge::new(&sandbox));
+    let (mut jobs, mut judge) = (Vec::new(), Judge::new());
     for planned in plan.jobs {
         if let Some(check) = names.get(planned.check()).and_then(|at| checks.get_mut(*at)) {
             jobs.push(check.coming(planned, &beforehand));

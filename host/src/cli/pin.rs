@@ -45,7 +45,7 @@ pub(super) async fn pin(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let endpoints = config::sample::endpoints(&check.description, &host, &named);
     let (parameters, named) = (given.clone(), endpoints.clone());
     let job = AdHoc { parameters, endpoints: named, ..AdHoc::new(&check.name, &check, &host) };
-    match job.validated(&sandbox).await {
+    match job.validated().await {
         // What is missing is for the operator to fill in.
         Ok(_) | Err(ConfigError { problem: Problem::Missing, .. }) => {}
         Err(error) => return Err(error.to_string()),

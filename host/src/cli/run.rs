@@ -55,7 +55,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
         let text = "max_per_hour: no run is counted without state_file in [daemon]: this program ends with its round";
         output::log(Level::Warning, text);
     }
-    let mut loading = load::leniently(plan, shard, &Base::new().await?).await?;
+    let mut loading = load::leniently(plan, shard, &Base::new(false).await?).await?;
     // That is for the daemon.
     loading.self_metrics = None;
     let mut rounds = Rounds::new(loading, stop.missing(), &workers)?.alone(before);

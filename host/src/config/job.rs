@@ -30,7 +30,7 @@ use crate::{
     host::{Host, NoHost},
     job::Job,
     net::Tls,
-    sandbox::{Judge, SMTP, Sandbox, Unfit},
+    sandbox::{Judge, SMTP, Unfit},
     secret::{self, Secrets, apart::Apart},
     text,
     tls_rules::TlsRules,
@@ -369,9 +369,9 @@ impl<'a> AdHoc<'a> {
     }
 
     /// The job. Refuses what a file would be refused for.
-    pub async fn validated(self, sandbox: &Sandbox) -> Result<Job, ConfigError> {
+    pub async fn validated(self) -> Result<Job, ConfigError> {
         let job = self.job()?;
-        job.validate(sandbox).await.map_err(|unfit| refused(unfit, "host").within(None, None))?;
+        job.validate().await.map_err(|unfit| refused(unfit, "host").within(None, None))?;
         Ok(job)
     }
 

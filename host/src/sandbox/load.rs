@@ -17,6 +17,7 @@ use super::{
     error::{INTERFACE_VERSION, LoadError, chain},
     imports::wasi,
     limits::{LINES, Limits},
+    pool::Pool,
     program::{Program, SMTP},
     source::Pinned,
     state::{HasState, State},
@@ -105,6 +106,7 @@ fn imports(component: &Component, engine: &Engine) -> Result<(Vec<String>, Optio
 /// Links a component and lets it describe itself.
 pub(super) async fn program(
     engine: &Engine,
+    pool: Option<&Pool>,
     crowd: &Crowd,
     name: &str,
     loaded: Code,
@@ -113,32 +115,36 @@ pub(super) async fn program(
     let Code { component, sha256 } = loaded;
     let (imports, later) = imports(&component, engine)?;
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
-    let mut linker = Linker::new(engine);
-    Checker::add_to_linker::<State, HasState>(&mut linker, |state| state).map_err(broken)?;
     let (limits, is_file) = match origin {
-        Origin::BuiltIn => {
-            // Its language's library links what it never calls.
-            linker.define_unknown_imports_as_traps(&component).map_err(broken)?;
-            (Limits { lines: LINES, ..Limits::default() }, false)
-        }
-        Origin::File(limits) => {
-            wasi::link(&mut linker).map_err(broken)?;
-            (limits, true)
-        }
+        Origin::BuiltIn => (Limits { lines: LINES, ..Limits::default() }, false),
+        Origin::File(limits) => (limits, true),
     };
-    let pre = linker.instantiate_pre(&component).map_err(|error| match later {
+    let pre = linked(&component, is_file).map_err(|error| match later {
         Some(version) => LoadError::Later(version, chain(&error)),
         None => broken(error),
-    });
-    let pre = CheckerPre::new(pre?).map_err(broken)?;
-    let described = timeless::describe(engine, crowd, name, &pre, limits.log_lines).await;
+    })?;
+    let described = timeless::describe(crowd, name, &pre, limits.log_lines).await;
     let described = described.map_err(|failure| LoadError::Describe(failure.text))?;
     let described = convert::description(described).map_err(LoadError::Description)?;
     // No other check writes the built-in one's lines, nor what could be those of its parts.
     if is_file && is_within(&described.measurement, SMTP) {
         return Err(LoadError::Description(Contradiction::MeasurementOfBuiltIn(described.measurement)));
     }
-    Ok(Program { pre, description: Arc::new(described), imports, sha256, limits })
+    let pooled = pool.and_then(|pool| pool.load(&component));
+    let pooled = pooled.map(|component| linked(&component, is_file)).transpose().map_err(broken)?;
+    Ok(Program { pre, pooled, description: Arc::new(described), imports, sha256, limits })
+}
+
+fn linked(component: &Component, is_file: bool) -> wasmtime::Result<CheckerPre<State>> {
+    let mut linker = Linker::new(component.engine());
+    Checker::add_to_linker::<State, HasState>(&mut linker, |state| state)?;
+    if is_file {
+        wasi::link(&mut linker)?;
+    } else {
+        // Its language's library links what it never calls.
+        linker.define_unknown_imports_as_traps(component)?;
+    }
+    CheckerPre::new(linker.instantiate_pre(component)?)
 }
 
 /// Refuses what the operator has not looked at.

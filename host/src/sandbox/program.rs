@@ -11,6 +11,8 @@ pub const SMTP: &str = "smtp";
 /// A component that can run: compiled, linked, described.
 pub struct Program {
     pub(super) pre: CheckerPre<State>,
+    /// The same where there are places for it; none: there are none, or it is too large.
+    pub(super) pooled: Option<CheckerPre<State>>,
     pub(super) description: Arc<Description>,
     pub(super) imports: Vec<String>,
     pub(super) sha256: Option<String>,
@@ -34,6 +36,12 @@ impl Program {
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// Whether one of its runs has the memory and the stack that another had before, wiped.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.pooled.is_some()
     }
 
     /// The digest of its component; none: it is built in.

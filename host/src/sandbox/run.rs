@@ -4,10 +4,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Map;
 use tokio::time::error::Elapsed;
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
 use super::{
-    bindings::exports::sonde::check::check as wit,
+    bindings::{CheckerPre, exports::sonde::check::check as wit},
     cause,
     contradiction::Contradiction,
     cpu::Crowd,
@@ -87,9 +87,9 @@ pub struct Run<'a> {
     pub run_id: &'a str,
 }
 
-/// Runs a program once. Never fails: what goes wrong is in the report.
+/// Runs a program once, linked as `pre` is. Never fails: what goes wrong is in the report.
 pub(super) async fn run(
-    engine: &Engine,
+    pre: &CheckerPre<State>,
     crowd: &Crowd,
     repeats: Option<&Repeats>,
     program: &Program,
@@ -108,11 +108,11 @@ pub(super) async fn run(
         run_id: run.run_id.to_owned(),
         ..run.input.job()
     };
-    let mut store = store(engine, state, crowd);
+    let mut store = store(pre.engine(), state, crowd);
     let report = meter
         .count(async {
             let ran = tokio::time::timeout(timeout + limits::GRACE, async {
-                let instance = program.pre.instantiate_async(&mut store).await?;
+                let instance = pre.instantiate_async(&mut store).await?;
                 instance.sonde_check_check().call_run(&mut store, &job).await
             });
             let ran = ran.await;

@@ -56,6 +56,11 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
     ticking.map(drop)
 }
 
+/// Why there is no such thread.
+pub(super) fn no_thread(error: &io::Error) -> String {
+    format!("no thread is to be had: {error}")
+}
+
 /// Between two steps of what the host computes for a check: gives way to others, as the check itself does, and ends it where
 /// its time is used up.
 pub(super) async fn go_on(store: &mut Store<State>) -> Result<(), Failure> {

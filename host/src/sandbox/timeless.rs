@@ -88,13 +88,13 @@ pub enum Unfit {
 }
 
 pub(super) async fn describe(
-    engine: &Engine,
     crowd: &Crowd,
     name: &str,
     pre: &CheckerPre<State>,
     log_lines: u32,
 ) -> Result<wit::Description, Failure> {
-    let mut store = timeless(engine, crowd, Log::new(format!("check {name}"), Secrets::default(), log_lines));
+    let mut store =
+        timeless(pre.engine(), crowd, Log::new(format!("check {name}"), Secrets::default(), log_lines));
     let meter = store.data().meter.clone();
     let said = meter.count(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
@@ -103,15 +103,10 @@ pub(super) async fn describe(
     conclude(said.await, &store)
 }
 
-/// Lets a program judge a job.
-pub(super) async fn validate(
-    engine: &Engine,
-    crowd: &Crowd,
-    program: &Program,
-    input: &Input<'_>,
-) -> Result<(), Unfit> {
+/// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
+pub async fn validate(program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
     let log = Log::new(input.label.clone(), input.secrets.clone(), program.limits.log_lines);
-    let mut store = timeless(engine, crowd, log);
+    let mut store = timeless(program.pre.engine(), &Crowd::here(), log);
     let (meter, job) = (store.data().meter.clone(), input.job());
     let said = meter.count(timeout(limits::DESCRIBE_TIME, async {
         let check = program.pre.instantiate_async(&mut store).await?;

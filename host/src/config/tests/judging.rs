@@ -16,10 +16,10 @@ async fn of_many_jobs_each_is_refused_for_what_is_wrong_with_it_alone() {
     };
     let text: String = (0..300).map(table).collect();
     let plan = of_text(Path::new("sonde.toml"), &text).unwrap();
-    let mut judge = Judge::new(&sandbox);
+    let mut judge = Judge::new();
     for (number, planned) in plan.jobs.iter().enumerate() {
         let among = planned.validated(&smtp, &mut judge).await.map(drop);
-        let alone = planned.validated(&smtp, &mut Judge::new(&sandbox)).await.map(drop);
+        let alone = planned.validated(&smtp, &mut Judge::new()).await.map(drop);
         assert_eq!(among, alone);
         assert_eq!(among.is_err(), is_wrong(number), "{number}");
     }

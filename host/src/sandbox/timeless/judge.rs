@@ -3,20 +3,17 @@
 //! the host's own, and keeps nothing from job to job. A stranger's could, and so has an instance for each.
 
 use tokio::time::timeout;
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
 use super::{Unfit, timeless, validate};
 use crate::{
-    sandbox::{
-        Sandbox, bindings::Checker, cpu::Crowd, limits, log::Log, program::Program, run::Input, state::State,
-    },
+    sandbox::{bindings::Checker, cpu::Crowd, limits, log::Log, program::Program, run::Input, state::State},
     secret::Secrets,
 };
 
 /// Judges jobs.
+#[derive(Default)]
 pub struct Judge {
-    engine: Engine,
-    crowd: Crowd,
     kept: Option<Kept>,
 }
 
@@ -30,8 +27,8 @@ struct Kept {
 impl Judge {
     /// Of no job yet.
     #[must_use]
-    pub fn new(sandbox: &Sandbox) -> Self {
-        Self { engine: sandbox.engine.clone(), crowd: Crowd::here(), kept: None }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
@@ -40,14 +37,14 @@ impl Judge {
             return Ok(());
         }
         // By itself, so that what is said, in the log too, is of this job.
-        validate(&self.engine, &self.crowd, program, input).await
+        validate(program, input).await
     }
 
     async fn accepts(&mut self, program: &Program, input: &Input<'_>) -> bool {
         let begin = || {
             // It says nothing here: whose words they were nobody would know.
             let log = Log::new(String::new(), Secrets::default(), 0);
-            Kept { store: timeless(&self.engine, &self.crowd, log), check: None }
+            Kept { store: timeless(program.pre.engine(), &Crowd::here(), log), check: None }
         };
         let Kept { mut store, check } = self.kept.take().unwrap_or_else(begin);
         let (meter, job) = (store.data().meter.clone(), input.job());
