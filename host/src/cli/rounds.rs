@@ -31,6 +31,9 @@ use crate::{
 /// How long the first round waits for jobs that were held back when the last program ended, and may have been changed since.
 const JOBS: Duration = Duration::from_secs(1);
 
+/// How long what is to be remembered may take to be written, where nothing else is waited for.
+pub(super) const LAST_NOTE: Duration = Duration::from_millis(500);
+
 /// A configuration's rounds.
 pub(super) struct Rounds {
     loading: Loading,
@@ -216,7 +219,11 @@ impl Rounds {
                     self.log_dropped(dropped);
                     self.print_if_idle();
                 }
-                error = self.writer.failed() => return Err(format!("standard output: {error}")),
+                error = self.writer.failed() => {
+                    // The program ends with this, and what has run is remembered all the same.
+                    drop(time::timeout(LAST_NOTE, self.kept()).await);
+                    return Err(format!("standard output: {error}"));
+                }
                 came = &mut until => return Ok(came),
             }
         }

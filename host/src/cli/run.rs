@@ -11,7 +11,7 @@ use super::{
     arguments::{Share, interval},
     exit::Refusal,
     load::{self, Base},
-    rounds::Rounds,
+    rounds::{LAST_NOTE, Rounds},
     start::NO_THREAD,
     stop::Stop,
 };
@@ -24,8 +24,6 @@ use crate::{
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// How long what is to be remembered may take to be written.
-const LAST_NOTE: Duration = Duration::from_millis(500);
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
 const LAST_LINE: Duration = Duration::from_millis(500);
 
