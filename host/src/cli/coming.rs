@@ -18,7 +18,7 @@ use crate::{
     config::{ConfigError, Declared, Planned},
     job::Job,
     output::{self, Level},
-    restraint::Candidate,
+    restraint::{Candidate, Readiness},
     sandbox::{Compiler, Judge, Sandbox},
     schedule::Every,
 };
@@ -160,6 +160,11 @@ impl Coming {
         let job = match &self.0.job {
             Arrival::There(job) => Some(Arc::clone(job)),
             Arrival::Awaited { job, .. } => job.borrow().clone(),
+        };
+        let job = match job {
+            None => Readiness::Awaited,
+            Some(job) if job.check.program.is_err() => Readiness::Unfit,
+            Some(job) => Readiness::Fit(job),
         };
         Candidate { key: self.key(), job, max_per_hour }
     }

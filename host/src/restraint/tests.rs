@@ -60,7 +60,17 @@ fn with(name: &str, password: &str) -> Job {
 
 fn candidate(job: &Job) -> Candidate {
     let key = (job.name.clone(), job.host.written().to_owned());
-    Candidate { key, job: Some(Arc::new(job.clone())), max_per_hour: None }
+    Candidate { key, job: Readiness::Fit(Arc::new(job.clone())), max_per_hour: None }
+}
+
+/// Its check is there, and cannot run it.
+fn unfit(of: &Job) -> Candidate {
+    Candidate { job: Readiness::Unfit, ..candidate(of) }
+}
+
+/// Its check is not there yet.
+fn awaited(job: &Job) -> Candidate {
+    Candidate { job: Readiness::Awaited, ..candidate(job) }
 }
 
 fn minute(minute: i64) -> RoundTime {
@@ -207,7 +217,7 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
 
     // The check of one is not there yet.
     let mut known = started(&file).await;
-    let absent = Candidate { job: None, ..candidate(&a) };
+    let absent = awaited(&a);
     assert!(!known.admits(&absent, minute(9)) && known.admits(&absent, minute(10)));
     assert!(!known.admits(&counted, minute(59)) && known.admits(&counted, minute(60)));
     assert!(round(&mut known, &[&a, &b], 9, Outcome::AuthFailed).is_empty());
@@ -226,4 +236,79 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
     known.kept().await;
     let left: Json = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(left["refused"], json!([]));
+}
+
+/// Two jobs of an account that were refused at 0, and are held back until 10, at the next start or later.
+async fn refused(file: &std::path::Path, restarts: bool) -> ([Job; 2], Restraint) {
+    let jobs = [with("a", "hunter2"), with("b", "hunter2")];
+    let mut known = started(file).await;
+    known.change(&jobs.each_ref().map(candidate));
+    assert_eq!(round(&mut known, &jobs.each_ref(), 0, Outcome::AuthFailed), ["a", "b"]);
+    if restarts {
+        known.kept().await;
+        drop(known);
+        known = started(file).await;
+    }
+    (jobs, known)
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_loaded_makes_nobody_forget_who_was_refused() {
+    for restarts in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (jobs, mut known) = refused(&folder.path().join("state"), restarts).await;
+        let (jobs, unfit) = (jobs.each_ref(), jobs.each_ref().map(unfit));
+        known.change(&unfit);
+        // Their lines say what is wrong.
+        for at in 1..4 {
+            for candidate in &unfit {
+                assert!(known.admits(candidate, minute(at)));
+                let of = job(&candidate.key.0, &candidate.key.1, json!({}));
+                known.learn(&of, Outcome::CheckError, minute(at));
+            }
+        }
+        known.change(&jobs.map(candidate));
+        assert!(round(&mut known, &jobs, 9, Outcome::AuthFailed).is_empty());
+        assert_eq!(round(&mut known, &jobs, 10, Outcome::AuthFailed), ["a"]);
+        assert!(round(&mut known, &jobs, 29, Outcome::AuthFailed).is_empty());
+        assert_eq!(round(&mut known, &jobs, 30, Outcome::Success), ["a"]);
+        assert_eq!(round(&mut known, &jobs, 31, Outcome::Success), ["a", "b"]);
+        // One that no configuration has any more is nobody's.
+        round(&mut known, &jobs, 40, Outcome::AuthFailed);
+        known.change(&unfit);
+        known.change(&[]);
+        known.change(&jobs.map(candidate));
+        assert_eq!(round(&mut known, &jobs, 41, Outcome::Success), ["a", "b"]);
+    }
+}
+
+#[tokio::test]
+async fn of_a_hosts_jobs_whose_check_is_not_there_yet_one_tries_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let ([a, b], mut known) = refused(&folder.path().join("state"), true).await;
+    known.change(&[&a, &b].map(awaited));
+    let asked = |known: &mut Restraint, at| [&a, &b].map(|job| known.admits(&awaited(job), minute(at)));
+    assert_eq!(asked(&mut known, 9), [false, false]);
+    assert_eq!(asked(&mut known, 10), [true, false]);
+    // It waits for its check still, and so does one that is there by now.
+    assert!(!known.admits(&awaited(&b), minute(11)) && !known.admits(&candidate(&b), minute(11)));
+    known.learn(&job("a", "mx1", json!({})), Outcome::CheckError, minute(10));
+    // Whoever is there comes first.
+    assert_eq!(asked(&mut known, 12), [false, false]);
+    assert!(known.admits(&candidate(&b), minute(12)));
+    known.learn(&b, Outcome::AuthFailed, minute(12));
+    assert!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed).is_empty());
+    assert_eq!(round(&mut known, &[&a, &b], 32, Outcome::Success), ["a"]);
+
+    let ([a, b], mut known) = refused(&folder.path().join("another"), true).await;
+    known.change(&[&a, &b].map(awaited));
+    let held = awaited(&a);
+    assert!(known.admits(&held, minute(10)) && known.counts(&held));
+    known.take_back(&held.key, minute(10));
+    assert!(known.admits(&awaited(&b), minute(11)) && !known.admits(&held, minute(11)));
+    // Its check came in time.
+    known.learn(&b, Outcome::AuthFailed, minute(11));
+    assert_eq!([11, 12, 30].map(|at| known.admits(&held, minute(at))), [false; 3]);
+    assert!(round(&mut known, &[&a, &b], 30, Outcome::AuthFailed).is_empty());
+    assert_eq!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed), ["a"]);
 }
