@@ -1,7 +1,7 @@
 //! Whom rounds leave out, though his time has come: a job and what its runs came to in; whether the next may begin out. A
 //! log-in that was refused is not tried again and again, since that locks accounts: see `back_off`. A job that may run so many
-//! times an hour, because each run sends a mail, does no more: see `hour`. What is decided here outlasts the program where
-//! there is a file for it.
+//! times an hour, because each run sends a mail, does no more: see `hour`. When jobs with a time of their own ran is kept here for
+//! whoever asks which are due. What is decided here outlasts the program where there is a file for it.
 //!
 //! The host does not know log-ins. What it knows is that a run ended as `auth_failed`, whom it asked, the job's secrets, and the
 //! parameter `username` of a check that has one: these are the account. Without a secret there is none.
@@ -44,6 +44,8 @@ pub struct Candidate {
     pub job: Readiness,
     /// So many runs an hour.
     pub max_per_hour: Option<u8>,
+    /// It has a time of its own.
+    pub has_time: bool,
 }
 
 /// How far a job is.
@@ -72,6 +74,8 @@ pub struct Restraint {
     key: [u8; KEY_BYTES],
     accounts: HashMap<Account, BackOff>,
     hours: HashMap<JobKey, Hour>,
+    /// Of jobs with a time of their own, the round in which each ran last, or when it came; Unix milliseconds.
+    rounds: HashMap<JobKey, i64>,
     /// Of jobs whose account is not known.
     unknown: Unknown,
     memory: Option<Memory>,
@@ -84,6 +88,7 @@ impl Restraint {
             Ok((memory, known)) => Self {
                 key: known.key,
                 hours: known.runs.into_iter().map(|(job, runs)| (job, Hour::of(runs))).collect(),
+                rounds: known.rounds.into_iter().collect(),
                 unknown: Unknown::of(known.refused),
                 memory: Some(memory),
                 ..Self::default()
@@ -101,9 +106,15 @@ impl Restraint {
         !self.unknown.is_empty()
     }
 
+    /// The round in which a job with a time of its own ran last, or when it came.
+    #[must_use]
+    pub fn last_round(&self, key: &JobKey) -> Option<RoundTime> {
+        self.rounds.get(key).map(|ms| RoundTime { unix_ns: ms.saturating_mul(1_000_000) })
+    }
+
     /// Whether it may run in the round of this time. It is to be asked last: one that may is taken to begin.
     pub fn admits(&mut self, candidate: &Candidate, time: RoundTime) -> bool {
-        let Candidate { key, job, max_per_hour } = candidate;
+        let Candidate { key, job, max_per_hour, .. } = candidate;
         let now = milliseconds(time);
         let most = max_per_hour.map(usize::from);
         if let Some(most) = most
@@ -186,6 +197,12 @@ impl Restraint {
     pub fn learn(&mut self, job: &Job, outcome: Outcome, time: RoundTime) {
         let key = (job.name.clone(), job.host.written().to_owned());
         self.unknown.end_trial(&key);
+        if let Some(last) = self.rounds.get_mut(&key) {
+            *last = milliseconds(time);
+            if let Some(memory) = &self.memory {
+                memory.keep_round(&key, Some(*last));
+            }
+        }
         if self.accounts.is_empty() && self.unknown.is_empty() && outcome != Outcome::AuthFailed {
             return;
         }
@@ -219,8 +236,9 @@ impl Restraint {
         }
     }
 
-    /// From now on of these jobs, which are all. One whose parameters are others than when its log-in was refused is tried.
-    pub fn change(&mut self, jobs: &[Candidate]) {
+    /// From now on, which is this time, of these jobs, which are all. One whose parameters are others than when its log-in was
+    /// refused is tried.
+    pub fn change(&mut self, jobs: &[Candidate], now: RoundTime) {
         let by_key: HashMap<&JobKey, &Candidate> = jobs.iter().map(|job| (&job.key, job)).collect();
         let mut accounts = std::mem::take(&mut self.accounts);
         let mut gone = self.unknown.retain(|key| by_key.contains_key(key));
@@ -246,10 +264,28 @@ impl Restraint {
         }
         accounts.retain(|_, back_off| !back_off.is_nobodys());
         self.accounts = accounts;
+        self.change_rounds(jobs, &by_key, now);
         let is_counted = |key: &JobKey| by_key.get(key).is_some_and(|job| job.max_per_hour.is_some());
         for (key, _) in self.hours.extract_if(|key, _| !is_counted(key)) {
             if let Some(memory) = &self.memory {
                 memory.keep_runs(&key, None);
+            }
+        }
+    }
+
+    fn change_rounds(&mut self, jobs: &[Candidate], by_key: &HashMap<&JobKey, &Candidate>, now: RoundTime) {
+        let has_time = |key: &JobKey| by_key.get(key).is_some_and(|job| job.has_time);
+        for (key, _) in self.rounds.extract_if(|key, _| !has_time(key)) {
+            if let Some(memory) = &self.memory {
+                memory.keep_round(&key, None);
+            }
+        }
+        for Candidate { key, .. } in jobs.iter().filter(|job| job.has_time) {
+            if !self.rounds.contains_key(key) {
+                self.rounds.insert(key.clone(), milliseconds(now));
+                if let Some(memory) = &self.memory {
+                    memory.keep_round(key, Some(milliseconds(now)));
+                }
             }
         }
     }

@@ -166,7 +166,7 @@ impl Coming {
             Some(job) if job.check.program.is_err() => Readiness::Unfit,
             Some(job) => Readiness::Fit(job),
         };
-        Candidate { key: self.key(), job, max_per_hour }
+        Candidate { key: self.key(), job, max_per_hour, has_time: self.0.planned.every().is_some() }
     }
 
     /// When it is there, or will never be.

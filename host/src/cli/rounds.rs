@@ -42,7 +42,7 @@ pub(super) struct Rounds {
     /// Of jobs that no configuration has any more, and that still run: they may come back.
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
-    /// None: of each job is known when it ran last.
+    /// None: the restraint knows of each job when it ran last.
     before: Option<Before>,
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<Unwritten>,
@@ -125,7 +125,7 @@ impl Rounds {
             // Those that are not there by then are held back as they were.
             drop(time::timeout(JOBS, self.loading.ready()).await);
         }
-        restraint.change(&self.loading.candidates());
+        restraint.change(&self.loading.candidates(), RoundTime::now());
         Self { restraint: Some(restraint), ..self }
     }
 
@@ -152,7 +152,7 @@ impl Rounds {
         self.schedule.allow(loading.max_concurrent, loading.max_per_host);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
         if let Some(restraint) = &mut self.restraint {
-            restraint.change(&loading.candidates());
+            restraint.change(&loading.candidates(), RoundTime::now());
         }
         self.loading = loading;
     }
@@ -163,8 +163,10 @@ impl Rounds {
         let (now, of_now) = (Instant::now(), self.now());
         let (alone, restraint, admitted) = (self.before, &mut self.restraint, &mut self.admitted);
         let mut may_begin = |job: &Coming, place: &Place| {
-            let before = alone.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
-            let is_due = job.every().is_none_or(|every| every.is_due(before, time));
+            let is_due = job.every().is_none_or(|every| {
+                let last = || restraint.as_ref()?.last_round(&job.key()).map(Before::Last);
+                every.is_due(alone.or_else(last).unwrap_or(Before::Unknown), time)
+            });
             // One that runs still is not begun: its turn is not used up.
             let is_free = !place.is_taken();
             let (true, true, Some(known)) = (is_due, is_free, restraint.as_mut()) else { return is_due };

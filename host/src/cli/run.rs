@@ -1,4 +1,4 @@
-//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It does not remember when its jobs ran: which of
+//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It does not ask when its jobs ran: which of
 //! those with a time of their own are due, the clock says, where it is known how often this is started.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};

@@ -151,7 +151,7 @@ fn a_state_file_that_cannot_be_used_is_named_and_holds_up_no_round() {
     fs::write(&state, "{\"version\":").unwrap();
     said("not what sonde writes: begun anew");
     fs::write(&state, "{\"version\":7}").unwrap();
-    said("of version 7, and this sonde writes 1: begun anew");
+    said("of version 7, and this sonde writes 2: begun anew");
     fs::File::create(&state).unwrap().set_len((16 << 20) + 1).unwrap();
     said("more than 16 MiB: begun anew");
     fs::remove_file(&state).unwrap();
