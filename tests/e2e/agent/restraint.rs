@@ -103,13 +103,13 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 1), ["quick"]);
     agent.logged(LEFT_OUT);
-    // What was begun is there as a whole, and nothing else.
-    assert!(!config.folder.path().join("state.new").exists());
     // Who comes second has none.
     let ran = config.sonde("run").stdin(Stdio::null()).output().unwrap();
     assert_eq!(points(&stdout(&ran)).len(), 3);
     assert!(stderr(&ran).contains("/state: another sonde has it: "), "{}", stderr(&ran));
     agent.stop();
+    // What was begun is there as a whole, and nothing else.
+    assert!(!config.folder.path().join("state.new").exists());
     let ran = config.sonde("run").stdin(Stdio::null()).output().unwrap();
     let points = points(&stdout(&ran));
     assert_eq!((points.len(), &*points[0].tags["job"]), (1, "quick"), "{}", stderr(&ran));
