@@ -128,6 +128,11 @@ impl Memory {
         self.0.change(|changes| changes.runs.extend([(job.clone(), runs_ms)]));
     }
 
+    /// The round in which a job with a time of its own ran last, or when it came, in Unix milliseconds; none: it has none.
+    pub fn keep_round(&self, job: &JobKey, round_ms: Option<i64>) {
+        self.0.change(|changes| changes.rounds.extend([(job.clone(), round_ms)]));
+    }
+
     /// That its log-in is not to be tried; none: it may be.
     pub fn keep_refusal(&self, job: &JobKey, refusal: Option<Refusal>) {
         self.0.change(|changes| changes.refused.extend([(job.clone(), refusal)]));

@@ -1,25 +1,23 @@
 //! Whom rounds leave out, though his time has come: a job and what its runs came to in; whether the next may begin out. A
 //! log-in that was refused is not tried again and again, since that locks accounts: see `back_off`. A job that may run so many
-//! times an hour, because each run sends a mail, does no more: see `hour`. What is decided here outlasts the program where
-//! there is a file for it.
+//! times an hour, because each run sends a mail, does no more: see `hour`. When jobs with a time of their own ran is kept here for
+//! whoever asks which are due. What is decided here outlasts the program where there is a file for it.
 //!
 //! The host does not know log-ins. What it knows is that a run ended as `auth_failed`, whom it asked, the job's secrets, and the
 //! parameter `username` of a check that has one: these are the account. Without a secret there is none.
 
 mod back_off;
 mod hour;
+mod unknown;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use serde_json::Value as Json;
 
 use self::{
-    back_off::{BackOff, Fingerprint, holds_back},
+    back_off::{BackOff, Fingerprint},
     hour::Hour,
+    unknown::Unknown,
 };
 pub use crate::memory::JobKey;
 use crate::{
@@ -42,10 +40,31 @@ type Account = [u8; KEY_BYTES];
 pub struct Candidate {
     /// Its name and host.
     pub key: JobKey,
-    /// None: its check is not there yet.
-    pub job: Option<Arc<Job>>,
+    /// How far it is.
+    pub job: Readiness,
     /// So many runs an hour.
     pub max_per_hour: Option<u8>,
+    /// It has a time of its own.
+    pub has_time: bool,
+}
+
+/// How far a job is.
+pub enum Readiness {
+    /// Its check is not there yet, and may come while it waits.
+    Awaited,
+    /// Its check cannot run it: it tries nothing, and says why.
+    Unfit,
+    /// It is there.
+    Fit(Arc<Job>),
+}
+
+impl Readiness {
+    fn fit(&self) -> Option<&Job> {
+        match self {
+            Self::Fit(job) => Some(job),
+            Self::Awaited | Self::Unfit => None,
+        }
+    }
 }
 
 /// What is known of jobs that hold back, or are to.
@@ -55,8 +74,10 @@ pub struct Restraint {
     key: [u8; KEY_BYTES],
     accounts: HashMap<Account, BackOff>,
     hours: HashMap<JobKey, Hour>,
-    /// Of jobs whose account is not known yet, as the file has it.
-    remembered: BTreeMap<JobKey, Refusal>,
+    /// Of jobs with a time of their own, the round in which each ran last, or when it came; Unix milliseconds.
+    rounds: HashMap<JobKey, i64>,
+    /// Of jobs whose account is not known.
+    unknown: Unknown,
     memory: Option<Memory>,
 }
 
@@ -67,7 +88,8 @@ impl Restraint {
             Ok((memory, known)) => Self {
                 key: known.key,
                 hours: known.runs.into_iter().map(|(job, runs)| (job, Hour::of(runs))).collect(),
-                remembered: known.refused,
+                rounds: known.rounds.into_iter().collect(),
+                unknown: Unknown::of(known.refused),
                 memory: Some(memory),
                 ..Self::default()
             },
@@ -81,12 +103,18 @@ impl Restraint {
     /// Whether there is a job of which only its parameters say whether it is held back still.
     #[must_use]
     pub fn awaits_jobs(&self) -> bool {
-        !self.remembered.is_empty()
+        !self.unknown.is_empty()
+    }
+
+    /// The round in which a job with a time of its own ran last, or when it came.
+    #[must_use]
+    pub fn last_round(&self, key: &JobKey) -> Option<RoundTime> {
+        self.rounds.get(key).map(|ms| RoundTime { unix_ns: ms.saturating_mul(1_000_000) })
     }
 
     /// Whether it may run in the round of this time. It is to be asked last: one that may is taken to begin.
     pub fn admits(&mut self, candidate: &Candidate, time: RoundTime) -> bool {
-        let Candidate { key, job, max_per_hour } = candidate;
+        let Candidate { key, job, max_per_hour, .. } = candidate;
         let now = milliseconds(time);
         let most = max_per_hour.map(usize::from);
         if let Some(most) = most
@@ -94,7 +122,7 @@ impl Restraint {
         {
             return false;
         }
-        if !self.account_admits(key, job.as_deref(), now) {
+        if !self.account_admits(key, job, now) {
             return false;
         }
         if most.is_some() {
@@ -112,6 +140,7 @@ impl Restraint {
         for back_off in self.accounts.values_mut() {
             back_off.end_trial(key);
         }
+        self.unknown.end_trial(key);
         if let Some(hour) = self.hours.get_mut(key) {
             hour.take_back(milliseconds(time));
             if let Some(memory) = &self.memory {
@@ -123,24 +152,32 @@ impl Restraint {
     /// Whether there is anything of this job that would have to be taken back.
     #[must_use]
     pub fn counts(&self, candidate: &Candidate) -> bool {
-        candidate.max_per_hour.is_some() || !self.accounts.is_empty()
+        candidate.max_per_hour.is_some() || !self.accounts.is_empty() || !self.unknown.is_empty()
     }
 
-    fn account_admits(&mut self, key: &JobKey, job: Option<&Job>, now_ms: i64) -> bool {
-        let Some(job) = job else {
-            // Whether its configuration changed is not known yet.
-            let refusal = self.remembered.get(key);
-            return !refusal.is_some_and(|refusal| holds_back(refusal.until_ms, now_ms));
+    fn account_admits(&mut self, key: &JobKey, job: &Readiness, now_ms: i64) -> bool {
+        let job = match job {
+            Readiness::Fit(job) => job,
+            Readiness::Unfit => return true,
+            Readiness::Awaited => {
+                let is_refused =
+                    self.unknown.has(key) || self.accounts.values().any(|back_off| back_off.has(key));
+                // It may be of any account of its host, and who is there goes first.
+                let waits = is_refused && self.accounts.values().any(|back_off| back_off.is_of(&key.1));
+                return !waits && self.unknown.admits(key, now_ms);
+            }
         };
-        if let Some(refusal) = self.remembered.remove(key) {
+        if let Some(refusal) = self.unknown.take(key) {
             self.restore(key, job, &refusal, now_ms);
         }
         if self.accounts.is_empty() {
             return true;
         }
         let account = self.account(job);
-        let back_off = account.and_then(|account| self.accounts.get_mut(&account));
-        back_off.is_none_or(|back_off| back_off.admits(key, now_ms))
+        let Some(back_off) = account.and_then(|account| self.accounts.get_mut(&account)) else { return true };
+        // That may be of its account.
+        let waits = back_off.has(key) && self.unknown.another_tries(key);
+        !waits && back_off.admits(key, now_ms)
     }
 
     /// What was remembered of a job, now that it is there.
@@ -158,11 +195,22 @@ impl Restraint {
 
     /// Learns what a run came to.
     pub fn learn(&mut self, job: &Job, outcome: Outcome, time: RoundTime) {
-        if self.accounts.is_empty() && outcome != Outcome::AuthFailed {
+        let key = (job.name.clone(), job.host.written().to_owned());
+        self.unknown.end_trial(&key);
+        if let Some(last) = self.rounds.get_mut(&key) {
+            *last = milliseconds(time);
+            if let Some(memory) = &self.memory {
+                memory.keep_round(&key, Some(*last));
+            }
+        }
+        if self.accounts.is_empty() && self.unknown.is_empty() && outcome != Outcome::AuthFailed {
             return;
         }
         let Some(account) = self.account(job) else { return };
-        let key = (job.name.clone(), job.host.written().to_owned());
+        // Its check came while it waited.
+        if let Some(refusal) = self.unknown.take(&key) {
+            self.restore(&key, job, &refusal, milliseconds(time));
+        }
         if outcome == Outcome::AuthFailed {
             let fingerprint = self.fingerprint(job);
             let back_off = self.accounts.entry(account).or_default();
@@ -188,32 +236,56 @@ impl Restraint {
         }
     }
 
-    /// From now on of these jobs, which are all. One whose parameters are others than when its log-in was refused is tried.
-    pub fn change(&mut self, jobs: &[Candidate]) {
+    /// From now on, which is this time, of these jobs, which are all. One whose parameters are others than when its log-in was
+    /// refused is tried.
+    pub fn change(&mut self, jobs: &[Candidate], now: RoundTime) {
         let by_key: HashMap<&JobKey, &Candidate> = jobs.iter().map(|job| (&job.key, job)).collect();
         let mut accounts = std::mem::take(&mut self.accounts);
+        let mut gone = self.unknown.retain(|key| by_key.contains_key(key));
         for (account, back_off) in &mut accounts {
+            let (times, until_ms) = (back_off.times, back_off.until_ms);
+            for (key, fingerprint) in back_off.jobs() {
+                // Whether its configuration changed is not to be seen now.
+                if by_key.get(key).is_some_and(|candidate| candidate.job.fit().is_none()) {
+                    let refusal = Refusal { times, until_ms, mark: mark(fingerprint) };
+                    self.unknown.remember(key.clone(), refusal);
+                }
+            }
             let is_same = |key: &JobKey, fingerprint: &Fingerprint| {
-                let job = by_key.get(key).and_then(|candidate| candidate.job.as_deref());
+                let job = by_key.get(key).and_then(|candidate| candidate.job.fit());
                 job.is_some_and(|job| {
                     self.account(job) == Some(*account) && self.fingerprint(job) == *fingerprint
                 })
             };
-            let gone = back_off.retain(is_same);
-            for key in &gone {
-                self.forget(key);
-            }
+            gone.extend(back_off.retain(is_same).into_iter().filter(|key| !self.unknown.has(key)));
+        }
+        for key in &gone {
+            self.forget(key);
         }
         accounts.retain(|_, back_off| !back_off.is_nobodys());
         self.accounts = accounts;
-        let gone: Vec<_> = self.remembered.extract_if(.., |key, _| !by_key.contains_key(key)).collect();
-        for (key, _) in &gone {
-            self.forget(key);
-        }
+        self.change_rounds(jobs, &by_key, now);
         let is_counted = |key: &JobKey| by_key.get(key).is_some_and(|job| job.max_per_hour.is_some());
         for (key, _) in self.hours.extract_if(|key, _| !is_counted(key)) {
             if let Some(memory) = &self.memory {
                 memory.keep_runs(&key, None);
+            }
+        }
+    }
+
+    fn change_rounds(&mut self, jobs: &[Candidate], by_key: &HashMap<&JobKey, &Candidate>, now: RoundTime) {
+        let has_time = |key: &JobKey| by_key.get(key).is_some_and(|job| job.has_time);
+        for (key, _) in self.rounds.extract_if(|key, _| !has_time(key)) {
+            if let Some(memory) = &self.memory {
+                memory.keep_round(&key, None);
+            }
+        }
+        for Candidate { key, .. } in jobs.iter().filter(|job| job.has_time) {
+            if !self.rounds.contains_key(key) {
+                self.rounds.insert(key.clone(), milliseconds(now));
+                if let Some(memory) = &self.memory {
+                    memory.keep_round(key, Some(milliseconds(now)));
+                }
             }
         }
     }

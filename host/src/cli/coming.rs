@@ -18,7 +18,7 @@ use crate::{
     config::{ConfigError, Declared, Planned},
     job::Job,
     output::{self, Level},
-    restraint::Candidate,
+    restraint::{Candidate, Readiness},
     sandbox::{Compiler, Judge, Sandbox},
     schedule::Every,
 };
@@ -157,7 +157,12 @@ impl Coming {
             Arrival::There(job) => Some(Arc::clone(job)),
             Arrival::Awaited { job, .. } => job.borrow().clone(),
         };
-        Candidate { key: self.key(), job, max_per_hour }
+        let job = match job {
+            None => Readiness::Awaited,
+            Some(job) if job.check.program.is_err() => Readiness::Unfit,
+            Some(job) => Readiness::Fit(job),
+        };
+        Candidate { key: self.key(), job, max_per_hour, has_time: self.0.planned.every().is_some() }
     }
 
     /// When it is there, or will never be.

@@ -31,6 +31,9 @@ use crate::{
 /// How long the first round waits for jobs that were held back when the last program ended, and may have been changed since.
 const JOBS: Duration = Duration::from_secs(1);
 
+/// How long what is to be remembered may take to be written, where nothing else is waited for.
+pub(super) const LAST_NOTE: Duration = Duration::from_millis(500);
+
 /// A configuration's rounds.
 pub(super) struct Rounds {
     loading: Loading,
@@ -39,7 +42,7 @@ pub(super) struct Rounds {
     /// Of jobs that no configuration has any more, and that still run: they may come back.
     gone: HashMap<(String, String), Place>,
     schedule: Schedule,
-    /// None: of each job is known when it ran last.
+    /// None: the restraint knows of each job when it ran last.
     before: Option<Before>,
     ended: mpsc::UnboundedReceiver<Ended>,
     writer: Writer<Unwritten>,
@@ -122,7 +125,7 @@ impl Rounds {
             // Those that are not there by then are held back as they were.
             drop(time::timeout(JOBS, self.loading.ready()).await);
         }
-        restraint.change(&self.loading.candidates());
+        restraint.change(&self.loading.candidates(), RoundTime::now());
         Self { restraint: Some(restraint), ..self }
     }
 
@@ -149,7 +152,7 @@ impl Rounds {
         self.schedule.allow(loading.max_concurrent, loading.max_per_host);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
         if let Some(restraint) = &mut self.restraint {
-            restraint.change(&loading.candidates());
+            restraint.change(&loading.candidates(), RoundTime::now());
         }
         self.loading = loading;
     }
@@ -160,8 +163,10 @@ impl Rounds {
         let (now, of_now) = (Instant::now(), self.now());
         let (alone, restraint, admitted) = (self.before, &mut self.restraint, &mut self.admitted);
         let mut may_begin = |job: &Coming, place: &Place| {
-            let before = alone.or(place.last().map(Before::Last)).unwrap_or(Before::Unknown);
-            let is_due = job.every().is_none_or(|every| every.is_due(before, time));
+            let is_due = job.every().is_none_or(|every| {
+                let last = || restraint.as_ref()?.last_round(&job.key()).map(Before::Last);
+                every.is_due(alone.or_else(last).unwrap_or(Before::Unknown), time)
+            });
             // One that runs still is not begun: its turn is not used up.
             let is_free = !place.is_taken();
             let (true, true, Some(known)) = (is_due, is_free, restraint.as_mut()) else { return is_due };
@@ -216,7 +221,11 @@ impl Rounds {
                     self.log_dropped(dropped);
                     self.print_if_idle();
                 }
-                error = self.writer.failed() => return Err(format!("standard output: {error}")),
+                error = self.writer.failed() => {
+                    // The program ends with this, and what has run is remembered all the same.
+                    drop(time::timeout(LAST_NOTE, self.kept()).await);
+                    return Err(format!("standard output: {error}"));
+                }
                 came = &mut until => return Ok(came),
             }
         }

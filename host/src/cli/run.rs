@@ -1,4 +1,4 @@
-//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It does not remember when its jobs ran: which of
+//! `sonde run`: one round of a configuration. SIGTERM ends it with what is done. It does not ask when its jobs ran: which of
 //! those with a time of their own are due, the clock says, where it is known how often this is started.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use super::{
     arguments::{Share, interval},
     exit::Refusal,
     load::{self, Base},
-    rounds::Rounds,
+    rounds::{LAST_NOTE, Rounds},
     start::NO_THREAD,
     stop::Stop,
 };
@@ -24,8 +24,6 @@ use crate::{
 
 /// How long it may take to end after SIGTERM: Telegraf sends SIGKILL after five seconds.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// How long what is to be remembered may take to be written.
-const LAST_NOTE: Duration = Duration::from_millis(500);
 /// How long a line may take to be written after SIGTERM: enough where somebody reads.
 const LAST_LINE: Duration = Duration::from_millis(500);
 

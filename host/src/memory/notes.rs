@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Bytes of the key.
 pub const KEY_BYTES: usize = 32;
 /// Of what is written; another one is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A job by its name and host.
 pub type JobKey = (String, String);
@@ -33,6 +33,8 @@ pub struct Notes {
     pub key: [u8; KEY_BYTES],
     /// Of jobs whose runs are counted, those of the last hour; Unix milliseconds.
     pub runs: BTreeMap<JobKey, Vec<i64>>,
+    /// Of jobs with a time of their own, the round in which each ran last, or when it came; Unix milliseconds.
+    pub rounds: BTreeMap<JobKey, i64>,
     /// Whose log-in was refused.
     pub refused: BTreeMap<JobKey, Refusal>,
 }
@@ -41,6 +43,7 @@ pub struct Notes {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) runs: BTreeMap<JobKey, Option<Vec<i64>>>,
+    pub(super) rounds: BTreeMap<JobKey, Option<i64>>,
     pub(super) refused: BTreeMap<JobKey, Option<Refusal>>,
 }
 
@@ -72,6 +75,7 @@ struct Shape {
     version: u32,
     key: [u8; KEY_BYTES],
     runs: Vec<Of<Vec<i64>>>,
+    rounds: Vec<Of<i64>>,
     refused: Vec<Of<Refusal>>,
 }
 
@@ -88,7 +92,7 @@ impl Notes {
     pub(super) fn new() -> Option<Self> {
         let mut key = [0; KEY_BYTES];
         SystemRandom::new().fill(&mut key).ok()?;
-        Some(Self { key, runs: BTreeMap::new(), refused: BTreeMap::new() })
+        Some(Self { key, runs: BTreeMap::new(), rounds: BTreeMap::new(), refused: BTreeMap::new() })
     }
 
     pub(super) fn of(bytes: &[u8]) -> Result<Self, NoNotes> {
@@ -96,13 +100,14 @@ impl Notes {
         if version != VERSION {
             return Err(NoNotes::Version(version));
         }
-        let Shape { key, runs, refused, .. } = serde_json::from_slice(bytes).map_err(|_| NoNotes::Shape)?;
-        Ok(Self { key, runs: by_key(runs), refused: by_key(refused) })
+        let Shape { key, runs, rounds, refused, .. } =
+            serde_json::from_slice(bytes).map_err(|_| NoNotes::Shape)?;
+        Ok(Self { key, runs: by_key(runs), rounds: by_key(rounds), refused: by_key(refused) })
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let (runs, refused) = (listed(&self.runs), listed(&self.refused));
-        let shape = Shape { version: VERSION, key: self.key, runs, refused };
+        let (runs, rounds, refused) = (listed(&self.runs), listed(&self.rounds), listed(&self.refused));
+        let shape = Shape { version: VERSION, key: self.key, runs, rounds, refused };
         // Texts and numbers: nothing of it can fail.
         let mut bytes = serde_json::to_vec(&shape).unwrap_or_default();
         bytes.push(b'\n');
@@ -111,6 +116,7 @@ impl Notes {
 
     pub(super) fn change(&mut self, changes: Changes) {
         apply(&mut self.runs, changes.runs);
+        apply(&mut self.rounds, changes.rounds);
         apply(&mut self.refused, changes.refused);
     }
 }
@@ -145,9 +151,10 @@ mod tests {
         let refusal = Refusal { times: u32::MAX, until_ms: i64::MIN, mark: 255 };
         notes.change(Changes {
             runs: [(key("a"), Some(vec![1, -2, i64::MAX])), (key("b"), None)].into(),
+            rounds: [(key("a"), Some(i64::MIN)), (key("b"), None)].into(),
             refused: [(key("a"), Some(refusal)), (key("c"), Some(refusal))].into(),
         });
-        assert_eq!((notes.runs.len(), notes.refused.len()), (1, 2));
+        assert_eq!((notes.runs.len(), notes.rounds.len(), notes.refused.len()), (1, 1, 2));
         assert_eq!(Notes::of(&notes.bytes()), Ok(notes.clone()));
         notes.change(Changes { refused: [(key("c"), None)].into(), ..Changes::default() });
         assert_eq!(notes.refused.keys().collect::<Vec<_>>(), [&key("a")]);
@@ -157,14 +164,14 @@ mod tests {
     fn what_was_not_written_by_this_version_is_refused() {
         let written = String::from_utf8(Notes::new().unwrap().bytes()).unwrap();
         for (bytes, why) in [
-            (written.replace("\"version\":1", "\"version\":2"), NoNotes::Version(2)),
-            (written.replace("\"version\":1", "\"version\":-1"), NoNotes::Shape),
+            (written.replace("\"version\":2", "\"version\":1"), NoNotes::Version(1)),
+            (written.replace("\"version\":2", "\"version\":-1"), NoNotes::Shape),
             (written.replace("\"runs\"", "\"walks\""), NoNotes::Shape),
             (written.replace("[]", "[{}]"), NoNotes::Shape),
             (written[..written.len() / 2].to_owned(), NoNotes::Shape),
             (written.clone() + &written, NoNotes::Shape),
             ("[[job]]\nname = \"a\"\n".to_owned(), NoNotes::Shape),
-            ("{\"version\":2,\"whatever\":[]}".to_owned(), NoNotes::Version(2)),
+            ("{\"version\":3,\"whatever\":[]}".to_owned(), NoNotes::Version(3)),
             ("[".repeat(1 << 20), NoNotes::Shape),
             ("\0".repeat(4096), NoNotes::Shape),
         ] {

@@ -29,13 +29,15 @@ async fn what_was_handed_over_is_in_the_file_and_the_last_of_it_counts() {
     for times in 0..=3 {
         memory.keep_refusal(&key(), Some(Refusal { times, ..REFUSAL }));
         memory.keep_runs(&key(), Some(vec![1, 2, times.into()]));
+        memory.keep_round(&key(), Some(times.into()));
     }
     memory.kept().await;
     let read = || Notes::of(&fs::read(&path).unwrap()).unwrap();
-    let (runs, refused) = ([(key(), vec![1, 2, 3])].into(), [(key(), REFUSAL)].into());
-    assert_eq!(read(), Notes { key: begun.key, runs, refused });
+    let (runs, rounds) = ([(key(), vec![1, 2, 3])].into(), [(key(), 3)].into());
+    assert_eq!(read(), Notes { key: begun.key, runs, rounds, refused: [(key(), REFUSAL)].into() });
     memory.keep_refusal(&key(), None);
     memory.keep_runs(&key(), None);
+    memory.keep_round(&key(), None);
     memory.kept().await;
     assert_eq!(read(), begun);
 }
@@ -43,7 +45,7 @@ async fn what_was_handed_over_is_in_the_file_and_the_last_of_it_counts() {
 #[tokio::test]
 async fn what_is_not_what_was_written_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, bytes) in ["", "{\"version\":2}", "hunter2", "{\"version\":1}"].into_iter().enumerate() {
+    for (number, bytes) in ["", "{\"version\":1}", "hunter2", "{\"version\":2}"].into_iter().enumerate() {
         let path = folder.path().join(number.to_string());
         fs::write(&path, bytes).unwrap();
         let (memory, begun) = opened(&path).await;

@@ -101,6 +101,11 @@ impl BackOff {
         self.refused.iter().map(|(job, refused)| (job, &refused.fingerprint))
     }
 
+    /// Whether its jobs are of this host.
+    pub(super) fn is_of(&self, host: &str) -> bool {
+        self.refused.keys().any(|(_, own)| own == host)
+    }
+
     pub(super) fn is_nobodys(&self) -> bool {
         self.refused.is_empty()
     }

@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
-const HOUR_MS: i64 = 60 * 60_000;
+/// So long a run counts: an hour, but for a moment. Rounds that are a minute apart come a little sooner or later each, and of sixty
+/// in an hour one that comes sooner must not be left out.
+const HOUR_MS: i64 = 60 * 60_000 - EARLY_MS;
+/// How much sooner a round may come: more than newlines of an agent are off, and little beside the minute between sixty of them.
+const EARLY_MS: i64 = 5_000;
 
 /// Unix milliseconds, the oldest first.
 #[derive(Debug, Default)]
@@ -60,6 +64,19 @@ mod tests {
         }
         assert_eq!(runs[..9], [0, 1, 2, 3, 60, 61, 62, 63, 120]);
         assert_eq!(hour.runs_ms().len(), 4);
+    }
+
+    #[test]
+    fn of_as_many_rounds_an_hour_as_allowed_each_is_in_though_they_are_not_exact() {
+        for (most, apart) in [(60, MINUTE), (1, 60 * MINUTE)] {
+            let mut hour = Hour::default();
+            for (round, off) in (0..300).zip([0, -1, 3, -4_900, 0, 90].iter().cycle()) {
+                let now_ms = round * apart + off;
+                assert!(hour.admits(most, now_ms), "{most}: {round}");
+                hour.begin(now_ms);
+            }
+            assert!(!hour.admits(most, 300 * apart - 5_100));
+        }
     }
 
     #[test]

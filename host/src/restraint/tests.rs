@@ -60,7 +60,17 @@ fn with(name: &str, password: &str) -> Job {
 
 fn candidate(job: &Job) -> Candidate {
     let key = (job.name.clone(), job.host.written().to_owned());
-    Candidate { key, job: Some(Arc::new(job.clone())), max_per_hour: None }
+    Candidate { key, job: Readiness::Fit(Arc::new(job.clone())), max_per_hour: None, has_time: false }
+}
+
+/// Its check is there, and cannot run it.
+fn unfit(of: &Job) -> Candidate {
+    Candidate { job: Readiness::Unfit, ..candidate(of) }
+}
+
+/// Its check is not there yet.
+fn awaited(job: &Job) -> Candidate {
+    Candidate { job: Readiness::Awaited, ..candidate(job) }
 }
 
 fn minute(minute: i64) -> RoundTime {
@@ -149,7 +159,7 @@ fn a_changed_configuration_is_tried_at_once_and_the_same_is_not() {
         let (a, mut known) = (with("a", "hunter2"), Restraint::default());
         round(&mut known, &[&a], 0, Outcome::AuthFailed);
         let jobs: Vec<_> = changed.iter().map(|job| candidate(job)).collect();
-        known.change(&jobs);
+        known.change(&jobs, minute(0));
         let tries = changed.is_some_and(|job| known.admits(&candidate(job), minute(1)));
         (tries, known.accounts.len())
     };
@@ -166,7 +176,7 @@ fn a_job_begins_no_more_often_in_an_hour_than_it_may() {
     let counted = Candidate { max_per_hour: Some(2), ..candidate(&a) };
     let begun: Vec<_> = (0..100).filter(|at| known.admits(&counted, minute(*at))).collect();
     assert_eq!(begun, [0, 1, 60, 61]);
-    known.change(&[candidate(&a)]);
+    known.change(&[candidate(&a)], minute(0));
     assert!(known.hours.is_empty());
     // What is left out for its log-in is not counted.
     known.learn(&a, Outcome::AuthFailed, minute(100));
@@ -196,7 +206,7 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
     let (a, b) = (with("a", "hunter2"), with("b", "hunter2"));
     let counted = Candidate { max_per_hour: Some(1), ..candidate(&job("c", "mx1", json!({}))) };
     let mut known = started(&file).await;
-    known.change(&[&a, &b].map(candidate));
+    known.change(&[&a, &b].map(candidate), minute(0));
     round(&mut known, &[&a, &b], 0, Outcome::AuthFailed);
     assert!(known.admits(&counted, minute(0)));
     known.kept().await;
@@ -207,7 +217,7 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
 
     // The check of one is not there yet.
     let mut known = started(&file).await;
-    let absent = Candidate { job: None, ..candidate(&a) };
+    let absent = awaited(&a);
     assert!(!known.admits(&absent, minute(9)) && known.admits(&absent, minute(10)));
     assert!(!known.admits(&counted, minute(59)) && known.admits(&counted, minute(60)));
     assert!(round(&mut known, &[&a, &b], 9, Outcome::AuthFailed).is_empty());
@@ -217,7 +227,7 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
 
     // Three refusals by now; the password of one is another, though none of 256 is.
     let mut known = started(&file).await;
-    known.change(&[&a, &b].map(candidate));
+    known.change(&[&a, &b].map(candidate), minute(0));
     let changed = (0..).map(|number| with("a", &format!("password-{number}")));
     let mut changed = changed.filter(|job| mark(&known.fingerprint(job)) != mark(&known.fingerprint(&a)));
     let changed = changed.next().unwrap();
@@ -226,4 +236,106 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
     known.kept().await;
     let left: Json = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(left["refused"], json!([]));
+}
+
+/// Two jobs of an account that were refused at 0, and are held back until 10, at the next start or later.
+async fn refused(file: &std::path::Path, restarts: bool) -> ([Job; 2], Restraint) {
+    let jobs = [with("a", "hunter2"), with("b", "hunter2")];
+    let mut known = started(file).await;
+    known.change(&jobs.each_ref().map(candidate), minute(0));
+    assert_eq!(round(&mut known, &jobs.each_ref(), 0, Outcome::AuthFailed), ["a", "b"]);
+    if restarts {
+        known.kept().await;
+        drop(known);
+        known = started(file).await;
+    }
+    (jobs, known)
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_loaded_makes_nobody_forget_who_was_refused() {
+    for restarts in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (jobs, mut known) = refused(&folder.path().join("state"), restarts).await;
+        let (jobs, unfit) = (jobs.each_ref(), jobs.each_ref().map(unfit));
+        known.change(&unfit, minute(0));
+        // Their lines say what is wrong.
+        for at in 1..4 {
+            for candidate in &unfit {
+                assert!(known.admits(candidate, minute(at)));
+                let of = job(&candidate.key.0, &candidate.key.1, json!({}));
+                known.learn(&of, Outcome::CheckError, minute(at));
+            }
+        }
+        known.change(&jobs.map(candidate), minute(0));
+        assert!(round(&mut known, &jobs, 9, Outcome::AuthFailed).is_empty());
+        assert_eq!(round(&mut known, &jobs, 10, Outcome::AuthFailed), ["a"]);
+        assert!(round(&mut known, &jobs, 29, Outcome::AuthFailed).is_empty());
+        assert_eq!(round(&mut known, &jobs, 30, Outcome::Success), ["a"]);
+        assert_eq!(round(&mut known, &jobs, 31, Outcome::Success), ["a", "b"]);
+        // One that no configuration has any more is nobody's.
+        round(&mut known, &jobs, 40, Outcome::AuthFailed);
+        known.change(&unfit, minute(0));
+        known.change(&[], minute(0));
+        known.change(&jobs.map(candidate), minute(0));
+        assert_eq!(round(&mut known, &jobs, 41, Outcome::Success), ["a", "b"]);
+    }
+}
+
+#[tokio::test]
+async fn of_a_hosts_jobs_whose_check_is_not_there_yet_one_tries_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let ([a, b], mut known) = refused(&folder.path().join("state"), true).await;
+    known.change(&[&a, &b].map(awaited), minute(0));
+    let asked = |known: &mut Restraint, at| [&a, &b].map(|job| known.admits(&awaited(job), minute(at)));
+    assert_eq!(asked(&mut known, 9), [false, false]);
+    assert_eq!(asked(&mut known, 10), [true, false]);
+    // It waits for its check still, and so does one that is there by now.
+    assert!(!known.admits(&awaited(&b), minute(11)) && !known.admits(&candidate(&b), minute(11)));
+    known.learn(&job("a", "mx1", json!({})), Outcome::CheckError, minute(10));
+    // Whoever is there comes first.
+    assert_eq!(asked(&mut known, 12), [false, false]);
+    assert!(known.admits(&candidate(&b), minute(12)));
+    known.learn(&b, Outcome::AuthFailed, minute(12));
+    assert!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed).is_empty());
+    assert_eq!(round(&mut known, &[&a, &b], 32, Outcome::Success), ["a"]);
+
+    let ([a, b], mut known) = refused(&folder.path().join("another"), true).await;
+    known.change(&[&a, &b].map(awaited), minute(0));
+    let held = awaited(&a);
+    assert!(known.admits(&held, minute(10)) && known.counts(&held));
+    known.take_back(&held.key, minute(10));
+    assert!(known.admits(&awaited(&b), minute(11)) && !known.admits(&held, minute(11)));
+    // Its check came in time.
+    known.learn(&b, Outcome::AuthFailed, minute(11));
+    assert_eq!([11, 12, 30].map(|at| known.admits(&held, minute(at))), [false; 3]);
+    assert!(round(&mut known, &[&a, &b], 30, Outcome::AuthFailed).is_empty());
+    assert_eq!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed), ["a"]);
+}
+
+#[tokio::test]
+async fn the_next_start_knows_when_a_job_with_a_time_of_its_own_ran_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let [rare, new, usual] = ["rare", "new", "usual"].map(|name| job(name, "mx1", json!({})));
+    let timed = |job: &Job| Candidate { has_time: true, ..candidate(job) };
+    let last = |known: &Restraint, job: &Job| known.last_round(&candidate(job).key);
+    let mut known = started(&file).await;
+    known.change(&[timed(&rare), candidate(&usual)], minute(1));
+    assert_eq!(last(&known, &rare), Some(minute(1)));
+    round(&mut known, &[&rare, &usual], 2, Outcome::Timeout);
+    known.kept().await;
+    drop(known);
+
+    let mut known = started(&file).await;
+    known.change(&[timed(&rare), timed(&new), candidate(&usual)], minute(9));
+    assert_eq!([&rare, &new, &usual].map(|job| last(&known, job)), [Some(minute(2)), Some(minute(9)), None]);
+    // It runs still when it has no time of its own any more.
+    known.change(&[candidate(&rare), timed(&new)], minute(10));
+    round(&mut known, &[&rare], 10, Outcome::Success);
+    known.kept().await;
+    drop(known);
+
+    let known = started(&file).await;
+    assert_eq!([&rare, &new].map(|job| last(&known, job)), [None, Some(minute(9))]);
 }

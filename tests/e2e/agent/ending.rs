@@ -111,7 +111,8 @@ fn a_check_that_computes_without_end_does_not_hold_up_the_end() {
 #[test]
 fn where_the_agent_is_gone_it_ends() {
     let (_held, port) = refusing();
-    let config = Config::new(&job("a", port));
+    let counted = job("a", port).replace("timeout", "max_per_hour = 9\ntimeout");
+    let config = Config::new(&format!("[daemon]\nstate_file = \"state\"\n{counted}"));
     let mut command = config.command(&[]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -123,6 +124,9 @@ fn where_the_agent_is_gone_it_ends() {
     assert_eq!(log.by_ref().last().unwrap(), "E! standard output: Broken pipe (os error 32)");
     assert_eq!(child.wait().unwrap().code(), Some(2));
     drop(stdin);
+    // What it was to remember, it has written.
+    let state = std::fs::read_to_string(config.folder.path().join("state")).unwrap();
+    assert!(state.contains("\"job\":\"a\""), "{state}");
 }
 
 #[test]

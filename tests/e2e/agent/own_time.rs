@@ -47,6 +47,35 @@ fn a_run_alone_has_all_jobs_or_by_the_clock_those_that_are_due() {
 }
 
 #[test]
+fn the_next_start_knows_when_a_job_with_a_time_of_its_own_ran() {
+    let (_held, port) = refusing();
+    let jobs = every("daily", "1440m", port) + &job("usual", port);
+    let config = Config::new(&format!("[daemon]\nstate_file = \"state\"\n{jobs}"));
+    let round = |lines: usize| -> Vec<String> {
+        let mut agent = config.start();
+        agent.gather();
+        let mut jobs: Vec<_> =
+            agent.lines(lines).into_iter().map(|point| point.tags["job"].clone()).collect();
+        assert_eq!(agent.stop().lines, [""; 0]);
+        jobs.sort();
+        jobs
+    };
+    // It is new.
+    assert_eq!(round(1), ["usual"]);
+    let state = config.folder.path().join("state");
+    let mut notes: serde_json::Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+    let ran = &mut notes["rounds"][0];
+    assert_eq!((ran["job"].as_str(), ran["host"].as_str()), (Some("daily"), Some("127.0.0.1")), "{ran}");
+    // Its time came while nothing ran.
+    ran["is"] = (ran["is"].as_i64().unwrap() - 2 * 24 * 60 * 60_000).into();
+    fs::write(&state, notes.to_string()).unwrap();
+    assert_eq!(round(2), ["daily", "usual"]);
+    for _ in 0..2 {
+        assert_eq!(round(1), ["usual"]);
+    }
+}
+
+#[test]
 fn who_waits_for_a_host_takes_no_time_and_no_place_of_others() {
     let (gate, (_held, port)) = (Gate::new(), refusing());
     let of_gate = job("one", gate.port) + &job("two", gate.port).replace("60s", "2s");

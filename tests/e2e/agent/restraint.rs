@@ -103,13 +103,13 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 1), ["quick"]);
     agent.logged(LEFT_OUT);
-    // What was begun is there as a whole, and nothing else.
-    assert!(!config.folder.path().join("state.new").exists());
     // Who comes second has none.
     let ran = config.sonde("run").stdin(Stdio::null()).output().unwrap();
     assert_eq!(points(&stdout(&ran)).len(), 3);
     assert!(stderr(&ran).contains("/state: another sonde has it: "), "{}", stderr(&ran));
     agent.stop();
+    // What was begun is there as a whole, and nothing else.
+    assert!(!config.folder.path().join("state.new").exists());
     let ran = config.sonde("run").stdin(Stdio::null()).output().unwrap();
     let points = points(&stdout(&ran));
     assert_eq!((points.len(), &*points[0].tags["job"]), (1, "quick"), "{}", stderr(&ran));
@@ -151,7 +151,7 @@ fn a_state_file_that_cannot_be_used_is_named_and_holds_up_no_round() {
     fs::write(&state, "{\"version\":").unwrap();
     said("not what sonde writes: begun anew");
     fs::write(&state, "{\"version\":7}").unwrap();
-    said("of version 7, and this sonde writes 1: begun anew");
+    said("of version 7, and this sonde writes 2: begun anew");
     fs::File::create(&state).unwrap().set_len((16 << 20) + 1).unwrap();
     said("more than 16 MiB: begun anew");
     fs::remove_file(&state).unwrap();
