@@ -125,7 +125,7 @@ impl Sandbox {
     }
 
     async fn program(&self, name: &str, code: Code, origin: Origin) -> Result<Program, LoadError> {
-        load::program(&self.engine, self.pool.as_deref(), &Crowd::here(), name, code, origin).await
+        load::program(&self.engine, self.pool.as_ref(), &Crowd::here(), name, code, origin).await
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.

@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for input in [
         "plugin/src",
         "plugin/Cargo.toml",
+        "plugin/build.rs",
         "plugin/gethostname",
         "wit",
         "Cargo.lock",

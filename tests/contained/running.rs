@@ -262,7 +262,10 @@ async fn no_run_finds_what_another_left_in_the_place_that_it_has() {
         load(&mut checks, name, &wat(&name.replace('-', "_"), LEAVES), Limits::default()).await.unwrap();
         assert!(checks.pools(name));
     }
+    load(&mut checks, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
     let yard = Yard::new(checks);
+    // All places are taken, so that the others have those of this one.
+    yard.round(&vec![("silence", "hostile"); 300], TIMEOUT).await;
     let jobs: Vec<_> = (0..100).map(|number| ("x", ["leaves", "leaves-too"][number % 2])).collect();
     for _ in 0..10 {
         for (report, line) in yard.round(&jobs, TIMEOUT).await {

@@ -143,7 +143,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let workers = Arc::new(Workers::new(1));
     stop.watch_runtime(&workers)?;
     listen(&asked, &stop)?;
-    let base = Base::new(true).await?;
+    let base = Base::of_a_daemon().await?;
     let watch = Watch::default();
     let reader = Reader::new(path.clone(), shard, base.clone(), watch.clone());
     let Some(plan) = first(&reader, &mut stop).await? else { return Ok(ExitCode::SUCCESS) };

@@ -23,6 +23,8 @@ use crate::{
     text::{self, counted},
 };
 
+/// Jobs that are worth the time in which places are made where one run follows the other.
+const MANY: usize = 100;
 /// Jobs of the built-in check that are judged until others have their turn: some dozens take a millisecond.
 const TURN: usize = 32;
 
@@ -74,9 +76,19 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) async fn new(is_pooling: bool) -> Result<Self, Refusal> {
-        let sandbox = sandbox()?.folding();
-        let sandbox = Arc::new(if is_pooling { sandbox.pooling() } else { sandbox });
+    /// For one round of so many jobs.
+    pub(super) async fn of_a_round(jobs: usize) -> Result<Self, Refusal> {
+        let sandbox = sandbox()?;
+        Self::of(if jobs < MANY { sandbox } else { sandbox.pooling() }).await
+    }
+
+    /// For round after round.
+    pub(super) async fn of_a_daemon() -> Result<Self, Refusal> {
+        Self::of(sandbox()?.pooling()).await
+    }
+
+    async fn of(sandbox: Sandbox) -> Result<Self, Refusal> {
+        let sandbox = Arc::new(sandbox.folding());
         let smtp = built_in(&sandbox).await?;
         Ok(Self { sandbox, smtp })
     }

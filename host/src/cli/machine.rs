@@ -12,6 +12,8 @@ use crate::{
     sandbox::{Limits, limits::MEMORIES},
 };
 
+/// Open files of a check: what its memory begins with, for runs that have one after the other and for others.
+const FILES_OF_A_CHECK: u64 = 2;
 /// Open files of a thread: what its runtime waits with, what wakes it, and its signals.
 const FILES_OF_A_THREAD: u64 = 3;
 /// Sockets by which a name is looked up before there is a connection: for both families, at a second server too where the first is
@@ -40,7 +42,8 @@ pub(super) fn at_once(plan: &Plan) -> usize {
 fn fewer(plan: &Plan, files: Option<u64>, mappings: Option<u64>) -> Option<(usize, String)> {
     let of_files = files.map(|files| {
         let of_threads = FILES_OF_A_THREAD * plan.threads as u64;
-        let most = fit(plan, files.saturating_sub(FILES + of_threads), open_files);
+        let of_checks = FILES_OF_A_CHECK * plan.checks.len() as u64;
+        let most = fit(plan, files.saturating_sub(FILES + of_threads + of_checks), open_files);
         (most, format!("{files} files may be open: raise LimitNOFILE= of the agent's unit (`ulimit -n`)"))
     });
     let of_mappings = mappings.map(|mappings| {

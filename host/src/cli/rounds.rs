@@ -164,7 +164,10 @@ impl Rounds {
         let (alone, restraint, admitted) = (self.before, &mut self.restraint, &mut self.admitted);
         let mut may_begin = |job: &Coming, place: &Place| {
             let is_due = job.every().is_none_or(|every| {
-                let last = || restraint.as_ref()?.last_round(&job.key()).map(Before::Last);
+                // Of a run that is not over nothing is remembered yet.
+                let of_run = || place.runs_since().and_then(|_| place.last());
+                let remembered = || restraint.as_ref()?.last_round(&job.key());
+                let last = || of_run().or_else(remembered).map(Before::Last);
                 every.is_due(alone.or_else(last).unwrap_or(Before::Unknown), time)
             });
             // One that runs still is not begun: its turn is not used up.

@@ -53,7 +53,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
         let text = "max_per_hour: no run is counted without state_file in [daemon]: this program ends with its round";
         output::log(Level::Warning, text);
     }
-    let mut loading = load::leniently(plan, shard, &Base::new(false).await?).await?;
+    let base = Base::of_a_round(plan.jobs.len()).await?;
+    let mut loading = load::leniently(plan, shard, &base).await?;
     // That is for the daemon.
     loading.self_metrics = None;
     let mut rounds = Rounds::new(loading, stop.missing(), &workers)?.alone(before);

@@ -47,8 +47,8 @@ fn time(clock: ClockId) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds that the thread has computed since then: no more than have gone by, and nothing that was counted. With what is to
-/// be known when more is counted.
+/// Nanoseconds that the thread has computed since then: no more than have gone by, and nothing that was counted; where it was held
+/// up, with what it did beside runs since the last look. And what is to be known when more is counted.
 fn computed(began: u64) -> (u64, Looked) {
     let gone_by = time(ClockId::CLOCK_MONOTONIC).saturating_sub(began);
     let looked = LOOKED.get();

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::task;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -106,7 +107,7 @@ fn imports(component: &Component, engine: &Engine) -> Result<(Vec<String>, Optio
 /// Links a component and lets it describe itself.
 pub(super) async fn program(
     engine: &Engine,
-    pool: Option<&Pool>,
+    pool: Option<&Arc<Pool>>,
     crowd: &Crowd,
     name: &str,
     loaded: Code,
@@ -130,9 +131,27 @@ pub(super) async fn program(
     if is_file && is_within(&described.measurement, SMTP) {
         return Err(LoadError::Description(Contradiction::MeasurementOfBuiltIn(described.measurement)));
     }
-    let pooled = pool.and_then(|pool| pool.load(&component));
-    let pooled = pooled.map(|component| linked(&component, is_file)).transpose().map_err(broken)?;
+    let pooled = match pool.cloned() {
+        Some(pool) => pooled(pool, component, is_file, crowd, name).await,
+        None => None,
+    };
     Ok(Program { pre, pooled, description: Arc::new(described), imports, sha256, limits })
+}
+
+/// The same where there are places; none: it does not fit into one. Whatever goes wrong with that does not keep it from running.
+async fn pooled(
+    pool: Arc<Pool>,
+    component: Component,
+    is_file: bool,
+    crowd: &Crowd,
+    name: &str,
+) -> Option<CheckerPre<State>> {
+    // A disk may not answer.
+    let loaded = task::spawn_blocking(move || linked(&pool.load(&component)?, is_file).ok()).await;
+    let pre = loaded.ok().flatten()?;
+    // What is made with the first instance, such as a file of what its memory begins with, is there for all.
+    timeless::describe(crowd, name, &pre, 0).await.ok()?;
+    Some(pre)
 }
 
 fn linked(component: &Component, is_file: bool) -> wasmtime::Result<CheckerPre<State>> {

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{
-    Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourcesRequired,
-    component::Component,
+    Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourcesRequired, component::Component,
 };
 
 use super::{engine, error::chain, limits, store};
 
 /// Runs that have a place at once. What comes meanwhile runs without one, as it would if there were none.
 const PLACES: u32 = 256;
+/// Further places: the engine looks for a free one in one part of them after the other, and one may be given back in a part that
+/// it has seen while it takes the last of the next.
+const SPARE: u32 = 16;
 /// Core modules, memories and tables of a component that fits: a language's toolchain makes four, one and two.
 const MODULES: u32 = 8;
 const MEMORIES: u32 = 1;
@@ -22,9 +24,11 @@ const TABLES: u32 = 4;
 const CODE_BYTES: usize = 4 << 20;
 /// Pages of 64 KiB of its memory in the beginning. An interpreter fills more, and so has little of being mapped already.
 const MEMORY_PAGES: u64 = 32;
-/// What a memory can grow to: all that it could have elsewhere, so that its limits alone decide.
+/// What a memory can grow to: all that one with addresses of 32 bits could have elsewhere, so that its limits alone decide.
 const MOST_MEMORY_BYTES: usize = 4 << 30;
-/// Bytes of a memory, a table and a stack that are kept, wiped, when a run ends: more than a session of the built-in check uses.
+/// Bytes at the beginning of a memory, a table and a stack that are kept, wiped, when a run ends; the rest goes back to the system.
+/// A session of the built-in check uses no more. (Which pages were written the kernel could tell, and leaves out those that are in
+/// swap: `pagemap_scan` of the allocator would leave a run's secrets there for the next.)
 const MEMORY_KEPT: usize = 256 << 10;
 const TABLE_KEPT: usize = 16 << 10;
 const STACK_KEPT: usize = 64 << 10;
@@ -46,11 +50,12 @@ impl Pool {
 
     fn of(version: &str) -> Result<Self, String> {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(PLACES)
-            .total_core_instances(PLACES * MODULES)
-            .total_memories(PLACES * MEMORIES)
-            .total_tables(PLACES * TABLES)
-            .total_stacks(PLACES)
+        let all = PLACES + SPARE;
+        pool.total_component_instances(all)
+            .total_core_instances(all * MODULES)
+            .total_memories(all * MEMORIES)
+            .total_tables(all * TABLES)
+            .total_stacks(all)
             .max_core_instances_per_component(MODULES)
             .max_memories_per_component(MEMORIES)
             .max_memories_per_module(MEMORIES)
@@ -60,8 +65,7 @@ impl Pool {
             .table_elements(limits::TABLE_ELEMENTS)
             .linear_memory_keep_resident(MEMORY_KEPT)
             .table_keep_resident(TABLE_KEPT)
-            .async_stack_keep_resident(STACK_KEPT)
-            .pagemap_scan(Enabled::Auto);
+            .async_stack_keep_resident(STACK_KEPT);
         let mut config = engine::config(version);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).map_err(|error| chain(&error))?;
@@ -69,7 +73,7 @@ impl Pool {
         Ok(Self { engine, free: Arc::new(Semaphore::new(PLACES as usize)) })
     }
 
-    /// The component where there are places; none: it does not fit into one.
+    /// The component where there are places; none: it does not fit into one. Takes the time of reading and copying its code.
     #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
     pub(super) fn load(&self, component: &Component) -> Option<Component> {
         let code = component.image_range();
@@ -129,6 +133,6 @@ mod tests {
         assert!(pool.place().is_some());
         // What the README says.
         let kept = MEMORY_KEPT + TABLES as usize * TABLE_KEPT + STACK_KEPT;
-        assert_eq!(PLACES as usize * kept, 96 << 20);
+        assert_eq!((PLACES + SPARE) as usize * kept, 102 << 20);
     }
 }

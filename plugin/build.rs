@@ -1,0 +1,11 @@
+//! Gives the component a stack of a size of its own.
+
+/// Bytes: a session uses a tenth. A stack lies below all else in memory, and what a host keeps for the next run begins there.
+const STACK_BYTES: u32 = 128 << 10;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+        println!("cargo:rustc-link-arg-cdylib=-zstack-size={STACK_BYTES}");
+    }
+}
