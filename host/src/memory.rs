@@ -22,7 +22,7 @@ use tokio::{
 pub use self::notes::{JobKey, KEY_BYTES, Refusal};
 use self::{
     file::{FileError, StateFile},
-    notes::{Changes, Notes},
+    notes::{Changes, NoNotes, Notes},
 };
 use crate::output::{self, Level};
 
@@ -164,15 +164,13 @@ impl Drop for Memory {
 /// What stands in the file; what cannot be used of it is said, and gone.
 fn open(path: PathBuf) -> Result<(StateFile, Notes), FileError> {
     let file = StateFile::open(path)?;
-    let unusable = match file.read() {
-        Ok(bytes) if bytes.is_empty() => None,
-        Ok(bytes) => match Notes::of(&bytes) {
+    let bytes = file.read()?;
+    if !bytes.is_empty() {
+        let error = match Notes::of(&bytes) {
             Ok(notes) => return Ok((file, notes)),
-            Err(error) => Some(error.to_string()),
-        },
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(error) = unusable {
+            Err(NoNotes::Others) => return Err(FileError::Others),
+            Err(error) => error,
+        };
         let text = format!("state_file {}: {error}: begun anew", file.path().display());
         output::log(Level::Warning, &text);
     }

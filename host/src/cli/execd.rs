@@ -327,5 +327,5 @@ async fn last(rounds: &mut Rounds, end: End) -> Result<ExitCode, Refusal> {
         time::sleep(LOOK).await;
     }
     time::sleep(LINGER).await;
-    Ok(ExitCode::SUCCESS)
+    stop::leave()
 }

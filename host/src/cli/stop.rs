@@ -130,6 +130,12 @@ impl Stop {
     }
 }
 
+/// Ends the program as it is: to take down what runs still, and what was made for it, takes time that nobody has.
+pub(super) fn leave() -> ! {
+    output::flush_log(LAST_LINE);
+    process::exit(0)
+}
+
 /// A thread that ends the program, or lets it be.
 pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let started = thread::Builder::new().spawn(work);
@@ -139,8 +145,7 @@ pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> 
 fn end(why: &str, missing: &Missing) -> ! {
     let missing = if missing.is_none() { String::new() } else { format!(": {missing}") };
     output::log(Level::Error, &format!("{why}{missing}"));
-    output::flush_log(LAST_LINE);
-    process::exit(0)
+    leave()
 }
 
 /// Comes back when one of the numbers, of which there may be more at each look, has been the same at so many.

@@ -12,8 +12,8 @@ use std::{
 
 use nix::{fcntl::OFlag, unistd::geteuid};
 
-/// Of thousands of jobs that each run sixty times an hour.
-const MOST_BYTES: u64 = 16 << 20;
+/// Of a hundred thousand jobs that each run sixty times an hour.
+const MOST_BYTES: u64 = 128 << 20;
 /// Who may read it.
 const MODE: u32 = 0o600;
 /// By whom else it may not be written.
@@ -22,6 +22,9 @@ const OTHERS_WRITE: u32 = 0o022;
 /// second.
 const ATTEMPTS: usize = 8;
 
+/// What to do about a file that is not overwritten: it may be all that somebody has.
+const REMEDY: &str = "remove it, or give `state_file` a name of its own";
+
 /// Why it is not used, or not written.
 #[derive(Debug)]
 pub(super) enum FileError {
@@ -29,6 +32,8 @@ pub(super) enum FileError {
     Link,
     NoFile,
     Owner(u32),
+    Writable,
+    /// Somebody else's: it is left as it is.
     Others,
     Busy,
     Large,
@@ -48,9 +53,10 @@ impl fmt::Display for FileError {
             Self::Link => f.write_str("a symbolic link, which is not followed"),
             Self::NoFile => f.write_str("not a regular file"),
             Self::Owner(user) => write!(f, "it belongs to user {user}, and this is user {}", geteuid()),
-            Self::Others => f.write_str("others may write to it"),
+            Self::Writable => f.write_str("others may write to it"),
+            Self::Others => write!(f, "not what sonde writes: {REMEDY}"),
             Self::Busy => f.write_str("another sonde has it"),
-            Self::Large => write!(f, "more than {} MiB", MOST_BYTES >> 20),
+            Self::Large => write!(f, "more than {} MiB: {REMEDY}", MOST_BYTES >> 20),
             Self::Random => f.write_str("no random bytes"),
         }
     }
@@ -91,6 +97,10 @@ impl StateFile {
 
     /// Puts another file in its place.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        // It could not be read again.
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(FileError::Large);
+        }
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let new = Path::new(&name);
@@ -130,7 +140,7 @@ fn locked(path: &Path) -> Result<File, FileError> {
         return Err(FileError::Owner(found.uid()));
     }
     if found.mode() & OTHERS_WRITE != 0 {
-        return Err(FileError::Others);
+        return Err(FileError::Writable);
     }
     lock(&file)?;
     Ok(file)
@@ -202,6 +212,9 @@ mod tests {
         let path = folder.path().join("state");
         let file = StateFile::open(path.clone()).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(MOST_BYTES + 1).unwrap();
-        assert_eq!(file.read().unwrap_err().to_string(), "more than 16 MiB");
+        assert_eq!(
+            file.read().unwrap_err().to_string(),
+            "more than 128 MiB: remove it, or give `state_file` a name of its own"
+        );
     }
 }

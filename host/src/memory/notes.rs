@@ -47,9 +47,14 @@ pub(super) struct Changes {
     pub(super) refused: BTreeMap<JobKey, Option<Refusal>>,
 }
 
+/// How what any version writes begins.
+const BEGIN: &[u8] = b"{\"version\":";
+
 /// Why bytes are no notes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum NoNotes {
+    /// Nor ever were.
+    Others,
     Shape,
     Version(u32),
 }
@@ -57,7 +62,7 @@ pub(super) enum NoNotes {
 impl fmt::Display for NoNotes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shape => f.write_str("not what sonde writes"),
+            Self::Others | Self::Shape => f.write_str("not what sonde writes"),
             Self::Version(version) => write!(f, "of version {version}, and this sonde writes {VERSION}"),
         }
     }
@@ -96,7 +101,10 @@ impl Notes {
     }
 
     pub(super) fn of(bytes: &[u8]) -> Result<Self, NoNotes> {
-        let Versioned { version } = serde_json::from_slice(bytes).map_err(|_| NoNotes::Shape)?;
+        // What was cut short, or lost with the power, is still nobody else's.
+        let is_ours = bytes.starts_with(BEGIN) || bytes.first() == Some(&0);
+        let unusable = if is_ours { NoNotes::Shape } else { NoNotes::Others };
+        let Versioned { version } = serde_json::from_slice(bytes).map_err(|_| unusable)?;
         if version != VERSION {
             return Err(NoNotes::Version(version));
         }
@@ -170,9 +178,9 @@ mod tests {
             (written.replace("[]", "[{}]"), NoNotes::Shape),
             (written[..written.len() / 2].to_owned(), NoNotes::Shape),
             (written.clone() + &written, NoNotes::Shape),
-            ("[[job]]\nname = \"a\"\n".to_owned(), NoNotes::Shape),
+            ("[[job]]\nname = \"a\"\n".to_owned(), NoNotes::Others),
             ("{\"version\":3,\"whatever\":[]}".to_owned(), NoNotes::Version(3)),
-            ("[".repeat(1 << 20), NoNotes::Shape),
+            ("[".repeat(1 << 20), NoNotes::Others),
             ("\0".repeat(4096), NoNotes::Shape),
         ] {
             assert_eq!(Notes::of(bytes.as_bytes()), Err(why), "{}", &bytes[..bytes.len().min(80)]);

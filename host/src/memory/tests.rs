@@ -45,7 +45,8 @@ async fn what_was_handed_over_is_in_the_file_and_the_last_of_it_counts() {
 #[tokio::test]
 async fn what_is_not_what_was_written_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, bytes) in ["", "{\"version\":1}", "hunter2", "{\"version\":2}"].into_iter().enumerate() {
+    for (number, bytes) in ["", "{\"version\":1}", "{\"version\":", "{\"version\":2}"].into_iter().enumerate()
+    {
         let path = folder.path().join(number.to_string());
         fs::write(&path, bytes).unwrap();
         let (memory, begun) = opened(&path).await;
@@ -54,6 +55,16 @@ async fn what_is_not_what_was_written_is_begun_anew() {
         memory.kept().await;
         assert_eq!(Notes::of(&fs::read(&path).unwrap()).unwrap().runs.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_sonde_never_wrote_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    fs::write(&path, "hunter2").unwrap();
+    let refused = Memory::open(path.clone()).await.err().unwrap().to_string();
+    assert!(refused.contains(": not what sonde writes: remove it, or give `state_file` a name"), "{refused}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "hunter2");
 }
 
 #[tokio::test]

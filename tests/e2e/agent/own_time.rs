@@ -31,6 +31,20 @@ fn a_job_with_a_time_of_its_own_is_in_the_rounds_that_are_its_own() {
 }
 
 #[test]
+fn a_job_that_runs_still_is_not_skipped_before_its_next_time() {
+    let gate = Gate::new();
+    let config = Config::new(&every("slow", "5s", gate.port));
+    let agent = Execd::start(&mut config.command(&["--interval", "1s"]));
+    gate.wait();
+    // Two rounds of others.
+    thread::sleep(Duration::from_millis(2500));
+    gate.answer();
+    assert_eq!(agent.lines(1)[0].tags["job"], "slow");
+    let log = agent.stop_by(Signal::SIGTERM).log;
+    assert!(!log.iter().any(|line| line.contains("skipped")), "{log:#?}");
+}
+
+#[test]
 fn a_run_alone_has_all_jobs_or_by_the_clock_those_that_are_due() {
     let (_held, port) = refusing();
     let config = Config::new(&(every("daily", "1440m", port) + &job("usual", port)));

@@ -152,8 +152,12 @@ fn a_state_file_that_cannot_be_used_is_named_and_holds_up_no_round() {
     said("not what sonde writes: begun anew");
     fs::write(&state, "{\"version\":7}").unwrap();
     said("of version 7, and this sonde writes 2: begun anew");
-    fs::File::create(&state).unwrap().set_len((16 << 20) + 1).unwrap();
-    said("more than 16 MiB: begun anew");
+    // It may be all that somebody has, such as the configuration itself.
+    fs::write(&state, "my only copy").unwrap();
+    said("not what sonde writes: remove it, or give `state_file` a name of its own");
+    assert_eq!(fs::read_to_string(&state).unwrap(), "my only copy");
+    fs::File::create(&state).unwrap().set_len((128 << 20) + 1).unwrap();
+    said("more than 128 MiB: remove it, or give `state_file` a name of its own");
     fs::remove_file(&state).unwrap();
     // Its folder is gone, or what is to become it is in the way.
     fs::create_dir(config.folder.path().join("state.new")).unwrap();
