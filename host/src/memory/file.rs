@@ -194,7 +194,9 @@ mod tests {
         fs::set_permissions(&other, fs::Permissions::from_mode(0o620)).unwrap();
         assert_eq!(refused(&other), "others may write to it");
         assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
-        assert!(refused(&folder.path().join("absent/state")).starts_with("its folder is not there: create it "));
+        assert!(
+            refused(&folder.path().join("absent/state")).starts_with("its folder is not there: create it ")
+        );
         // As root alone a file can be given away.
         if geteuid().is_root() {
             fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();

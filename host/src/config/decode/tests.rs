@@ -86,6 +86,14 @@ fn a_refusal_names_line_key_and_what_is_expected() {
             "max_concurrent = 77777777777777777777",
             "line 1: max_concurrent: expected a whole number from 1 to 65535",
         ),
+        (
+            "[[job]]\nname = 'a'\ntimeout = 5",
+            "line 3: job.timeout: expected a duration such as \"5s\", not a whole number",
+        ),
+        (
+            "daemon.interval = 0.5",
+            "line 1: daemon.interval: expected a duration such as \"5s\", not a number",
+        ),
         ("threads = 0", "line 1: threads: expected a whole number from 1 to 255"),
         ("threads = 256", "line 1: threads: expected a whole number from 1 to 255"),
         ("max_concurrent = 1979-05-27", "line 1: max_concurrent: expected a whole number from 1 to 65535"),
