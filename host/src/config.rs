@@ -5,6 +5,7 @@ mod alarm;
 mod check;
 mod decode;
 mod duration;
+mod elsewhere;
 mod endpoints;
 mod error;
 mod file;
