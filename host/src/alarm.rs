@@ -150,6 +150,12 @@ impl Limit {
     }
 }
 
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.sign(), self.bound)
+    }
+}
+
 /// Judges the fields of a job's own line; a broken limit on a certificate's end says which certificate it is. A kind of which
 /// no part is among `parts`, which have a line, was not measured.
 #[must_use]
@@ -189,7 +195,7 @@ struct Verdict {
 
 impl Verdict {
     fn look(&mut self, limit: &Limit, fields: &[(String, Value)], ending: Option<&Ending>) {
-        let Limit { field, bound, severity, .. } = limit;
+        let Limit { field, severity, .. } = limit;
         match fields.iter().find(|(name, _)| name == field).and_then(|(_, value)| value.as_number()) {
             None => self.add(State::Unknown, format!("{field} not measured")),
             Some(value) if limit.broken_by(value) => {
@@ -198,7 +204,7 @@ impl Verdict {
                     Severity::Critical => State::Critical,
                 };
                 let whose = ending.map_or_else(String::new, |it| format!(" ({it})"));
-                self.add(state, format!("{field} {value} {} {bound}{whose}", limit.sign()));
+                self.add(state, format!("{field} {value} {limit}{whose}"));
             }
             Some(_) => {}
         }

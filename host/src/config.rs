@@ -5,6 +5,7 @@ mod alarm;
 mod check;
 mod decode;
 mod duration;
+mod elsewhere;
 mod endpoints;
 mod error;
 mod file;
@@ -32,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{grant::Deny, line, net::NameServers, text};
+use crate::{alarm::Limit, grant::Deny, line, net::NameServers, text};
 
 pub use self::{
     check::Declared,
@@ -113,7 +114,14 @@ impl Plan {
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
     let Files { main, included, patterns, unmatched } = include::read(path)?;
     let plan = plan(path, main, included)?;
-    Ok(Plan { doubts: unmatched, watched: plan.watched.matching(patterns), ..plan })
+    let doubts = unmatched.into_iter().chain(plan.doubts).collect();
+    Ok(Plan { doubts, watched: plan.watched.matching(patterns), ..plan })
+}
+
+/// What in limits of no file may be a mistake.
+#[must_use]
+pub fn doubts(limits: &[Limit]) -> Vec<ConfigError> {
+    alarm::doubts(limits).map(|at| at.within(None, None)).collect()
 }
 
 /// A text as if it stood in a file that includes no other.
@@ -178,14 +186,13 @@ fn plan(
         let path: Arc<Path> = path.into();
         jobs.extend(file.job.into_iter().map(|job| (Arc::clone(&path), job)));
     }
-    let jobs = planned(jobs, &checks, &deny)?;
+    let (jobs, doubts) = planned(jobs, &checks, &deny)?;
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
     let threads = threads.min(max_concurrent).min(jobs.len());
-    let (path, doubts) = (path.to_owned(), Vec::new());
     Ok(Plan {
-        path,
+        path: path.to_owned(),
         max_concurrent,
         max_per_host,
         threads,
@@ -206,9 +213,9 @@ fn planned(
     shapes: Vec<(Arc<Path>, file::Job)>,
     checks: &[Declared],
     deny: &Deny,
-) -> Result<Vec<Planned>, ConfigError> {
+) -> Result<(Vec<Planned>, Vec<ConfigError>), ConfigError> {
     let mut trusts = Trusts::default();
-    let mut jobs = Vec::new();
+    let (mut jobs, mut doubts) = (Vec::new(), Vec::new());
     let mut names: HashSet<Arc<str>> = HashSet::new();
     let mut series = HashMap::new();
     for (path, shape) in shapes {
@@ -220,14 +227,17 @@ fn planned(
         if !names.insert(Arc::clone(&name)) {
             return Err(refuse(At::key("name", Problem::DuplicateJob)));
         }
-        for job in job::planned(shape, &path, checks, deny, &mut trusts).map_err(refuse)? {
+        let own = job::planned(shape, &path, checks, deny, &mut trusts).map_err(refuse)?;
+        // Of all its hosts the same.
+        doubts.extend(own.iter().take(1).flat_map(Planned::doubts));
+        for job in own {
             if let Some(other) = series.insert(line::series(job.name(), job.host()), Arc::clone(&name)) {
                 return Err(refuse(At::key("host", Problem::SameSeries(other.to_string()))));
             }
             jobs.push(job);
         }
     }
-    Ok(jobs)
+    Ok((jobs, doubts))
 }
 
 #[cfg(test)]

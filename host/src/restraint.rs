@@ -341,16 +341,19 @@ fn milliseconds(time: RoundTime) -> i64 {
 }
 
 fn log_pause(job: &Job, times: u32, pause_ms: i64) {
+    let (name, host) = (&job.name, job.host.written());
+    output::log(Level::Warning, &format!("job {name}: {host}: {}", pause_text(times, pause_ms)));
+}
+
+/// The times are the account's: of the job it may be the first.
+fn pause_text(times: u32, pause_ms: i64) -> String {
     // Whole minutes, none too few.
     let pause = span::text((pause_ms.unsigned_abs()).div_ceil(60_000) * 60_000);
-    let times = if times == 1 { String::new() } else { format!(", {times} times in a row") };
-    let text = format!(
-        "job {}: {}: {}{times}: left out for {pause}, so that nobody locks its account",
-        job.name,
-        job.host.written(),
-        Outcome::AuthFailed.name()
-    );
-    output::log(Level::Warning, &text);
+    let refused = match times {
+        1 => String::new(),
+        _ => format!(": its account (host, user name and secrets) was refused {times} times in a row"),
+    };
+    format!("{}{refused}: left out for {pause}, so that nobody locks its account", Outcome::AuthFailed.name())
 }
 
 #[cfg(test)]

@@ -102,6 +102,8 @@ fn the_unit_keeps_the_cache_where_the_readme_says_and_lets_compiled_checks_run()
     }
     assert_eq!(only(UNIT, "MemoryDenyWriteExecute="), "no");
     assert_eq!(only(UNIT, "CacheDirectory="), "sonde");
+    assert_eq!(only(UNIT, "StateDirectory="), "telegraf sonde");
+    assert!(stdout(&sonde(&["config", "sample"])).contains("state_file = \"/var/lib/sonde/state\""));
     assert!(README.contains("cache_dir = \"/var/cache/sonde\""));
     assert!(!UNIT.lines().any(|line| line.starts_with("LimitAS=") || line.starts_with("LimitNPROC=")));
 }

@@ -16,6 +16,7 @@ use crate::{
     config::{self, AdHoc},
     job::Job,
     line,
+    output::{self, Level},
     point::Points,
     regular,
     report::Report,
@@ -115,6 +116,9 @@ pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let sandbox = Arc::new(sandbox()?);
     let check = arguments::check(&sandbox, &arguments.check).await?;
     let job = job(&arguments, &check)?.validated().await.map_err(|error| error.to_string())?;
+    for doubt in config::doubts(&job.alarm_limits) {
+        output::log(Level::Warning, &doubt.to_string());
+    }
     let terminal = std::io::stdout().is_terminal();
     let output = arguments.output.unwrap_or(if terminal { Output::Waterfall } else { Output::Influx });
     let time = RoundTime::now();

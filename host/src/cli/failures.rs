@@ -1,6 +1,7 @@
 //! Failed checks on their way to the log: the point of each run in, what of it is new out. A failed check is logged once, our
 //! own faults as errors. Folded is what fails again, round after round, with the same result and error code, whatever the text: a
-//! line an hour says how often, and what was said last, and one where it ends.
+//! line an hour says how often, and what was said last, and one where something else fails. A success has a line where a failure
+//! ends.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,6 +12,7 @@ use crate::{
     output::{self, Level},
     point::Point,
     report::Outcome,
+    text::counted,
     value::Value,
 };
 
@@ -28,13 +30,23 @@ struct Said {
     what: (String, Option<Value>),
     text: String,
     /// Times since it was logged.
-    more: u32,
+    more: usize,
     at: Instant,
+    /// Rounds since its last success, whatever failed.
+    rounds: usize,
 }
 
 impl Said {
     fn again(&self) -> (Level, String) {
-        (self.level, format!("{} … and {} more times", self.text, self.more))
+        (self.level, format!("{} … and {}", self.text, counted(self.more, "more time")))
+    }
+
+    fn over(&self, name: &str) -> (Level, String) {
+        let rounds = match self.rounds {
+            1 => "a failed round".to_owned(),
+            rounds => format!("{rounds} failed rounds"),
+        };
+        (Level::Information, format!("{name}: success again, after {rounds}"))
     }
 }
 
@@ -60,6 +72,7 @@ impl Failures {
         {
             said.text.clone_from(text);
             said.more = said.more.saturating_add(1);
+            said.rounds = said.rounds.saturating_add(1);
             if now.duration_since(said.at) < AGAIN {
                 return Vec::new();
             }
@@ -67,11 +80,14 @@ impl Failures {
             (said.more, said.at) = (0, now);
             return vec![again];
         }
-        let ended = self.0.remove(&key).filter(|said| said.more > 0).map(|said| said.again());
-        if let Some((level, text)) = &failed {
-            self.0.insert(key, Said { level: *level, what, text: text.clone(), more: 0, at: now });
-        }
-        ended.into_iter().chain(failed).collect()
+        let before = self.0.remove(&key);
+        let Some((level, text)) = failed else {
+            return before.map(|said| said.over(&name(point))).into_iter().collect();
+        };
+        let rounds = before.as_ref().map_or(0, |said| said.rounds).saturating_add(1);
+        let ended = before.filter(|said| said.more > 0).map(|said| said.again());
+        self.0.insert(key, Said { level, what, text: text.clone(), more: 0, at: now, rounds });
+        ended.into_iter().chain([(level, text)]).collect()
     }
 }
 
@@ -87,9 +103,14 @@ fn failed(point: &Point) -> Option<(Level, String)> {
         _ if result == Outcome::CheckError.name() => Level::Error,
         _ => Level::Warning,
     };
+    Some((level, format!("{}: {result}: {}", name(point), point.text("error"))))
+}
+
+/// Whose point it is.
+fn name(point: &Point) -> String {
     let (job, server, port) = (point.tag("job"), point.tag("server"), point.tag("port"));
-    let at = if port.is_empty() { server.to_owned() } else { format!("{server}:{port}") };
-    Some((level, format!("job {job}: {at}: {result}: {}", point.text("error"))))
+    let port = if port.is_empty() { String::new() } else { format!(":{port}") };
+    format!("job {job}: {server}{port}")
 }
 
 #[cfg(test)]
@@ -122,10 +143,12 @@ mod tests {
         }
         assert_eq!(round(60, "a", "timeout", "y"), ["job a: h:25: timeout: y … and 60 more times"]);
         assert!(round(61, "a", "timeout", "x").is_empty());
-        let changed = ["job a: h:25: timeout: x … and 1 more times", "job a: h:25: rejected: y"];
+        let changed = ["job a: h:25: timeout: x … and 1 more time", "job a: h:25: rejected: y"];
         assert_eq!(round(62, "a", "rejected", "y"), changed);
-        assert!(round(63, "a", "success", "").is_empty());
-        assert_eq!(round(64, "a", "rejected", "y"), ["job a: h:25: rejected: y"]);
+        assert_eq!(round(63, "a", "success", ""), ["job a: h:25: success again, after 63 failed rounds"]);
+        assert!(round(64, "a", "success", "").is_empty());
+        assert_eq!(round(65, "a", "rejected", "y"), ["job a: h:25: rejected: y"]);
+        assert_eq!(round(66, "a", "success", ""), ["job a: h:25: success again, after a failed round"]);
     }
 
     #[test]

@@ -25,14 +25,19 @@ use crate::{
 
 /// Jobs that are worth the time in which places are made where one run follows the other.
 const MANY: usize = 100;
+/// Doubts that are said each: whoever wrote one for thousands of jobs has written it once.
+const DOUBTS: usize = 20;
 /// Jobs of the built-in check that are judged until others have their turn: some dozens take a millisecond.
 const TURN: usize = 32;
 
 /// Reads a configuration, and says what in it may be a mistake.
 pub(super) fn read(path: &Path) -> Result<Plan, Refusal> {
     let plan = config::read(path).map_err(|error| error.to_string())?;
-    for doubt in &plan.doubts {
+    for doubt in plan.doubts.iter().take(DOUBTS) {
         output::log(Level::Warning, &doubt.to_string());
+    }
+    if let Some(more) = plan.doubts.len().checked_sub(DOUBTS).filter(|more| *more > 0) {
+        output::log(Level::Warning, &format!("{}: … and {more} more such warnings", path.display()));
     }
     Ok(plan)
 }

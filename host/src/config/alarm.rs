@@ -1,5 +1,5 @@
 //! Alarm limits as a job's table or the command line has them in; limits out. Refuses, by key, what is no limit, and one on what
-//! is no number of the check's lines.
+//! is no number of the check's lines. Doubts a pair that is most likely a lower bound whose `<` was forgotten.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,15 @@ use super::{
     nearest::nearest,
 };
 use crate::{
-    alarm::{Limit, Severity},
+    alarm::{Comparison, Limit, Severity},
     description::{Description, Field, OUTCOME_FIELDS},
     value::FieldKind,
 };
+
+/// Of a pair whose critical limit is the weaker one.
+const NO_WARNING: &str = "whatever breaks the first breaks the second, and it never comes to a warning";
+/// Of one whose limits leave nothing between them.
+const ALWAYS: &str = "every value breaks one of them";
 
 /// Those of a job's table, as far as they can be judged without its check.
 pub(super) fn of_table(alarm: BTreeMap<String, Alarm>) -> Result<Vec<Limit>, At> {
@@ -62,6 +67,40 @@ pub(super) fn of_text(text: &str, description: &Description) -> Result<Vec<Limit
         }
     }
     Ok(limits)
+}
+
+/// What in limits may be a mistake: a warning that is never seen alone, and a pair of which one is always broken.
+pub(super) fn doubts(limits: &[Limit]) -> impl Iterator<Item = At> {
+    let of = |severity| limits.iter().filter(move |limit| limit.severity == severity);
+    of(Severity::Warning).flat_map(move |warning| {
+        let same = |critical: &&Limit| (&critical.part, &critical.field) == (&warning.part, &warning.field);
+        let doubts = of(Severity::Critical).filter(same).filter_map(|critical| {
+            let key = format!("alarm.{}", shown(warning.part.as_deref(), &warning.field));
+            Some(At::key(key, Problem::Limit(doubt(warning, critical)?)))
+        });
+        doubts.collect::<Vec<_>>()
+    })
+}
+
+fn doubt(warning: &Limit, critical: &Limit) -> Option<String> {
+    let (is_doubtful, wrong, instead, bound) = match (is_upper(warning)?, is_upper(critical)?) {
+        (true, true) => (critical.bound < warning.bound, NO_WARNING, "a lower bound is \"<", warning.bound),
+        (false, false) => {
+            (critical.bound > warning.bound, NO_WARNING, "an upper bound is \">", warning.bound)
+        }
+        (true, false) => (warning.bound < critical.bound, ALWAYS, "a lower bound is \"<", warning.bound),
+        (false, true) => (critical.bound < warning.bound, ALWAYS, "a lower bound is \"<", critical.bound),
+    };
+    is_doubtful.then(|| format!("warning {warning}, critical {critical}: {wrong}; {instead} {bound}\""))
+}
+
+/// Whether it bounds from above; none: neither that nor from below.
+fn is_upper(limit: &Limit) -> Option<bool> {
+    match limit.comparison {
+        Comparison::More | Comparison::MoreOrEqual => Some(true),
+        Comparison::Less | Comparison::LessOrEqual => Some(false),
+        Comparison::Equal | Comparison::NotEqual => None,
+    }
 }
 
 fn limit(part: Option<&str>, field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit, At> {

@@ -17,7 +17,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use super::nearest::nearest;
+use super::{elsewhere::belongs, nearest::nearest};
 
 /// Tables and lists in each other, far more than any key needs. Bounds the stack of whoever walks through a file: its parser
 /// takes 80 of them in a value, and keys of 80 words at each.
@@ -47,8 +47,8 @@ enum Fault {
     Value { expected: String, found: Option<&'static str> },
     /// A text that is none of these.
     Choice(&'static [&'static str]),
-    /// A key that nobody knows, and one that it may be meant to be.
-    Unknown { key: String, meant: Option<&'static str>, of_job: bool },
+    /// A key that its table does not have, another table that has it, and one of this that it may be meant to be.
+    Unknown { key: String, belongs: Option<String>, meant: Option<&'static str>, of_job: bool },
     /// A key that must be there.
     Missing(&'static str),
     /// A date in a parameter: no kind of them has one.
@@ -86,7 +86,15 @@ impl fmt::Display for Misshapen {
             Fault::Value { expected, found: None } => write!(f, "expected {expected}"),
             Fault::Value { expected, found: Some(found) } => write!(f, "expected {expected}, not {found}"),
             Fault::Choice(choices) => write!(f, "expected one of {}", choices.join(", ")),
-            Fault::Unknown { key, meant: None, of_job: true } => write!(
+            Fault::Unknown { key, belongs: Some(place), of_job, .. } => {
+                write!(f, "unknown key `{key}`: it belongs {place}")?;
+                if *of_job {
+                    f.write_str("; what the check takes stands in [job.parameters]")
+                } else {
+                    Ok(())
+                }
+            }
+            Fault::Unknown { key, meant: None, of_job: true, .. } => write!(
                 f,
                 "unknown key `{key}`: what the check takes stands in [job.parameters], rules of TLS in [job.tls]"
             ),
@@ -208,7 +216,8 @@ impl serde::de::Error for Misshapen {
 
     fn unknown_field(key: &str, expected: &'static [&'static str]) -> Self {
         let meant = nearest(key, expected.iter().copied());
-        Self::of(Fault::Unknown { key: key.to_owned(), meant, of_job: expected.contains(&"parameters") })
+        let (belongs, of_job) = (belongs(key), expected.contains(&"parameters"));
+        Self::of(Fault::Unknown { key: key.to_owned(), belongs, meant, of_job })
     }
 
     fn missing_field(key: &'static str) -> Self {

@@ -39,11 +39,32 @@ pub(super) struct Resolver {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Daemon {
+    #[serde(default, deserialize_with = "time")]
     pub(super) interval: Option<String>,
+    #[serde(default, deserialize_with = "time")]
     pub(super) jitter: Option<String>,
     #[serde(default)]
     pub(super) self_metrics: bool,
     pub(super) state_file: Option<PathBuf>,
+}
+
+/// A text that is to be a time: a number without a unit is most likely meant to be one.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    struct Time;
+
+    impl Visitor<'_> for Time {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a duration such as \"5s\"")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Option<String>, E> {
+            Ok(Some(text.to_owned()))
+        }
+    }
+
+    deserializer.deserialize_any(Time)
 }
 
 /// A check that is not built in.
@@ -64,7 +85,9 @@ pub(super) struct Check {
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Limits {
     pub(super) memory_mib: Option<NonZero<u16>>,
+    #[serde(deserialize_with = "time")]
     pub(super) cpu_time: Option<String>,
+    #[serde(deserialize_with = "time")]
     pub(super) wall_time: Option<String>,
     pub(super) connections: Option<i64>,
     pub(super) traffic_mib: Option<NonZero<u16>>,
@@ -86,7 +109,9 @@ pub(super) struct Job {
     pub(super) hosts: Option<Vec<String>>,
     #[serde(default)]
     pub(super) grants: Vec<String>,
+    #[serde(default, deserialize_with = "time")]
     pub(super) timeout: Option<String>,
+    #[serde(default, deserialize_with = "time")]
     pub(super) every: Option<String>,
     pub(super) max_per_hour: Option<i64>,
     #[serde(default)]

@@ -109,6 +109,11 @@ impl Planned {
         self.of.parts.max_per_hour
     }
 
+    /// What in its table may be a mistake.
+    pub(super) fn doubts(&self) -> impl Iterator<Item = ConfigError> {
+        alarm::doubts(&self.of.parts.alarm_limits).map(|at| self.of.refused(at))
+    }
+
     /// The job, with its check, which is the same at every call and for every host. Refuses what by the check's description it
     /// cannot take, and what the check itself refuses.
     pub async fn validated(&self, check: &Check, judge: &mut Judge) -> Result<Job, ConfigError> {

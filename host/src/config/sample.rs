@@ -35,7 +35,7 @@ const HEAD: &str = r#"# Jobs that run at once.
 # A line about the program itself for each round, measurement `sonde`.
 # self_metrics = true
 # Where it is kept who is held back, see `max_per_hour`, and when jobs with `every` ran, from one start to the next; for `sonde run`
-# as well.
+# as well. Its folder must be there: `StateDirectory=sonde` of the agent's unit makes this one.
 # state_file = "/var/lib/sonde/state"
 
 # A check that is not built in: `sonde pin FILE` prints this block, for a file such as conf.d/redis.toml.

@@ -323,7 +323,7 @@ fn what_is_denied_holds_for_every_job_and_a_bad_entry_is_refused() {
     let refused = job_with("deny = []").unwrap_err();
     assert_eq!(
         refused,
-        "sonde.toml: line 4: job: unknown key `deny`: what the check takes stands in [job.parameters], rules of TLS in [job.tls]"
+        "sonde.toml: line 4: job: unknown key `deny`: it belongs at the top; what the check takes stands in [job.parameters]"
     );
 }
 

@@ -29,6 +29,7 @@ const REMEDY: &str = "remove it, or give `state_file` a name of its own";
 #[derive(Debug)]
 pub(super) enum FileError {
     Io(io::Error),
+    NoFolder,
     Link,
     NoFile,
     Owner(u32),
@@ -50,6 +51,10 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "{error}"),
+            Self::NoFolder => f.write_str(
+                "its folder is not there: create it for the user that runs `sonde`, as `StateDirectory=sonde` of the agent's \
+                 unit does with /var/lib/sonde",
+            ),
             Self::Link => f.write_str("a symbolic link, which is not followed"),
             Self::NoFile => f.write_str("not a regular file"),
             Self::Owner(user) => write!(f, "it belongs to user {user}, and this is user {}", geteuid()),
@@ -130,6 +135,8 @@ fn locked(path: &Path) -> Result<File, FileError> {
     let file = options.open(path).map_err(|error| match error.raw_os_error() {
         Some(number) if number == nix::errno::Errno::ELOOP as i32 => FileError::Link,
         Some(number) if number == nix::errno::Errno::EISDIR as i32 => FileError::NoFile,
+        // The file itself would be made.
+        _ if error.kind() == io::ErrorKind::NotFound => FileError::NoFolder,
         _ => FileError::Io(error),
     })?;
     let found = file.metadata()?;
@@ -197,7 +204,9 @@ mod tests {
         fs::set_permissions(&other, fs::Permissions::from_mode(0o620)).unwrap();
         assert_eq!(refused(&other), "others may write to it");
         assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
-        assert!(refused(&folder.path().join("absent/state")).starts_with("No such file or directory"));
+        assert!(
+            refused(&folder.path().join("absent/state")).starts_with("its folder is not there: create it ")
+        );
         // As root alone a file can be given away.
         if geteuid().is_root() {
             fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();

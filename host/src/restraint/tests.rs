@@ -101,6 +101,14 @@ fn a_refused_log_in_is_tried_again_later_and_a_success_ends_that() {
 }
 
 #[test]
+fn what_is_counted_is_said_of_the_account() {
+    let end = "left out for 5m, so that nobody locks its account";
+    assert_eq!(pause_text(1, 300_000), format!("auth_failed: {end}"));
+    let account = "its account (host, user name and secrets) was refused 2 times in a row";
+    assert_eq!(pause_text(2, 240_001), format!("auth_failed: {account}: {end}"));
+}
+
+#[test]
 fn other_failures_and_jobs_without_a_secret_are_not_held_back() {
     let mut known = Restraint::default();
     for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::AuthFailed) {

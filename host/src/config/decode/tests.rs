@@ -86,6 +86,14 @@ fn a_refusal_names_line_key_and_what_is_expected() {
             "max_concurrent = 77777777777777777777",
             "line 1: max_concurrent: expected a whole number from 1 to 65535",
         ),
+        (
+            "[[job]]\nname = 'a'\ntimeout = 5",
+            "line 3: job.timeout: expected a duration such as \"5s\", not a whole number",
+        ),
+        (
+            "daemon.interval = 0.5",
+            "line 1: daemon.interval: expected a duration such as \"5s\", not a number",
+        ),
         ("threads = 0", "line 1: threads: expected a whole number from 1 to 255"),
         ("threads = 256", "line 1: threads: expected a whole number from 1 to 255"),
         ("max_concurrent = 1979-05-27", "line 1: max_concurrent: expected a whole number from 1 to 65535"),
@@ -96,6 +104,12 @@ fn a_refusal_names_line_key_and_what_is_expected() {
         ),
         ("\n[[check]]\nname = 'a'", "line 2: check: missing key `component`"),
         ("[[job]]\nname = 'a'\ntsl = 'hunter2'", "line 3: job: unknown key `tsl`; did you mean `tls`?"),
+        ("state_file = 'hunter2'", "line 1: unknown key `state_file`: it belongs in [daemon]"),
+        ("daemon.include = ['hunter2']", "line 1: daemon: unknown key `include`: it belongs at the top"),
+        (
+            "[[job]]\nname = 'a'\nca_file = 'hunter2'",
+            "line 3: job: unknown key `ca_file`: it belongs in [job.tls]; what the check takes stands in [job.parameters]",
+        ),
         ("[[job]]\nname = 'a'\nname = 'hunter2'", "line 3: duplicate key"),
         ("[[job]]\nname = hunter2", "line 2: string values must be quoted, expected literal string"),
     ] {

@@ -147,3 +147,52 @@ fn a_limit_on_parts_that_may_have_no_line_is_refused() {
     // Of this check, which has no parts.
     assert!(with("limits.lines = 2\n").contains("the check reports no such parts"));
 }
+
+#[test]
+fn a_limit_whose_direction_was_forgotten_is_doubted() {
+    let said = |warning: &str, critical: &str| {
+        let alarm = format!("alarm.cert_days_left = {{ warning = {warning}, critical = {critical} }}");
+        let text = format!("[[job]]\nname = \"a\"\nhosts = [\"g\", \"h\"]\n{alarm}");
+        let plan = of_text(Path::new("sonde.toml"), &text).ok().unwrap();
+        plan.doubts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (warning, critical, expected) in [
+        (
+            "30",
+            "7",
+            "warning > 30, critical > 7: whatever breaks the first breaks the second, and it never comes to a warning; a lower \
+             bound is \"< 30\"",
+        ),
+        (
+            "\"<= 7\"",
+            "\"< 30\"",
+            "warning <= 7, critical < 30: whatever breaks the first breaks the second, and it never comes to a warning; an \
+             upper bound is \"> 7\"",
+        ),
+        (
+            "\"< 30\"",
+            "7",
+            "warning < 30, critical > 7: every value breaks one of them; a lower bound is \"< 7\"",
+        ),
+        (
+            "7",
+            "\"< 30\"",
+            "warning > 7, critical < 30: every value breaks one of them; a lower bound is \"< 7\"",
+        ),
+    ] {
+        assert_eq!(
+            said(warning, critical),
+            [format!("sonde.toml: job `a`: alarm.cert_days_left: {expected}")]
+        );
+    }
+    for (warning, critical) in [
+        ("7", "30"),
+        ("7", "7"),
+        ("\"< 30\"", "\"< 7\""),
+        ("\"> 30\"", "\"< 7\""),
+        ("\"< 7\"", "30"),
+        ("\"!= 0\"", "\"== 0\""),
+    ] {
+        assert_eq!(said(warning, critical), [""; 0], "{warning} {critical}");
+    }
+}
