@@ -95,6 +95,10 @@ impl StateFile {
 
     /// All of it, from its beginning.
     pub(super) fn read(&self) -> Result<Vec<u8>, FileError> {
+        // Not read first, and no longer than the start waits.
+        if self.file.metadata()?.len() > MOST_BYTES {
+            return Err(FileError::Large);
+        }
         let mut bytes = Vec::new();
         (&self.file).take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MOST_BYTES { Err(FileError::Large) } else { Ok(bytes) }
