@@ -99,7 +99,7 @@ impl Sandbox {
 
     /// Loads the built-in probe.
     pub async fn built_in(&self) -> Result<Program, LoadError> {
-        let loaded = compile::smtp(&self.engine)?;
+        let loaded = compile::smtp(&self.engine, self.pool.as_ref())?;
         self.program(SMTP, loaded, Origin::BuiltIn).await
     }
 
@@ -111,7 +111,7 @@ impl Sandbox {
 
     /// The first half of it: the file becomes code.
     pub async fn code(&self, source: &Source, compiler: &Arc<Compiler>) -> Result<Code, LoadError> {
-        compile::file(&self.engine, source, compiler).await
+        compile::file(&self.engine, self.pool.as_ref(), source, compiler).await
     }
 
     /// The second: the code describes itself.
@@ -125,15 +125,15 @@ impl Sandbox {
     }
 
     async fn program(&self, name: &str, code: Code, origin: Origin) -> Result<Program, LoadError> {
-        load::program(&self.engine, self.pool.as_ref(), &Crowd::here(), name, code, origin).await
+        load::program(&self.engine, &Crowd::here(), name, code, origin).await
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.
     pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
         let reach = run.reach.asking(&self.resolver);
-        // Kept until nothing of the run is there.
-        let place = self.pool.as_ref().filter(|_| program.pooled.is_some()).and_then(|pool| pool.place());
-        let pre = program.pooled.as_ref().filter(|_| place.is_some()).unwrap_or(&program.pre);
+        // The place is kept until nothing of the run is there.
+        let pooled = program.pooled.as_ref().and_then(|pre| Some((pre, self.pool.as_ref()?.place()?)));
+        let pre = pooled.as_ref().map_or(&program.pre, |(pre, _place)| *pre);
         run::run(pre, &Crowd::here(), self.repeats.as_ref(), program, Run { reach, ..run }).await
     }
 }

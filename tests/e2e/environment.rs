@@ -202,6 +202,37 @@ fn where_not_all_threads_are_to_be_had_fewer_run_the_jobs_and_that_is_said() {
 }
 
 #[test]
+fn however_few_threads_are_to_be_had_a_daemon_runs_or_says_so() {
+    if !Uid::effective().is_root() {
+        return skip("only root may start a program as a user who has no other");
+    }
+    let (folder, (_held, port)) = (tempfile::tempdir().unwrap(), refusing());
+    let at = |name: &str| folder.path().join(name);
+    let user = 54_323;
+    std::os::unix::fs::chown(folder.path(), Some(user), None).unwrap();
+    fs::write(at("hostile.wasm"), hostile("honest")).unwrap();
+    fs::write(at("newline"), "\n").unwrap();
+    let (file, port_given) = (at("hostile.wasm"), format!("port={port}"));
+    let pin = ["pin", file.to_str().unwrap(), "--host", "127.0.0.1", "-p", &port_given, "-p", "harm=none"];
+    fs::write(at("sonde.toml"), stdout(&sonde(&pin)) + &job("a", "127.0.0.1", port)).unwrap();
+    let compiled = after(":", "compile -c sonde.toml", folder.path()).uid(user).output().unwrap();
+    assert!(compiled.status.success(), "{compiled:?}");
+    let mut ran = 0;
+    for threads in 1..=16 {
+        let few = format!("ulimit -u {threads} 2>/dev/null || ulimit -p {threads}");
+        let mut command = after(&few, "execd -c sonde.toml", folder.path());
+        command.uid(user).stdin(File::open(at("newline")).unwrap());
+        let output = command.output().unwrap();
+        assert!(!stderr(&output).contains("panicked"), "{threads}: {output:?}");
+        match output.status.code() {
+            Some(0) => ran += 1,
+            _ => assert!(stderr(&output).contains("no thread is to be had"), "{threads}: {output:?}"),
+        }
+    }
+    assert!((1..16).contains(&ran), "{ran}");
+}
+
+#[test]
 fn a_credential_of_the_unit_is_read_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let (_held, port) = refusing();

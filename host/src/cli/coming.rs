@@ -1,13 +1,16 @@
 //! Jobs on their way: jobs of a configuration, and the check that they wait for, in; each job out as soon as its check is there and
 //! has judged it. One whose check cannot be loaded, or is not there in the job's time, or refuses the job, says so when it runs.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task,
     time::{self, Instant},
 };
@@ -76,8 +79,16 @@ impl Expected {
 /// need the memory of all of them at once.
 async fn judge(jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>, mut stages: watch::Receiver<Stage>) {
     let stage = stages.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
+    let mut files = match &stage {
+        Some(Stage::There(check)) => {
+            files(jobs.iter().map(|(planned, _)| planned.clone()).collect(), check.clone())
+        }
+        _ => mpsc::unbounded_channel().1,
+    };
     for (planned, sender) in jobs {
         let job = if let Some(Stage::There(check)) = &stage {
+            // Where nobody reads them, it does itself.
+            files.recv().await;
             fit(planned, check.clone()).await
         } else {
             // Its task died.
@@ -87,6 +98,25 @@ async fn judge(jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>, mut stages
         };
         sender.send_replace(Some(Arc::new(job)));
     }
+}
+
+/// Reads what files the jobs name, on a thread of its own, for a disk may not answer; it is kept, and why one cannot be read their
+/// judgement says. Tells when those of the next are read.
+fn files(jobs: Vec<Planned>, check: Check) -> mpsc::UnboundedReceiver<()> {
+    let (read, told) = mpsc::unbounded_channel();
+    if check.program.is_ok() {
+        let reading = thread::Builder::new().spawn(move || {
+            for planned in jobs {
+                drop(planned.job(&check));
+                if read.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        // Where no thread is to be had, they are read with the judgement.
+        drop(reading);
+    }
+    told
 }
 
 async fn load(
@@ -221,9 +251,6 @@ async fn fit(planned: Planned, check: Check) -> Job {
     if check.program.is_err() {
         return planned.unfit(check);
     }
-    // What its files hold is read apart, and kept: a disk may not answer. Why it cannot be read is said below.
-    let (own, of) = (planned.clone(), check.clone());
-    drop(task::spawn_blocking(move || drop(own.job(&of))).await);
     let (own, of, mut judge) = (planned.clone(), check.clone(), Judge::new());
     // What a stranger's description makes of it must not end the round.
     let judged = task::spawn(async move { own.validated(&of, &mut judge).await }).await;

@@ -23,6 +23,7 @@ use super::{
     cache::{Cache, CacheError},
     error::{LoadError, chain},
     limits,
+    pool::Pool,
     source::{Pinned, Source},
 };
 use crate::{
@@ -50,9 +51,10 @@ const PIECE_BYTES: usize = 64 << 10;
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Loads the built-in probe.
-pub(super) fn smtp(engine: &Engine) -> Result<Code, LoadError> {
+pub(super) fn smtp(engine: &Engine, pool: Option<&Arc<Pool>>) -> Result<Code, LoadError> {
     let component = builtin(engine, SMTP_COMPILED, sonde_smtp_component::WASM)?;
-    Ok(Code { component, sha256: None })
+    let pooled = pool.and_then(|pool| pool.load(&component));
+    Ok(Code { component, pooled, sha256: None })
 }
 
 /// Loads code compiled with the binary; where it does not fit this machine, compiles its source.
@@ -80,6 +82,8 @@ fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
 /// A component's code, and its file's digest; none: it is built in.
 pub struct Code {
     pub(super) component: Component,
+    /// The same where there are places; none: there are none, or it does not fit into one.
+    pub(super) pooled: Option<Component>,
     pub(super) sha256: Option<String>,
 }
 
@@ -121,6 +125,7 @@ impl Compiler {
 /// Loads a component's file.
 pub(super) async fn file(
     engine: &Engine,
+    pool: Option<&Arc<Pool>>,
     source: &Source,
     compiler: &Arc<Compiler>,
 ) -> Result<Code, LoadError> {
@@ -128,11 +133,18 @@ pub(super) async fn file(
     // The bytes are not kept: others wait for their turn as well, and some files never end.
     let read = move || look(&path, pinned.as_ref(), |_piece| ());
     let sha256 = on_a_thread(&source.path, read).await??;
-    let loaded = |component, sha256| Code { component, sha256: Some(sha256) };
-    if let Some(component) = kept(engine, source, compiler, &sha256).await? {
-        return Ok(loaded(component, sha256));
-    }
-    anew(engine, source, compiler, sha256).await.map(|(component, sha256)| loaded(component, sha256))
+    let (component, sha256) = match kept(engine, source, compiler, &sha256).await? {
+        Some(component) => (component, sha256),
+        None => anew(engine, source, compiler, sha256).await?,
+    };
+    let pooled = match pool.cloned() {
+        Some(pool) => {
+            let component = component.clone();
+            on_a_thread(&source.path, move || pool.load(&component)).await?
+        }
+        None => None,
+    };
+    Ok(Code { component, pooled, sha256: Some(sha256) })
 }
 
 /// Reads a file and refuses what need not be compiled; gives its digest. `take` gets the pieces: what is digested is what runs.

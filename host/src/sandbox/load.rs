@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::task;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -18,7 +17,6 @@ use super::{
     error::{INTERFACE_VERSION, LoadError, chain},
     imports::wasi,
     limits::{LINES, Limits},
-    pool::Pool,
     program::{Program, SMTP},
     source::Pinned,
     state::{HasState, State},
@@ -107,13 +105,12 @@ fn imports(component: &Component, engine: &Engine) -> Result<(Vec<String>, Optio
 /// Links a component and lets it describe itself.
 pub(super) async fn program(
     engine: &Engine,
-    pool: Option<&Arc<Pool>>,
     crowd: &Crowd,
     name: &str,
     loaded: Code,
     origin: Origin,
 ) -> Result<Program, LoadError> {
-    let Code { component, sha256 } = loaded;
+    let Code { component, pooled, sha256 } = loaded;
     let (imports, later) = imports(&component, engine)?;
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
     let (limits, is_file) = match origin {
@@ -131,25 +128,17 @@ pub(super) async fn program(
     if is_file && is_within(&described.measurement, SMTP) {
         return Err(LoadError::Description(Contradiction::MeasurementOfBuiltIn(described.measurement)));
     }
-    let pooled = match pool.cloned() {
-        Some(pool) => pooled(pool, component, is_file, crowd, name).await,
+    let pooled = match pooled {
+        Some(component) => tried(&component, is_file, crowd, name).await,
         None => None,
     };
     Ok(Program { pre, pooled, description: Arc::new(described), imports, sha256, limits })
 }
 
-/// The same where there are places; none: it does not fit into one. Whatever goes wrong with that does not keep it from running.
-async fn pooled(
-    pool: Arc<Pool>,
-    component: Component,
-    is_file: bool,
-    crowd: &Crowd,
-    name: &str,
-) -> Option<CheckerPre<State>> {
-    // A disk may not answer.
-    let loaded = task::spawn_blocking(move || linked(&pool.load(&component)?, is_file).ok()).await;
-    let pre = loaded.ok().flatten()?;
-    // What is made with the first instance, such as a file of what its memory begins with, is there for all.
+/// Links it where there are places, and lets it begin there once: what is made with the first instance, such as a file of what its
+/// memory begins with, is there for all then. None: it runs elsewhere, whatever went wrong.
+async fn tried(component: &Component, is_file: bool, crowd: &Crowd, name: &str) -> Option<CheckerPre<State>> {
+    let pre = linked(component, is_file).ok()?;
     timeless::describe(crowd, name, &pre, 0).await.ok()?;
     Some(pre)
 }
