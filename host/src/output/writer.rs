@@ -48,9 +48,7 @@ impl<G: Send + 'static> Writer<G> {
         thread::Builder::new().spawn(move || {
             let (is_terminal, mut before) = (io::stdout().is_terminal(), None::<Instant>);
             while let Ok(piece) = coming.recv() {
-                thread::sleep(
-                    before.map_or(Duration::ZERO, |before| TOGETHER.saturating_sub(before.elapsed())),
-                );
+                thread::sleep(before.map_or(Duration::ZERO, |before| pause(before.elapsed())));
                 let mut next = Some(piece);
                 while let Some(piece) = next.take() {
                     let (text, guards);
@@ -114,6 +112,11 @@ impl<G: Send + 'static> Writer<G> {
             }
         }
     }
+}
+
+/// How long what comes so long behind the last waits for more.
+fn pause(since: Duration) -> Duration {
+    TOGETHER.saturating_sub(since)
 }
 
 /// With this one the next of those that are there, as many as a pipe takes in one piece, and the one behind them.
@@ -189,6 +192,13 @@ mod tests {
         }
         let expected = [(4096, "abc"), (1, "d"), (5000, "e"), (10, "f")];
         assert_eq!(written, expected.map(|(bytes, guards)| (bytes, guards.to_owned())));
+    }
+
+    #[test]
+    fn a_line_waits_for_others_only_right_behind_one() {
+        assert_eq!(pause(Duration::ZERO), TOGETHER);
+        assert_eq!(pause(TOGETHER / 2), TOGETHER / 2);
+        assert_eq!([TOGETHER, Duration::MAX].map(pause), [Duration::ZERO; 2]);
     }
 
     #[tokio::test]
