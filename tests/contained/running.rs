@@ -290,6 +290,32 @@ async fn more_runs_than_there_are_places_run_all_the_same() {
     log.lines();
 }
 
+/// What places keep, as the README says, and what else a process has more of behind a round.
+const KEPT_KIB: u64 = (102 + 16) << 10;
+
+#[tokio::test]
+async fn what_is_kept_of_the_memories_of_ended_runs_is_bounded() {
+    let _alone = ALONE.lock().await;
+    let mut log = Log::begin();
+    let mut checks = Checks::pooled().await;
+    load(&mut checks, "hostile", &hostile("honest"), Limits::default()).await.unwrap();
+    let mut yard = Yard::new(checks);
+    yard.good_timeout = Duration::from_secs(30);
+    yard.round(&[("none", "hostile")], TIMEOUT).await;
+    forget_peak();
+    let before = resident_kib();
+    for _ in 0..2 {
+        // All places at once, each with a megabyte.
+        for (report, line) in yard.round(&vec![("full-in-silence", "hostile"); 256], 2 * TIMEOUT).await {
+            assert_eq!(report.failure.unwrap().code, HostError::ReadTimeout.code(), "{line}");
+        }
+    }
+    let (most, kept) = (peak_kib() - before, resident_kib() - before);
+    assert!(most > 200 << 10, "{most} KiB");
+    assert!(kept < KEPT_KIB, "{kept} KiB");
+    log.lines();
+}
+
 /// The harm of a server, what its client's line then says, and the bytes of content that came before.
 const SERVERS: &[(&str, Option<HostError>, usize)] = &[
     ("tls-behind-the-end", None, 3),

@@ -80,9 +80,11 @@ pub(crate) fn run(job: Job) -> Report {
                 .filter(|open| matches!(open, Err(error) if error.kind == ErrorKind::LimitExceeded));
             say(format!("{}", limited.count()));
         }
-        "silence" => {
+        harm @ ("silence" | "full-in-silence") => {
+            let full = if harm == "silence" { Vec::new() } else { vec![1_u8; 1 << 20] };
             let connection = connect(&job.target.host, job.target.port).unwrap();
             let silent = connection.read(u32::MAX, Some(u32::MAX)).unwrap_err();
+            drop(std::hint::black_box(full));
             report.failure = Some(Failure { cause: Cause::Network(silent.kind), text: silent.text });
         }
         "wait" => {
