@@ -233,6 +233,24 @@ fn however_few_threads_are_to_be_had_a_daemon_runs_or_says_so() {
 }
 
 #[test]
+fn where_data_is_limited_a_daemon_runs_without_memories_that_are_shared_and_says_so() {
+    let (folder, (_held, port)) = (tempfile::tempdir().unwrap(), refusing());
+    fs::write(folder.path().join("newline"), "\n").unwrap();
+    fs::write(folder.path().join("sonde.toml"), job("a", "127.0.0.1", port)).unwrap();
+    // Less than all places might use, as much, and a little more: of that nothing would be left.
+    for kib in [600_000, 960_000, 980_000, 1_000_000, 1_040_000, 4_000_000] {
+        let mut command = after(&format!("ulimit -d {kib}"), "execd -c sonde.toml", folder.path());
+        let output = command.stdin(File::open(folder.path().join("newline")).unwrap()).output().unwrap();
+        assert_eq!((output.status.code(), points(&stdout(&output)).len()), (Some(0), 1), "{output:?}");
+        let said = format!(
+            "I! each run maps memory of its own, which takes more computing: data is limited to {} MiB (",
+            kib >> 10
+        );
+        assert!(stderr(&output).lines().any(|line| line.starts_with(&said)), "{output:?}");
+    }
+}
+
+#[test]
 fn a_credential_of_the_unit_is_read_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let (_held, port) = refusing();

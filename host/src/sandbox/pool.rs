@@ -2,8 +2,9 @@
 //! same one where there are places out, then a place for each run. Refuses components that are too large for one. What was left
 //! in a place is wiped before the next run has it.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{
     Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourcesRequired, component::Component,
@@ -27,15 +28,17 @@ const MEMORY_PAGES: u64 = 32;
 /// What a memory can grow to: all that one with addresses of 32 bits could have elsewhere, so that its limits alone decide.
 const MOST_MEMORY_BYTES: usize = 4 << 30;
 /// Bytes at the beginning of a memory, a table and a stack that are kept, wiped, when a run ends; the rest goes back to the system.
-/// A session of the built-in check uses no more. (Which pages were written the kernel could tell, and leaves out those that are in
+/// A plain session of the built-in check uses no more. (Which pages were written the kernel could tell, and leaves out those that are in
 /// swap: `pagemap_scan` of the allocator would leave a run's secrets there for the next.)
 const MEMORY_KEPT: usize = 256 << 10;
 const TABLE_KEPT: usize = 16 << 10;
 const STACK_KEPT: usize = 64 << 10;
+/// Where the system says whether it gives more memory than it has; 2: it does not (`proc_sys_vm(5)`).
+const OVERCOMMIT: &str = "/proc/sys/vm/overcommit_memory";
 
 /// Places, and the engine that has them.
 pub(super) struct Pool {
-    pub(super) engine: Engine,
+    engine: Engine,
     free: Arc<Semaphore>,
 }
 
@@ -43,8 +46,18 @@ pub(super) struct Pool {
 pub(super) type Place = OwnedSemaphorePermit;
 
 impl Pool {
-    /// Refuses to be where there are not addresses enough for all places.
+    /// Refuses to be where there are not addresses enough for all places, and where what places may use counts as if it were used: it is
+    /// a gigabyte, of which nothing would be left to all else.
     pub(super) fn new() -> Result<Self, String> {
+        if let Some(bytes) = getrlimit(Resource::Data).current {
+            let mib = bytes >> 20;
+            return Err(format!(
+                "data is limited to {mib} MiB (LimitDATA= of the agent's unit, `ulimit -d`)"
+            ));
+        }
+        if fs::read_to_string(OVERCOMMIT).is_ok_and(|mode| mode.trim() == "2") {
+            return Err("the system gives no more memory than it has (vm.overcommit_memory = 2)".to_owned());
+        }
         Self::of(env!("SONDE_ENGINE_VERSION"))
     }
 
