@@ -33,7 +33,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use self::exit::refuse;
+use self::{arguments::Declared, exit::refuse};
 #[cfg(feature = "compiler")]
 use crate::sandbox::compile::child;
 use crate::{net, output};
@@ -51,11 +51,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Checks one server now: a picture on a terminal, line protocol into a pipe
-    Check(Box<check::Arguments>),
+    Check(Declared<Box<check::Arguments>>),
     /// Runs every job of a configuration once and prints one line for each
-    Run(run::Arguments),
+    Run(Declared<run::Arguments>),
     /// Runs the jobs of a configuration whenever the agent that keeps this running asks for it, or at an interval
-    Execd(execd::Arguments),
+    Execd(Declared<execd::Arguments>),
     /// Starts a small mail server on loopback and probes it in every mode
     #[cfg(feature = "demo")]
     Demo,
@@ -63,15 +63,15 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     /// Prints what a check takes and reports; of a file also what it imports. It gets no network
-    Describe(describe::Arguments),
+    Describe(Declared<describe::Arguments>),
     /// Prints the configuration that pins a component to its digest, and a job for it
-    Pin(pin::Arguments),
+    Pin(Declared<pin::Arguments>),
     /// Begins a check: a folder with the interface and a small working example
-    New(new::Arguments),
+    New(Declared<new::Arguments>),
     /// Writes the interface that a check implements (WIT) into a folder
-    Wit(new::Interface),
+    Wit(Declared<new::Interface>),
     /// Tests a check with servers that are absent, silent, broken, hostile; exits with 1 if it does not always report
-    Test(test::Arguments),
+    Test(Declared<test::Arguments>),
     /// Compiles the checks of a configuration into the cache, so that no run has to
     Compile {
         /// Configuration (TOML)
@@ -102,17 +102,17 @@ pub fn main() -> ExitCode {
     };
     let ended = runtime.block_on(async {
         match cli.command {
-            Command::Check(arguments) => check::check(*arguments).await,
-            Command::Run(arguments) => run::run(arguments).await,
-            Command::Execd(arguments) => execd::execd(arguments).await,
+            Command::Check(Declared(arguments)) => check::check(*arguments).await,
+            Command::Run(Declared(arguments)) => run::run(arguments).await,
+            Command::Execd(Declared(arguments)) => execd::execd(arguments).await,
             #[cfg(feature = "demo")]
             Command::Demo => demo::demo().await,
             Command::Config(command) => config::config(command).await,
-            Command::Describe(arguments) => describe::describe(arguments).await,
-            Command::Pin(arguments) => pin::pin(arguments).await,
-            Command::New(arguments) => new::new(&arguments),
-            Command::Wit(arguments) => new::wit(&arguments),
-            Command::Test(arguments) => test::test(arguments).await,
+            Command::Describe(Declared(arguments)) => describe::describe(arguments).await,
+            Command::Pin(Declared(arguments)) => pin::pin(arguments).await,
+            Command::New(Declared(arguments)) => new::new(&arguments),
+            Command::Wit(Declared(arguments)) => new::wit(&arguments),
+            Command::Test(Declared(arguments)) => test::test(arguments).await,
             Command::Compile { config } => compile::compile(&config).await,
             #[cfg(feature = "compiler")]
             Command::CompileComponent => unreachable!("answered before"),

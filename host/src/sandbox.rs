@@ -13,6 +13,7 @@ pub(crate) mod engine;
 mod error;
 pub(crate) mod fields;
 mod imports;
+mod in_place;
 mod kinds;
 pub(crate) mod limits;
 mod load;
@@ -65,7 +66,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts the engine.
     pub fn new() -> Result<Self, LoadError> {
-        let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION")))
+        let engine = in_place::engine(engine::config(env!("SONDE_ENGINE_VERSION")))
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
         store::tick(&engine).map_err(|error| LoadError::Engine(store::no_thread(&error)))?;
         Ok(Self { engine, pool: None, resolver: Arc::default(), repeats: None })
@@ -147,5 +148,12 @@ mod tests {
         let program = Sandbox::new().unwrap().built_in().await.unwrap();
         // What configurations refuse to other checks.
         assert_eq!((&*program.description.name, &*program.description.measurement), (SMTP, SMTP));
+    }
+
+    #[tokio::test]
+    async fn the_built_in_probe_says_what_it_said_when_the_program_was_built() {
+        let program = Sandbox::new().unwrap().built_in().await.unwrap();
+        let described = timeless::describe(&Crowd::here(), SMTP, &program.pre, 0).await.unwrap();
+        assert_eq!(convert::description(described).unwrap(), **program.description());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches, error};
 use nix::unistd::gethostname;
 
 use super::exit::Refusal;
@@ -13,6 +13,29 @@ use crate::{
     sandbox::{Compiler, Limits, LoadError, SMTP, Sandbox, Source, cache, limits::LINES},
     text,
 };
+
+/// Of one command, declared when it is asked for: to declare those of all takes longer than to read them.
+pub(super) struct Declared<T>(pub(super) T);
+
+impl<T: Args> Args for Declared<T> {
+    fn augment_args(command: Command) -> Command {
+        command.defer(T::augment_args)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command.defer(T::augment_args_for_update)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Declared<T> {
+    fn from_arg_matches(given: &ArgMatches) -> error::Result<Self> {
+        T::from_arg_matches(given).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, given: &ArgMatches) -> error::Result<()> {
+        self.0.update_from_arg_matches(given)
+    }
+}
 
 pub(super) fn sandbox() -> Result<Sandbox, Refusal> {
     Sandbox::new().map_err(|error| error.to_string())

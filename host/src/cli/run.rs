@@ -13,7 +13,7 @@ use super::{
     load::{self, Base},
     rounds::{LAST_NOTE, Rounds},
     start::NO_THREAD,
-    stop::Stop,
+    stop::{self, Stop},
 };
 use crate::{
     output::{self, Level},
@@ -84,5 +84,5 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
         rounds.sum_up();
     }
     drop(time::timeout(LAST_NOTE, rounds.kept()).await);
-    Ok(ExitCode::SUCCESS)
+    stop::leave()
 }

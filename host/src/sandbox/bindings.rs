@@ -7,5 +7,7 @@ wasmtime::component::bindgen!({
     world: "checker",
     imports: { default: async | trappable },
     exports: { default: async },
+    // The built-in check's description, which the build script writes.
+    additional_derives: [serde::Deserialize],
     with: { "sonde:check/network.connection": crate::net::Connection },
 });

@@ -22,7 +22,7 @@ use wasmtime::{Engine, component::Component};
 use super::{
     cache::{Cache, CacheError},
     error::{LoadError, chain},
-    limits,
+    in_place, limits,
     pool::Pool,
     source::{Pinned, Source},
 };
@@ -32,8 +32,6 @@ use crate::{
     regular,
 };
 
-/// What the built-in probe was compiled to.
-const SMTP_COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.cwasm"));
 /// The running program, whatever its file was replaced by since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Files of components or of their code that are read and digested at once: each may be large, and the jobs that run have the
@@ -52,31 +50,9 @@ const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Loads the built-in probe.
 pub(super) fn smtp(engine: &Engine, pool: Option<&Arc<Pool>>) -> Result<Code, LoadError> {
-    let component = builtin(engine, SMTP_COMPILED, sonde_smtp_component::WASM)?;
+    let component = in_place::smtp(engine).map_err(|error| LoadError::Engine(chain(&error)))?;
     let pooled = pool.and_then(|pool| pool.load(&component));
     Ok(Code { component, pooled, sha256: None })
-}
-
-/// Loads code compiled with the binary; where it does not fit this machine, compiles its source.
-#[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
-fn builtin(engine: &Engine, compiled: &[u8], wasm: &[u8]) -> Result<Component, LoadError> {
-    // SAFETY: `compiled` was made by this crate's build script and is part of this binary: as trusted as its own code.
-    unsafe { Component::deserialize(engine, compiled) }.or_else(|mismatch| {
-        if cfg!(feature = "compiler") {
-            output::log(Level::Warning, &format!("compiling the built-in check anew: {}", chain(&mismatch)));
-        }
-        component(engine, wasm)
-    })
-}
-
-#[cfg(feature = "compiler")]
-fn component(engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(engine, wasm).map_err(|error| LoadError::Component(chain(&error)))
-}
-
-#[cfg(not(feature = "compiler"))]
-fn component(_engine: &Engine, _wasm: &[u8]) -> Result<Component, LoadError> {
-    Err(LoadError::NoCompiler(None))
 }
 
 /// A component's code, and its file's digest; none: it is built in.
@@ -287,20 +263,9 @@ fn compiled(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
     unsafe { Component::deserialize(engine, code) }.map_err(|error| LoadError::Component(chain(&error)))
 }
 
-#[cfg(all(test, feature = "compiler"))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::engine;
-
-    #[test]
-    fn compiled_code_that_does_not_fit_is_compiled_anew() {
-        let engine = Engine::new(&engine::config(env!("SONDE_ENGINE_VERSION"))).unwrap();
-        assert!(builtin(&engine, SMTP_COMPILED, sonde_smtp_component::WASM).is_ok());
-        let other = Engine::new(&engine::config("another version")).unwrap();
-        assert!(builtin(&other, SMTP_COMPILED, sonde_smtp_component::WASM).is_ok());
-        assert!(builtin(&engine, b"", sonde_smtp_component::WASM).is_ok());
-        assert!(matches!(builtin(&other, SMTP_COMPILED, b""), Err(LoadError::Component(_))));
-    }
 
     /// As many as hang at once and keep no other waiting.
     #[test]

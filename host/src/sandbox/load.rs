@@ -16,6 +16,7 @@ use super::{
     cpu::Crowd,
     error::{INTERFACE_VERSION, LoadError, chain},
     imports::wasi,
+    in_place,
     limits::{LINES, Limits},
     program::{Program, SMTP},
     source::Pinned,
@@ -121,8 +122,12 @@ pub(super) async fn program(
         Some(version) => LoadError::Later(version, chain(&error)),
         None => broken(error),
     })?;
-    let described = timeless::describe(crowd, name, &pre, limits.log_lines).await;
-    let described = described.map_err(|failure| LoadError::Describe(failure.text))?;
+    let described = if is_file {
+        let described = timeless::describe(crowd, name, &pre, limits.log_lines).await;
+        described.map_err(|failure| LoadError::Describe(failure.text))?
+    } else {
+        in_place::described().map_err(|error| LoadError::Describe(error.to_string()))?
+    };
     let described = convert::description(described).map_err(LoadError::Description)?;
     // No other check writes the built-in one's lines, nor what could be those of its parts.
     if is_file && is_within(&described.measurement, SMTP) {

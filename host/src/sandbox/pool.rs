@@ -10,7 +10,7 @@ use wasmtime::{
     Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourcesRequired, component::Component,
 };
 
-use super::{engine, error::chain, limits, store};
+use super::{engine, error::chain, in_place, limits, store};
 
 /// Runs that have a place at once. What comes meanwhile runs without one, as it would if there were none.
 const PLACES: u32 = 256;
@@ -81,7 +81,7 @@ impl Pool {
             .async_stack_keep_resident(STACK_KEPT);
         let mut config = engine::config(version);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        let engine = Engine::new(&config).map_err(|error| chain(&error))?;
+        let engine = in_place::engine(config).map_err(|error| chain(&error))?;
         store::tick(&engine).map_err(|error| store::no_thread(&error))?;
         Ok(Self { engine, free: Arc::new(Semaphore::new(PLACES as usize)) })
     }
