@@ -148,6 +148,8 @@ mod tests {
         let program = Sandbox::new().unwrap().built_in().await.unwrap();
         // What configurations refuse to other checks.
         assert_eq!((&*program.description.name, &*program.description.measurement), (SMTP, SMTP));
+        let of_ours = |import: &String| import.starts_with("sonde:check/");
+        assert!(program.imports.iter().all(of_ours), "{:?}", program.imports);
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Builds the SMTP probe for the sandbox: a nested cargo, for another target and profile.
+//! Builds the SMTP probe for the sandbox: a nested cargo, for another target and profile; and makes a component of what that links,
+//! which imports what it calls and nothing else.
 
 use std::{
     env,
@@ -7,6 +8,10 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+use wit_component::ComponentEncoder;
+
+mod bare;
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -18,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "plugin/src",
         "plugin/Cargo.toml",
         "plugin/build.rs",
+        "plugin/component/bare.rs",
         "plugin/gethostname",
         "wit",
         "Cargo.lock",
@@ -26,7 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         println!("cargo:rerun-if-changed={}", root.join(input).display());
     }
-    fs::copy(build(root, &out)?, out.join("smtp.wasm"))?;
+    let module = bare::bare(&fs::read(build(root, &out)?)?)?;
+    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    fs::write(out.join("smtp.wasm"), component)?;
     Ok(())
 }
 
@@ -36,9 +44,19 @@ fn build(root: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let mut cargo = Command::new(env::var("CARGO")?);
     cargo
         .current_dir(root)
-        .args(["build", "--locked", "--package", "sonde-smtp", "--profile", "component"])
+        .args([
+            "rustc",
+            "--locked",
+            "--package",
+            "sonde-smtp",
+            "--profile",
+            "component",
+            "--crate-type",
+            "cdylib",
+        ])
         .args(["--target", TARGET, "--target-dir"])
-        .arg(&target_dir);
+        .arg(&target_dir)
+        .args(["--", "-C", "link-arg=--skip-wit-component"]);
     // What the outer cargo set for this build (flags for the host's target, clippy's driver) must not reach the inner one.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

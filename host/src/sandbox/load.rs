@@ -151,11 +151,9 @@ async fn tried(component: &Component, is_file: bool, crowd: &Crowd, name: &str) 
 fn linked(component: &Component, is_file: bool) -> wasmtime::Result<CheckerPre<State>> {
     let mut linker = Linker::new(component.engine());
     Checker::add_to_linker::<State, HasState>(&mut linker, |state| state)?;
+    // The built-in check imports none of it.
     if is_file {
         wasi::link(&mut linker)?;
-    } else {
-        // Its language's library links what it never calls.
-        linker.define_unknown_imports_as_traps(component)?;
     }
     CheckerPre::new(linker.instantiate_pre(component)?)
 }
