@@ -13,7 +13,7 @@ use std::{
 
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
@@ -225,29 +225,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.stream.get_mut().write_all(text.as_bytes()).await?;
         self.stream.get_mut().flush().await
     }
-}
-
-/// The other side, without a sandbox: what a plain session costs a program that does nothing else.
-pub(crate) async fn plain_session(port: u16) -> io::Result<()> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.set_nodelay(true)?;
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    for command in ["EHLO bench.invalid\r\n", "QUIT\r\n", ""] {
-        loop {
-            line.clear();
-            stream.read_line(&mut line).await?;
-            if !matches!(line.as_bytes(), [b'2', _, _, b'-' | b' ', ..]) {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if line.as_bytes().get(3) == Some(&b' ') {
-                break;
-            }
-        }
-        stream.get_mut().write_all(command.as_bytes()).await?;
-    }
-    // The server closes.
-    stream.read_to_string(&mut line).await.map(drop)
 }
 
 /// The same numbers again for the same seed (Marsaglia, "Xorshift RNGs", 2003).

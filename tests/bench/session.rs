@@ -1,5 +1,6 @@
-//! One plain session as a whole process, `sonde check` beside `check_smtp` (Debian's monitoring-plugins-basic), in turn
-//! against the same server on loopback. Prints medians and their ratio.
+//! One session as a whole process, `sonde check` beside `check_smtp` (Debian's monitoring-plugins-basic), in turn against the
+//! same server on loopback: a plain one, and one with STARTTLS, of which `check_smtp` does not verify the certificate. Prints
+//! medians and their ratios.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@
 )]
 
 use std::{
+    fs,
     path::Path,
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -35,6 +37,30 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
+/// Ours in each of these ways, beside the peer's.
+fn compare<const N: usize>(ways: [(&str, &[&str]); N], peer: &[&str]) {
+    let (mut ours, mut theirs) = ([(); N].map(|()| Vec::new()), Vec::new());
+    for run in 0..=RUNS {
+        for ((_, arguments), ours) in ways.iter().zip(&mut ours) {
+            let arguments = [&["check", "127.0.0.1", "--fail"], *arguments].concat();
+            let took = time(env!("CARGO_BIN_EXE_sonde"), &arguments);
+            if run > 0 {
+                ours.push(took);
+            }
+        }
+        let took = time(PEER, &[&["-H", "127.0.0.1"], peer].concat());
+        if run > 0 {
+            theirs.push(took);
+        }
+    }
+    let theirs = median(theirs);
+    for ((name, _), ours) in ways.iter().zip(ours) {
+        let ours = median(ours);
+        let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+        println!("{name}: sonde check {ours:?}, check_smtp {theirs:?}, ratio {ratio:.2}");
+    }
+}
+
 fn main() -> ExitCode {
     if !Path::new(PEER).exists() {
         eprintln!("{PEER} is not there: install monitoring-plugins-basic");
@@ -42,22 +68,23 @@ fn main() -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(Server::start()).unwrap();
-    let port = server.plain.port().to_string();
+    let (plain, starttls) = (server.plain.port().to_string(), server.starttls.port().to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    fs::write(&authority, &server.ca_pem).unwrap();
     // The server answers on a thread of its own while this one waits for the processes.
     std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for run in 0..=RUNS {
-        let sonde = time(env!("CARGO_BIN_EXE_sonde"), &["check", "127.0.0.1", "--port", &port, "--fail"]);
-        let peer = time(PEER, &["-H", "127.0.0.1", "-p", &port]);
-        if run > 0 {
-            ours.push(sonde);
-            theirs.push(peer);
-        }
-    }
-    let (ours, theirs) = (median(ours), median(theirs));
-    println!(
-        "sonde check {ours:?}, check_smtp {theirs:?}, ratio {:.2}",
-        ours.as_secs_f64() / theirs.as_secs_f64()
+    compare([("plain", &["--port", &plain])], &["-p", &plain]);
+    let tls = ["--port", &starttls, "--connection", "starttls"];
+    compare(
+        [
+            (
+                "STARTTLS, verified by ca_file",
+                &[&tls[..], &["--ca-file", authority.to_str().unwrap()]].concat(),
+            ),
+            ("STARTTLS, not verified", &[&tls[..], &["--verify", "off"]].concat()),
+        ],
+        &["-S", "-p", &starttls],
     );
     ExitCode::SUCCESS
 }
