@@ -17,7 +17,7 @@ use support::{
 use tempfile::TempDir;
 
 /// The name that all certificates here are for.
-const HOST: &str = "localhost";
+pub(crate) const HOST: &str = "localhost";
 
 /// A folder with certificates, and the tool that makes them and serves them.
 pub(crate) struct Place {
@@ -31,7 +31,7 @@ impl Place {
         Some(Self { openssl, folder: tempfile::tempdir().unwrap() })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -39,7 +39,7 @@ impl Place {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn openssl(&self, arguments: &str) {
+    pub(crate) fn openssl(&self, arguments: &str) {
         succeed(
             Command::new(&self.openssl).current_dir(self.folder.path()).args(arguments.split_whitespace()),
         );
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// Serves one connection with `cert.pem`, and with what stands behind it in `chain.pem`.
-    fn serve(&self, options: &str) -> (Server, u16) {
+    pub(crate) fn serve(&self, options: &str) -> (Server, u16) {
         let mut command = Command::new(&self.openssl);
         command.current_dir(self.folder.path()).args(["s_server", "-naccept", "1", "-cert", "cert.pem"]);
         command.args(["-key", "key.pem", "-accept", "0"]).args(options.split_whitespace());

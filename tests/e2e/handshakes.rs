@@ -1,6 +1,12 @@
-//! Handshakes that fail, against OpenSSL's own server: each fault with its number, its text and what to do.
+//! Handshakes that fail, against OpenSSL's own server: each fault with its number, its text and what to do; and by whose roots
+//! those that succeed are judged.
 
-use crate::certificates::{Place, TRUSTED, fails, succeeds};
+use std::{path::Path, process::Command};
+
+use nix::{sys::stat::Mode, unistd::mkfifo};
+use support::{binary, points, succeed};
+
+use crate::certificates::{HOST, Place, TRUSTED, fails, succeeds};
 
 #[test]
 fn each_fault_of_a_handshake_has_its_number_and_says_what_to_do() {
@@ -50,4 +56,20 @@ fn a_client_certificate_is_shown_to_who_asks_but_to_nobody_in_report() {
     }
     let text = "the server wants a client certificate: verify = \"report\" shows it none";
     fails(&place.probe("-tls1_2 -Verify 1", &report, ""), "tls_error", 520, text);
+}
+
+#[test]
+fn the_systems_roots_are_asked_beside_a_ca_file_and_read_only_where_that_does_not_suffice() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm ED25519", "");
+    place.openssl("req -x509 -newkey rsa:2048 -nodes -subj /CN=Other -keyout other.key -out other.pem");
+    // Whoever reads this one waits for ever.
+    mkfifo(&place.path("endless"), Mode::S_IRWXU).unwrap();
+    for (system, own) in [("endless", Some("ca.pem")), ("ca.pem", Some("other.pem")), ("ca.pem", None)] {
+        let (_server, port) = place.serve("");
+        let mut command = Command::new(binary());
+        command.args(["check", HOST, "--connection", "tls", "--port", &port.to_string()]);
+        command.args(own.map(|own| [Path::new("--ca-file").into(), place.path(own)]).iter().flatten());
+        succeeds(&points(&succeed(command.env("SSL_CERT_FILE", place.path(system))))[0]);
+    }
 }

@@ -95,9 +95,10 @@ impl Trust {
         })
     }
 
-    /// All that a chain may end at.
-    pub(super) fn roots(&self) -> [&Roots; 2] {
-        [&self.roots, Roots::of_the_system()]
+    /// All that a chain may end at: its own, and then the system's, which are read when somebody goes so far.
+    pub(super) fn roots(&self) -> impl Iterator<Item = &Roots> {
+        let of = |system| if system { Roots::of_the_system() } else { &self.roots };
+        [false, true].into_iter().map(of)
     }
 }
 

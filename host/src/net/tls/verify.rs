@@ -44,11 +44,6 @@ struct Chain<'a> {
 
 impl Chain<'_> {
     fn to_a_root(&self) -> Result<Path, CertificateFault> {
-        let roots = self.trust.roots();
-        if roots.iter().any(|roots| roots.contain(self.leaf)) {
-            lasts(self.parsed, self.now).map_err(|error| self.explain(&error))?;
-            return Ok(vec![self.leaf.clone().into_owned()]);
-        }
         self.search().or_else(|fault| match fault {
             Error::CertExpired { .. } => self.without_what_has_ended(fault),
             fault => Err(self.explain(&fault)),
@@ -58,6 +53,10 @@ impl Chain<'_> {
     fn search(&self) -> Result<Path, Error> {
         let mut fault = Error::UnknownIssuer;
         for roots in self.trust.roots() {
+            if roots.contain(self.leaf) {
+                lasts(self.parsed, self.now)?;
+                return Ok(vec![self.leaf.clone().into_owned()]);
+            }
             match self.to_one_of(roots) {
                 Ok(path) => return Ok(path),
                 // That the others do not know the issuer says nothing.
@@ -88,7 +87,7 @@ impl Chain<'_> {
     fn is_of_a_root(&self, certificate: &CertificateDer<'_>) -> bool {
         let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
         let issuer = keys::value(certificate.issuer().as_raw()).map(|(issuer, _)| issuer);
-        let mut anchors = self.trust.roots().into_iter().flat_map(Roots::anchors);
+        let mut anchors = self.trust.roots().flat_map(Roots::anchors);
         anchors.any(|anchor| Some(&*anchor.subject) == issuer)
     }
 
