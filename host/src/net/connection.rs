@@ -142,7 +142,7 @@ impl Connection {
         if self.tls.is_some() {
             return Err(Fault::TlsIsOn);
         }
-        let arrived = self.spoke_plain && matches!(self.tcp.peek(&mut [0; 1]), Ok(1..));
+        let arrived = self.spoke_plain && self.tcp.has_more();
         if arrived || !self.plain.is_empty() { Err(Fault::LeftOver) } else { Ok(()) }
     }
 
@@ -194,10 +194,7 @@ impl Connection {
         } else {
             self.spoke_plain = true;
             if self.plain.is_empty() {
-                let mut buffer = vec![0; max];
-                let count = self.tcp.read(&mut buffer).await?;
-                buffer.truncate(count);
-                self.plain = buffer.into();
+                self.plain = self.tcp.read(max).await?.into();
             }
             self.line(max)
         };
@@ -213,10 +210,8 @@ impl Connection {
         } else {
             self.spoke_plain = true;
             if self.plain.is_empty() {
-                let mut buffer = vec![0; max];
-                let Some(count) = self.tcp.look(&mut buffer)? else { return Ok(None) };
-                buffer.truncate(count);
-                self.plain = buffer.into();
+                let Some(bytes) = self.tcp.look(max)? else { return Ok(None) };
+                self.plain = bytes.into();
             }
             self.line(max)
         };

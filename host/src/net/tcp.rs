@@ -2,15 +2,16 @@
 //! reading. Each byte that crosses it, TLS's own ones included, is charged to the run; refuses those over its share.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
-    io::{self, IoSliceMut, Write},
+    io::{self, Write},
     net::SocketAddr,
     os::fd::AsRawFd,
     sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use nix::errno::Errno;
+use nix::{errno::Errno, sys::socket::MsgFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
@@ -22,6 +23,14 @@ const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
 const CLOSE_READINGS: Duration = Duration::from_micros(20);
 /// Attempts at that; a machine on which all fail is one whose clocks are slow to read.
 const READINGS: u32 = 5;
+/// Bytes of one read at most: as many as a check may ask for.
+const READ_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Where the kernel puts what is read, before it is known how much that is: a thousand connections that wait for a reply
+    /// hold nothing for it.
+    static ARRIVING: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// The stream.
 pub(super) struct Tcp {
@@ -100,26 +109,38 @@ impl Tcp {
         self.last_read
     }
 
-    /// Waits for bytes; none: the end of the stream.
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        acknowledge_at_once(&self.stream);
-        let stream = &self.stream;
-        let buffer = affordable(buffer, &self.run.quota);
-        let received = stream.async_io(Interest::READABLE, || receive(stream, buffer)).await;
+    /// Waits for bytes, of which it takes `most`; none: the end of the stream.
+    pub(super) async fn read(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let received = self.wait(most, MsgFlags::empty()).await;
         self.arrived(received)
     }
 
-    /// Takes the bytes that are there already, if any; `Some(0)`: the end of the stream.
-    pub(super) fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match receive(&self.stream, affordable(buffer, &self.run.quota)) {
+    /// Takes the bytes that are there already, if any; none of them: the end of the stream.
+    pub(super) fn look(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
+        match receive(&self.stream, self.run.quota.receivable(most), MsgFlags::empty()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             received => self.arrived(received).map(Some),
         }
     }
 
-    fn arrived(&mut self, received: io::Result<(usize, Option<Duration>)>) -> io::Result<usize> {
+    /// Waits for bytes and leaves them for [`Self::look`], which says when they came; none: the end of the stream.
+    pub(super) async fn ahead(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        match self.wait(most, MsgFlags::MSG_PEEK).await {
+            Ok((bytes, _)) => Ok(bytes),
+            // The kernel says it once.
+            error => self.arrived(error),
+        }
+    }
+
+    async fn wait(&self, most: usize, how: MsgFlags) -> io::Result<(Vec<u8>, Option<Duration>)> {
+        acknowledge_at_once(&self.stream);
+        let (stream, most) = (&self.stream, self.run.quota.receivable(most));
+        stream.async_io(Interest::READABLE, || receive(stream, most, how)).await
+    }
+
+    fn arrived(&mut self, received: io::Result<(Vec<u8>, Option<Duration>)>) -> io::Result<Vec<u8>> {
         let received = match received {
-            Ok((0, _)) => self.reset.take().map_or(Ok((0, None)), Err),
+            Ok((bytes, _)) if bytes.is_empty() => self.reset.take().map_or(Ok((bytes, None)), Err),
             received => received,
         };
         // Of a stream, one time stamp stands for all bytes of a read, and nothing that a check is told may lie before what
@@ -129,9 +150,9 @@ impl Tcp {
         self.run.clock.count_wait(self.last_arrival, arrival);
         self.last_arrival = arrival;
         self.last_read = arrival;
-        let (count, _) = received?;
-        self.run.quota.receive(count)?;
-        Ok(count)
+        let (bytes, _) = received?;
+        self.run.quota.receive(bytes.len())?;
+        Ok(bytes)
     }
 
     /// Counts a wait for the peer that was given up at `deadline`.
@@ -172,14 +193,10 @@ impl Tcp {
         Ok(sent)
     }
 
-    /// Looks whether bytes wait, without taking them.
-    pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = nix::sys::socket::recv(
-            self.stream.as_raw_fd(),
-            buffer,
-            nix::sys::socket::MsgFlags::MSG_PEEK | nix::sys::socket::MsgFlags::MSG_DONTWAIT,
-        )?;
-        Ok(count)
+    /// Bytes wait to be taken.
+    pub(super) fn has_more(&self) -> bool {
+        let (descriptor, how) = (self.stream.as_raw_fd(), MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
+        matches!(nix::sys::socket::recv(descriptor, &mut [0; 1], how), Ok(1..))
     }
 }
 
@@ -201,18 +218,25 @@ impl Write for Outgoing<'_> {
     }
 }
 
-/// As much of a buffer as may be filled.
-fn affordable<'a>(buffer: &'a mut [u8], quota: &Quota) -> &'a mut [u8] {
-    let length = quota.receivable(buffer.len());
-    buffer.get_mut(..length).unwrap_or_default()
+/// At most so many of the bytes that are there, and when the last of them came.
+fn receive(stream: &TcpStream, most: usize, how: MsgFlags) -> io::Result<(Vec<u8>, Option<Duration>)> {
+    ARRIVING.with_borrow_mut(|buffer| {
+        let most = most.min(buffer.len());
+        let (count, stamp) = receive_into(stream, buffer.get_mut(..most).unwrap_or_default(), how)?;
+        Ok((buffer.get(..count).unwrap_or_default().to_vec(), stamp))
+    })
 }
 
 #[cfg(target_os = "linux")]
-fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
-    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+fn receive_into(
+    stream: &TcpStream,
+    buffer: &mut [u8],
+    how: MsgFlags,
+) -> io::Result<(usize, Option<Duration>)> {
+    use nix::sys::socket::{ControlMessageOwned, recvmsg};
     let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-    let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::empty())?;
+    let mut slices = [io::IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut control), how)?;
     let stamp = message.cmsgs().ok().and_then(|mut messages| {
         messages.find_map(|message| match message {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
@@ -223,9 +247,13 @@ fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Option<D
 }
 
 #[cfg(not(target_os = "linux"))]
-fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Option<Duration>)> {
-    let _: Option<IoSliceMut<'_>> = None;
-    stream.try_read(buffer).map(|count| (count, None))
+fn receive_into(
+    stream: &TcpStream,
+    buffer: &mut [u8],
+    how: MsgFlags,
+) -> io::Result<(usize, Option<Duration>)> {
+    let count = nix::sys::socket::recv(stream.as_raw_fd(), buffer, how)?;
+    Ok((count, None))
 }
 
 /// Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
@@ -332,7 +360,6 @@ mod tests {
         let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &run).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         peer.set_nodelay(false).unwrap();
-        let mut buffer = [0; 16];
         // After a while of this the kernel takes the exchange for a dialogue and delays what it acknowledges.
         for _ in 0..40 {
             tcp.outgoing().write_all(b"a").unwrap();
@@ -346,7 +373,7 @@ mod tests {
             let reading = async {
                 let mut count = 0;
                 while count < 2 {
-                    count += tcp.read(&mut buffer).await.unwrap();
+                    count += tcp.read(16).await.unwrap().len();
                 }
             };
             tokio::join!(reading, serving);
@@ -368,7 +395,7 @@ mod tests {
             let (peer, _) = listener.accept().unwrap();
             socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
         });
-        let error = tcp.unwrap().read(&mut [0; 16]).await.unwrap_err();
+        let error = tcp.unwrap().read(16).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
@@ -384,7 +411,7 @@ mod tests {
         peer.write_all(b"220\r\n").await.unwrap();
         let sent = Instant::now();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(tcp.read(&mut [0; 16]).await.unwrap(), 5);
+        assert_eq!(tcp.read(16).await.unwrap().len(), 5);
         let arrived = tcp.last_arrival();
         assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
     }

@@ -105,7 +105,6 @@ impl TlsStream {
 
     /// Gives the moment at which its first bytes were handed to the kernel.
     pub(super) async fn handshake(&mut self, tcp: &mut Tcp) -> Result<Instant, Fault> {
-        let mut buffer = vec![0; RECORD_BYTES];
         let mut started = None;
         let mut records = Records::default();
         loop {
@@ -115,20 +114,33 @@ impl TlsStream {
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
-            let wanted = records.wanted().min(buffer.len());
-            let count = tcp.read(buffer.get_mut(..wanted).unwrap_or_default()).await;
-            let count = count.map_err(Fault::HandshakeLost)?;
+            let ahead = tcp.ahead(RECORD_BYTES).await.map_err(Fault::HandshakeLost)?;
+            let (count, fed) = self.feed_handshake(&ahead, &mut records);
+            let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?;
             self.wait += tcp.last_arrival() - since;
-            if count == 0 {
+            if taken.is_none_or(|taken| taken.is_empty()) {
                 return Err(Fault::HandshakeClosed);
             }
-            records.took(buffer.get(..count).unwrap_or_default());
-            if let Err(error) = self.feed(buffer.get(..count).unwrap_or_default()) {
+            if let Err(error) = fed {
                 // The server learns why.
                 let _told: io::Result<Instant> = flush(&mut self.connection, tcp).await;
                 return Err(self.fault(&error).into());
             }
         }
+    }
+
+    /// Takes in the handshake's part of these bytes, and says how many they are: what stands behind its last record is left to
+    /// the kernel, which knows when it came.
+    fn feed_handshake(&mut self, bytes: &[u8], records: &mut Records) -> (usize, Result<(), Error>) {
+        let mut rest = bytes;
+        while self.connection.is_handshaking() && !rest.is_empty() {
+            let (record, behind) = rest.split_at(records.due(rest));
+            rest = behind;
+            if let Err(error) = self.feed(record) {
+                return (bytes.len() - rest.len(), Err(error));
+            }
+        }
+        (bytes.len() - rest.len(), Ok(()))
     }
 
     /// How long the handshake waited for the server: its time without our own computing.
@@ -177,14 +189,13 @@ impl TlsStream {
     /// Waits for at most `max` bytes; none at the end, with or without `close_notify`: whether that matters is the
     /// dialogue's to judge.
     pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, Fault> {
-        let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
             self.fail()?;
-            let count = tcp.read(&mut buffer).await?;
-            if count == 0 {
+            let bytes = tcp.read(RECORD_BYTES).await?;
+            if bytes.is_empty() {
                 break;
             }
-            self.take(buffer.get(..count).unwrap_or_default(), tcp).await?;
+            self.take(&bytes, tcp).await?;
             self.make_way().await;
         }
         Ok(self.hand_out(max))
@@ -192,13 +203,12 @@ impl TlsStream {
 
     /// As [`Self::read`], of what has arrived already; none: nothing has.
     pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, Fault> {
-        let mut buffer = vec![0; RECORD_BYTES];
         while self.received.is_empty() && !self.closed {
             self.fail()?;
-            match tcp.look(&mut buffer)? {
+            match tcp.look(RECORD_BYTES)? {
                 None => return Ok(None),
-                Some(0) => break,
-                Some(count) => self.take(buffer.get(..count).unwrap_or_default(), tcp).await?,
+                Some(bytes) if bytes.is_empty() => break,
+                Some(bytes) => self.take(&bytes, tcp).await?,
             }
             self.make_way().await;
         }
@@ -249,8 +259,7 @@ impl TlsStream {
     }
 }
 
-/// Where a record ends (RFC 8446 section 5.1): what stands behind the handshake's last one is left to the kernel, which knows
-/// when it came.
+/// Where a record ends (RFC 8446 section 5.1).
 #[derive(Default)]
 struct Records {
     header: Vec<u8>,
@@ -258,21 +267,19 @@ struct Records {
 }
 
 impl Records {
-    /// Bytes to the end of the record, or of its header.
-    fn wanted(&self) -> usize {
-        if self.left > 0 { self.left } else { HEADER_BYTES.saturating_sub(self.header.len()).max(1) }
-    }
-
-    fn took(&mut self, bytes: &[u8]) {
-        if self.left > 0 {
-            self.left = self.left.saturating_sub(bytes.len());
-            return;
-        }
-        self.header.extend_from_slice(bytes);
-        if let [_type, _major, _minor, high, low] = *self.header {
+    /// How many of these bytes, which are the next, belong to the record that is due.
+    fn due(&mut self, bytes: &[u8]) -> usize {
+        let mut count = 0;
+        if self.left == 0 {
+            count = HEADER_BYTES.saturating_sub(self.header.len()).min(bytes.len());
+            self.header.extend_from_slice(bytes.get(..count).unwrap_or_default());
+            let [_type, _major, _minor, high, low] = *self.header else { return count };
             self.left = u16::from_be_bytes([high, low]).into();
             self.header.clear();
         }
+        let more = self.left.min(bytes.len() - count);
+        self.left -= more;
+        count + more
     }
 }
 
