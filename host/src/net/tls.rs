@@ -8,6 +8,7 @@ mod client;
 mod date;
 mod facts;
 mod fault;
+mod fitted;
 mod group;
 mod keys;
 mod names;

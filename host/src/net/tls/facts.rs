@@ -55,16 +55,22 @@ pub(super) fn of_certificates(seen: &Seen, now: i64) -> TlsFacts {
         std::slice::from_ref(own)
     };
     let days_to = |end: i64| (end - now).div_euclid(DAY);
-    let ends_first = first_end(path, path.len() > 1);
-    let chain_ends_first = first_end(&seen.chain, false);
-    let own = X509Certificate::from_der(own).ok().map(|(_, own)| own);
+    let mut read = Vec::new();
+    for der in seen.chain.iter().chain(path) {
+        if !read.iter().any(|(known, _)| *known == der) {
+            read.push((der, X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)));
+        }
+    }
+    let ends_first = first_end(path, path.len() > 1, &read);
+    let chain_ends_first = first_end(&seen.chain, false, &read);
+    let own = read.first().and_then(|(_, own)| own.as_ref());
     TlsFacts {
         not_after: ends_first.as_ref().map(|ending| ending.at),
         days_left: ends_first.as_ref().map(|ending| days_to(ending.at)),
         ends_first,
         chain_days_left: chain_ends_first.as_ref().map(|ending| days_to(ending.at)),
         chain_ends_first,
-        issuer: own.as_ref().map(|own| own.issuer().to_string()),
+        issuer: own.map(|own| own.issuer().to_string()),
         life_left_percent: own.and_then(|own| {
             let (begin, end) = (own.validity().not_before.timestamp(), own.validity().not_after.timestamp());
             let lifetime = Some(end - begin).filter(|lifetime| *lifetime > 0)?;
@@ -76,20 +82,24 @@ pub(super) fn of_certificates(seen: &Seen, now: i64) -> TlsFacts {
     }
 }
 
+/// Certificates, and what is in them if they can be read.
+type Read<'a> = [(&'a CertificateDer<'static>, Option<X509Certificate<'a>>)];
+
 /// Of the certificates, the server's own first, that which ends first; `to_root`: the last is a root's.
-fn first_end(certificates: &[CertificateDer<'_>], to_root: bool) -> Option<Ending> {
-    let ending = |(index, der): (usize, &CertificateDer<'_>)| {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let place = match index {
-            0 => Place::Server,
-            last if to_root && last + 1 == certificates.len() => Place::Root,
-            _ => Place::Intermediate,
-        };
-        let at = certificate.validity().not_after.timestamp();
-        Some(Ending { place, subject: short_name(certificate.subject()), at })
+fn first_end(certificates: &[CertificateDer<'static>], to_root: bool, read: &Read<'_>) -> Option<Ending> {
+    let end = |(index, der): (usize, &CertificateDer<'static>)| {
+        let certificate = read.iter().find(|(known, _)| *known == der)?.1.as_ref()?;
+        Some((certificate.validity().not_after.timestamp(), index, certificate))
     };
     // Of those that end together, the one nearest to the server.
-    certificates.iter().enumerate().filter_map(ending).min_by_key(|ending| ending.at)
+    let (at, index, certificate) =
+        certificates.iter().enumerate().filter_map(end).min_by_key(|(at, ..)| *at)?;
+    let place = match index {
+        0 => Place::Server,
+        last if to_root && last + 1 == certificates.len() => Place::Root,
+        _ => Place::Intermediate,
+    };
+    Some(Ending { place, subject: short_name(certificate.subject()), at })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Keys and signatures: a certificate's key, a message and its signature in; whether they fit out. Refuses RSA keys below
 //! 2048 bits and the kinds of key that the provider cannot compute with.
 
+use std::sync::OnceLock;
+
 use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
     UnparsedPublicKey,
@@ -16,7 +18,6 @@ use rustls::{
 use webpki::RawPublicKeyEntity;
 use x509_parser::{
     asn1_rs::{Any, FromDer},
-    certificate::X509Certificate,
     public_key::RSAPublicKey,
     x509::SubjectPublicKeyInfo,
 };
@@ -24,6 +25,7 @@ use x509_parser::{
 use super::{
     algorithm::{RSA, RSA_PSS, algorithm_name},
     certificate::CertificateFault,
+    fitted::remembering,
     provider::provider,
 };
 
@@ -106,13 +108,14 @@ fn provided() -> WebPkiSupportedAlgorithms {
     provider().signature_verification_algorithms
 }
 
-/// Every algorithm that a certificate may be signed with.
-pub(super) fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
-    let mut all = provided().all.to_vec();
-    for (_, pair) in &PSS_SCHEMES {
-        all.extend(pair.iter().map(|one| *one as &dyn SignatureVerificationAlgorithm));
-    }
-    all
+/// Every algorithm that a certificate may be signed with; each remembers what fitted.
+pub(super) fn algorithms() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+    static ALL: OnceLock<Vec<&dyn SignatureVerificationAlgorithm>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let pss = PSS_SCHEMES.iter().flat_map(|(_, pair)| *pair);
+        let pss = pss.map(|one| one as &dyn SignatureVerificationAlgorithm);
+        provided().all.iter().copied().chain(pss).map(remembering).collect()
+    })
 }
 
 /// What the server may sign the handshake with; `counts`: its signature must fit.
@@ -126,11 +129,11 @@ pub(super) fn schemes(counts: bool) -> Vec<SignatureScheme> {
     schemes
 }
 
-/// Checks that the handshake is signed by the certificate's key. In TLS 1.3 a scheme stands for one algorithm, before that
+/// Checks that the handshake is signed by a key, its certificate's. In TLS 1.3 a scheme stands for one algorithm, before that
 /// for each of the same hash.
 pub(super) fn verify_handshake(
     message: &[u8],
-    certificate: &X509Certificate<'_>,
+    key: &SubjectPublicKeyInfoDer<'_>,
     signed: &DigitallySignedStruct,
     tls13: bool,
 ) -> Result<(), CertificateFault> {
@@ -148,9 +151,8 @@ pub(super) fn verify_handshake(
             algorithms.extend(pair.iter().map(|one| *one as &dyn SignatureVerificationAlgorithm));
         }
     }
-    let key = SubjectPublicKeyInfoDer::from(certificate.tbs_certificate.subject_pki.raw);
     let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
-        is_signed(&key, *algorithm, message, signed.signature())
+        is_signed(key, *algorithm, message, signed.signature())
     };
     if algorithms.iter().any(fits) { Ok(()) } else { Err(CertificateFault::Handshake) }
 }

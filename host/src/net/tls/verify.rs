@@ -130,7 +130,7 @@ impl Chain<'_> {
             None => Ok(()),
         };
         let path = leaf.verify_for_usage(
-            &keys::algorithms(),
+            keys::algorithms(),
             roots.anchors(),
             self.intermediates,
             self.now,
@@ -188,7 +188,7 @@ impl Chain<'_> {
             Some(known.signature_alg_id().as_ref()) == algorithm
                 && keys::is_signed(&key, known, message, signature)
         };
-        keys::algorithms().into_iter().any(fits)
+        keys::algorithms().iter().any(|known| fits(*known))
     }
 
     /// With what webpki leaves out: whose certificate it is.
