@@ -61,8 +61,8 @@ impl Outbound {
         let mut measured = Measured { total: Some(total), own: Some(own), ..Measured::default() };
         for (endpoint, contact) in self.run.contacts().iter() {
             match self.reach.name(*endpoint) {
-                Some(name) => measured.further.push((name.to_owned(), contact.clone())),
-                None => measured.contact = contact.clone(),
+                Some(name) => measured.further.push((name.to_owned(), (**contact).clone())),
+                None => measured.contact = (**contact).clone(),
             }
         }
         measured

@@ -15,8 +15,8 @@ pub(super) struct Run {
     pub(super) quota: Quota,
     /// Nothing is waited for any longer.
     pub(super) deadline: Instant,
-    /// By the endpoint's number.
-    contacts: Mutex<BTreeMap<usize, Contact>>,
+    /// By the endpoint's number; mostly there is one, and a tree has room for eleven.
+    contacts: Mutex<BTreeMap<usize, Box<Contact>>>,
 }
 
 impl Run {
@@ -42,7 +42,7 @@ impl Run {
         if contacts.contains_key(&endpoint) {
             return None;
         }
-        contacts.insert(endpoint, Contact::default());
+        contacts.insert(endpoint, Box::default());
         Some(endpoint)
     }
 
@@ -54,7 +54,7 @@ impl Run {
     }
 
     /// What was measured so far, by the endpoint's number.
-    pub(super) fn contacts(&self) -> MutexGuard<'_, BTreeMap<usize, Contact>> {
+    pub(super) fn contacts(&self) -> MutexGuard<'_, BTreeMap<usize, Box<Contact>>> {
         self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,7 +51,7 @@ fn reach(host: &str, port: u16) -> Reach {
 
 /// What was measured so far of the first connection to the job's own endpoint.
 fn contact(outbound: &Outbound) -> Contact {
-    outbound.run.contacts().get(&OWN).cloned().unwrap_or_default()
+    outbound.run.contacts().get(&OWN).map(|contact| (**contact).clone()).unwrap_or_default()
 }
 
 /// Of a job with this host and port.
