@@ -1,6 +1,7 @@
 //! Connections for checks: what a job grants and how long it may take in; connections, bytes and instants out, and what was
 //! measured on the way. Refuses every endpoint and address that the job does not grant. Knows nothing of wasm.
 
+mod arriving;
 mod clock;
 mod connection;
 mod error;

@@ -2,7 +2,6 @@
 //! reading. Each byte that crosses it, TLS's own ones included, is charged to the run; refuses those over its share.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
     io::{self, Write},
     net::SocketAddr,
@@ -15,7 +14,7 @@ use nix::{errno::Errno, sys::socket::MsgFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{quota::Quota, round_trip, run::Run};
+use super::{arriving::receive, quota::Quota, round_trip, run::Run};
 
 /// A time stamp further back than this is a clock that was set, not a late reader.
 const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
@@ -23,14 +22,6 @@ const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
 const CLOSE_READINGS: Duration = Duration::from_micros(20);
 /// Attempts at that; a machine on which all fail is one whose clocks are slow to read.
 const READINGS: u32 = 5;
-/// Bytes of one read at most: as many as a check may ask for.
-const READ_BYTES: usize = 64 << 10;
-
-thread_local! {
-    /// Where the kernel puts what is read, before it is known how much that is: a thousand connections that wait for a reply
-    /// hold nothing for it.
-    static ARRIVING: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// The stream.
 pub(super) struct Tcp {
@@ -216,44 +207,6 @@ impl Write for Outgoing<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// At most so many of the bytes that are there, and when the last of them came.
-fn receive(stream: &TcpStream, most: usize, how: MsgFlags) -> io::Result<(Vec<u8>, Option<Duration>)> {
-    ARRIVING.with_borrow_mut(|buffer| {
-        let most = most.min(buffer.len());
-        let (count, stamp) = receive_into(stream, buffer.get_mut(..most).unwrap_or_default(), how)?;
-        Ok((buffer.get(..count).unwrap_or_default().to_vec(), stamp))
-    })
-}
-
-#[cfg(target_os = "linux")]
-fn receive_into(
-    stream: &TcpStream,
-    buffer: &mut [u8],
-    how: MsgFlags,
-) -> io::Result<(usize, Option<Duration>)> {
-    use nix::sys::socket::{ControlMessageOwned, recvmsg};
-    let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-    let mut slices = [io::IoSliceMut::new(buffer)];
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut control), how)?;
-    let stamp = message.cmsgs().ok().and_then(|mut messages| {
-        messages.find_map(|message| match message {
-            ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
-            _ => None,
-        })
-    });
-    Ok((message.bytes, stamp))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn receive_into(
-    stream: &TcpStream,
-    buffer: &mut [u8],
-    how: MsgFlags,
-) -> io::Result<(usize, Option<Duration>)> {
-    let count = nix::sys::socket::recv(stream.as_raw_fd(), buffer, how)?;
-    Ok((count, None))
 }
 
 /// Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
