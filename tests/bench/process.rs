@@ -23,9 +23,18 @@ pub(crate) fn own_cpu_time() -> Duration {
 
 /// Memory in use.
 pub(crate) fn resident_mib(process: u32) -> u64 {
+    kib(process, "VmRSS:") >> 10
+}
+
+/// Memory in use that is no file's: what is mapped of one file in a thousand places is in memory once, and resident in each.
+pub(crate) fn own_kib(process: u32) -> u64 {
+    kib(process, "RssAnon:")
+}
+
+fn kib(process: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 pub(crate) fn descriptors(process: u32) -> usize {
