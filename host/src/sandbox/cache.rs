@@ -4,6 +4,7 @@
 
 mod error;
 mod folder;
+mod seen;
 
 use std::{
     env,
@@ -18,7 +19,8 @@ use blake3::Hasher;
 use wasmtime::{Engine, component::Component};
 
 pub use self::error::CacheError;
-use self::folder::Folder;
+pub(super) use self::seen::Sight;
+use self::{folder::Folder, seen::SEEN};
 use super::error::chain;
 use crate::output::{self, Level};
 
@@ -65,6 +67,7 @@ impl Cache {
                 folder.add(KEY_FILE, &[&key])?;
                 // By whatever key they were stored, it is gone: none of them would be told from one that was changed.
                 folder.remove_all(STORED);
+                folder.remove_all(SEEN);
                 folder.read(KEY_FILE)
             }
             read => read,
@@ -113,12 +116,22 @@ impl Cache {
         let path = self.folder.path(name);
         let file = self.folder.read(name)?;
         let at = |error| CacheError::Io(path.clone(), error);
+        let sight = self.sight(name, &file);
+        if sight.is_known() {
+            return Ok(file);
+        }
         let bytes = file.metadata().map_err(at)?.len();
         if is_stored(self.tag(name), &file, bytes).map_err(at)? {
+            sight.keep(&file);
             Ok(file)
         } else {
             Err(CacheError::Tag(path))
         }
+    }
+
+    /// A file that is about to be read, which is to be `what`: its name, with tag and all, or a component's digest.
+    pub(super) fn sight<'a>(&'a self, what: &'a str, file: &File) -> Sight<'a> {
+        Sight::new(&self.folder, &self.key, what, file)
     }
 
     /// The beginning of a file's tag: what was stored under one name does not stand under another.
@@ -159,8 +172,8 @@ pub(crate) fn is_stored(mut tag: Hasher, mut file: impl Read, bytes: u64) -> io:
 #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
 fn component(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     let very_file = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
-    // SAFETY: the tag shows that this program stored these bytes, and the descriptor leads to the very file whose bytes were
-    // checked. Until they are mapped, and as long as pages of it are read, they could be changed by whoever may write to the
+    // SAFETY: the tag shows that this program stored these bytes – now, or since when the file was not changed, as `seen` tells –,
+    // and the descriptor leads to the very file whose bytes were checked. Until they are mapped, and as long as pages of it are read, they could be changed by whoever may write to the
     // file. That is only this user, as the descriptor's owner and mode showed, who could as well replace the program; a
     // writer who had it open before would be this user, too, for it was made with that mode. This program itself never
     // writes to a file that has its name. The tag behind the code is part of no section.
@@ -227,10 +240,12 @@ mod tests {
     fn what_was_stored_by_a_key_that_is_gone_goes_with_it() {
         let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
         let (_, path) = stored(folder.path(), &engine);
+        let record = folder.path().join(format!("x{SEEN}"));
         fs::write(folder.path().join("else"), "x").unwrap();
+        fs::write(&record, "").unwrap();
         fs::remove_file(folder.path().join(KEY_FILE)).unwrap();
         let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
-        assert!(!path.exists() && folder.path().join("else").exists());
+        assert!(!path.exists() && !record.exists() && folder.path().join("else").exists());
         assert!(cache.load(&engine, "aa").is_none());
         stored(folder.path(), &engine);
         Cache::open(Some(folder.path().to_owned())).unwrap().keeps("aa").unwrap();

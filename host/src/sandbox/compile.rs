@@ -6,6 +6,7 @@ pub(crate) mod child;
 
 use std::{
     convert::Infallible,
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,7 +21,7 @@ use tokio::{
 use wasmtime::{Engine, component::Component};
 
 use super::{
-    cache::{Cache, CacheError},
+    cache::{Cache, CacheError, Sight},
     error::{LoadError, chain},
     in_place, limits,
     pool::Pool,
@@ -106,8 +107,9 @@ pub(super) async fn file(
     compiler: &Arc<Compiler>,
 ) -> Result<Code, LoadError> {
     let (path, pinned) = (source.path.clone(), source.pinned.clone());
+    let of = Arc::clone(compiler);
     // The bytes are not kept: others wait for their turn as well, and some files never end.
-    let read = move || look(&path, pinned.as_ref(), |_piece| ());
+    let read = move || glance(&path, pinned.as_ref(), of.cache.as_ref().ok());
     let sha256 = on_a_thread(&source.path, read).await??;
     let (component, sha256) = match kept(engine, source, compiler, &sha256).await? {
         Some(component) => (component, sha256),
@@ -123,10 +125,30 @@ pub(super) async fn file(
     Ok(Code { component, pooled, sha256: Some(sha256) })
 }
 
+/// As [`look`], without reading a file that was the pinned one before and has not changed since. If that were wrong, the pinned one
+/// would run all the same: code is looked for by that digest, and what is compiled is digested.
+fn glance(path: &Path, pinned: Option<&Pinned>, cache: Option<&Cache>) -> Result<String, LoadError> {
+    let file = regular::open(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
+    let pinned_to = pinned.map(|pinned| pinned.sha256.to_ascii_lowercase()).unwrap_or_default();
+    let sight = cache.filter(|_| pinned.is_some()).map(|cache| cache.sight(&pinned_to, &file));
+    if sight.as_ref().is_some_and(Sight::is_known) {
+        return Ok(pinned_to);
+    }
+    let sha256 = look(path, &file, pinned, |_piece| ())?;
+    if let Some(sight) = sight {
+        sight.keep(&file);
+    }
+    Ok(sha256)
+}
+
 /// Reads a file and refuses what need not be compiled; gives its digest. `take` gets the pieces: what is digested is what runs.
-fn look(path: &Path, pinned: Option<&Pinned>, mut take: impl FnMut(&[u8])) -> Result<String, LoadError> {
+fn look(
+    path: &Path,
+    mut file: &File,
+    pinned: Option<&Pinned>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<String, LoadError> {
     let unreadable = |error| LoadError::Unreadable(path.to_owned(), error);
-    let mut file = regular::open(path).map_err(unreadable)?;
     let (mut digest, mut bytes, mut begins) = (Sha256::default(), 0, Vec::<u8>::new());
     let mut buffer = vec![0; PIECE_BYTES];
     loop {
@@ -215,7 +237,8 @@ async fn anew(
     let (from, pinned) = (source.path.clone(), source.pinned.clone());
     let mut reading = std::pin::pin!(on_a_thread(&source.path, move || {
         let mut wasm = Vec::new();
-        let sha256 = look(&from, pinned.as_ref(), |piece| wasm.extend_from_slice(piece))?;
+        let file = regular::open(&from).map_err(|error| LoadError::Unreadable(from.clone(), error))?;
+        let sha256 = look(&from, &file, pinned.as_ref(), |piece| wasm.extend_from_slice(piece))?;
         Ok::<_, LoadError>((wasm, sha256))
     }));
     let read = if let Ok(read) = time::timeout(PATIENCE, &mut reading).await {
@@ -266,6 +289,34 @@ fn compiled(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_component_that_was_the_pinned_one_is_read_again_when_it_changes_and_else_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path().join("cache"))).unwrap();
+        let path = folder.path().join("x.wasm");
+        let sha256 = crate::digest::sha256(b"component");
+        let look_at = |sha256: &str, cache| {
+            let description_sha256 = String::new();
+            let pinned = Pinned { sha256: sha256.to_owned(), description_sha256, measurement: String::new() };
+            glance(&path, Some(&pinned), cache)
+        };
+        std::fs::write(&path, "component").unwrap();
+        assert_eq!(look_at(&sha256.to_uppercase(), Some(&cache)).unwrap(), sha256);
+        // As if it had been another one: a record is believed, and so nothing is read, by who has its folder alone.
+        let other = "ab".repeat(32);
+        let file = File::open(&path).unwrap();
+        cache.sight(&other, &file).keep_at(&file, std::time::SystemTime::now() + Duration::from_mins(1));
+        assert_eq!(look_at(&other.to_uppercase(), Some(&cache)).unwrap(), other);
+        assert!(matches!(look_at(&other, None), Err(LoadError::Digest(_))));
+        assert_eq!(glance(&path, None, Some(&cache)).unwrap(), sha256);
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, "something").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        assert!(matches!(look_at(&other, Some(&cache)), Err(LoadError::Digest(_))));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(look_at(&other, Some(&cache)), Err(LoadError::Unreadable(..))));
+    }
 
     /// As many as hang at once and keep no other waiting.
     #[test]

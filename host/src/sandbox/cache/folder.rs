@@ -186,9 +186,14 @@ impl Folder {
     /// Removes what processes left that were killed while they wrote.
     pub(super) fn sweep(&self) {
         let (begin, end) = UNFINISHED;
+        self.remove_old(begin, end, ABANDONED);
+    }
+
+    /// Removes the files whose names begin and end so and that are older.
+    pub(super) fn remove_old(&self, begin: &str, end: &str, most: Duration) {
         self.remove_those(|name| {
-            let unfinished = name.to_str().is_ok_and(|name| name.starts_with(begin) && name.ends_with(end));
-            unfinished && self.age(name).is_some_and(|age| age > ABANDONED)
+            let is_one = name.to_str().is_ok_and(|name| name.starts_with(begin) && name.ends_with(end));
+            is_one && self.age(name).is_some_and(|age| age > most)
         });
     }
 
