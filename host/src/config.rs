@@ -215,9 +215,11 @@ fn planned(
     deny: &Deny,
 ) -> Result<(Vec<Planned>, Vec<ConfigError>), ConfigError> {
     let mut trusts = Trusts::default();
-    let (mut jobs, mut doubts) = (Vec::new(), Vec::new());
-    let mut names: HashSet<Arc<str>> = HashSet::new();
-    let mut series = HashMap::new();
+    // Most have one host.
+    let tables = shapes.len();
+    let (mut jobs, mut doubts) = (Vec::with_capacity(tables), Vec::new());
+    let mut names: HashSet<Arc<str>> = HashSet::with_capacity(tables);
+    let mut series = HashMap::with_capacity(tables);
     for (path, shape) in shapes {
         let name: Arc<str> = shape.name.as_str().into();
         let refuse = |at: At| at.within(Some(&path), Some(Subject::Job(name.to_string())));

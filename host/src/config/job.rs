@@ -168,7 +168,7 @@ impl Table {
                 alarm::known_number(&check.description, limit)?;
             }
             let folder = folder(&self.declared_in);
-            let given = parameters::from_toml(self.given.clone(), &check.description, folder)?;
+            let given = parameters::from_toml(&self.given, &check.description, folder)?;
             job(self.parts.clone(), host.clone(), given, check)
         };
         build().map_err(|at: At| self.refused(at))

@@ -31,42 +31,42 @@ pub(super) fn known<'a>(name: &str, description: &'a Description) -> Result<&'a 
 
 /// From a file's table; secrets are read.
 pub(super) fn from_toml(
-    table: toml::Table,
+    table: &toml::Table,
     description: &Description,
     folder: &Path,
 ) -> Result<Map<String, Json>, At> {
     let mut given = Map::new();
     for (name, value) in table {
-        let parameter = known(&name, description)?;
+        let parameter = known(name, description)?;
         let refuse = |expected| At::key(format!("parameters.{name}"), Problem::Expected(expected));
         let expected = || refuse(expectation(parameter));
         let value = match (parameter.kind, value) {
             (ParameterKind::Secret, value @ toml::Value::Table(_)) => {
-                Json::String(secret::read(&name, value, folder)?)
+                Json::String(secret::read(name, value.clone(), folder)?)
             }
             (ParameterKind::Duration, toml::Value::String(text)) => {
-                Json::from(span::milliseconds(&text).ok_or_else(expected)?)
+                Json::from(span::milliseconds(text).ok_or_else(expected)?)
             }
             // A bare number has no unit.
             (ParameterKind::Duration, _) => return Err(expected()),
             (ParameterKind::Table, toml::Value::Table(table)) => {
-                table::json(table).map_err(|expected| refuse(expected.to_owned()))?
+                table::json(table.clone()).map_err(|expected| refuse(expected.to_owned()))?
             }
-            (_, toml::Value::String(text)) => Json::String(text),
-            (_, toml::Value::Integer(number)) => Json::from(number),
-            (_, toml::Value::Float(number)) => Json::from(number),
-            (_, toml::Value::Boolean(value)) => Json::from(value),
+            (_, toml::Value::String(text)) => Json::from(text.as_str()),
+            (_, toml::Value::Integer(number)) => Json::from(*number),
+            (_, toml::Value::Float(number)) => Json::from(*number),
+            (_, toml::Value::Boolean(value)) => Json::from(*value),
             (_, toml::Value::Array(list)) => {
-                let item = |item| match item {
-                    toml::Value::String(text) => Ok(Json::String(text)),
-                    toml::Value::Integer(number) => Ok(Json::from(number)),
+                let item = |item: &toml::Value| match item {
+                    toml::Value::String(text) => Ok(Json::from(text.as_str())),
+                    toml::Value::Integer(number) => Ok(Json::from(*number)),
                     _ => Err(expected()),
                 };
-                Json::Array(list.into_iter().map(item).collect::<Result<_, _>>()?)
+                Json::Array(list.iter().map(item).collect::<Result<_, _>>()?)
             }
             _ => return Err(expected()),
         };
-        given.insert(name, value);
+        given.insert(name.clone(), value);
     }
     Ok(given)
 }

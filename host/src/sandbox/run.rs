@@ -1,6 +1,9 @@
 //! One run of a program: what it is given in, a report out. Whatever it does, the report says so.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::Map;
 use tokio::time::error::Elapsed;
@@ -43,7 +46,7 @@ pub struct Input<'a> {
     /// The job's further endpoints.
     pub endpoints: &'a [NamedEndpoint],
     /// All that were given or have a default, by name; secrets, too.
-    pub parameters: &'a Map<String, serde_json::Value>,
+    pub parameters: &'a Arc<Map<String, serde_json::Value>>,
     /// The secrets among them, masked in the log and in whatever is said.
     pub secrets: &'a Secrets,
     /// Of a run, from the call on; for its report the check has half a second more.
@@ -66,7 +69,7 @@ impl Input<'_> {
             target: endpoint(self.host, self.port),
             endpoints: self.endpoints.iter().map(named).collect(),
             // Names and values are texts already: nothing in them can be refused.
-            parameters: serde_json::to_string(self.parameters).unwrap_or_default(),
+            parameters: serde_json::to_string(&**self.parameters).unwrap_or_default(),
             round_started_at_s: 0,
             started_at_ms: 0,
             deadline: nanoseconds(self.timeout),

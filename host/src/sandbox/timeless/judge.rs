@@ -1,7 +1,11 @@
 //! Many jobs, judged one after the other: a program and a job in; whether it can run, or why not, out – what [`validate`] says,
 //! and sooner where nothing is wrong with a job of the built-in check: one instance then judges the next one, too. That check is
-//! the host's own, and keeps nothing from job to job. A stranger's could, and so has an instance for each.
+//! the host's own, and keeps nothing from job to job. It judges parameters, and so is not asked again about those that it has just
+//! accepted, as of a table's hosts. A stranger's could do otherwise in both, and so is asked of each job, an instance for each.
 
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
 use tokio::time::timeout;
 use wasmtime::Store;
 
@@ -15,6 +19,8 @@ use crate::{
 #[derive(Default)]
 pub struct Judge {
     kept: Option<Kept>,
+    /// What the built-in check accepted last.
+    accepted: Option<Arc<Map<String, Json>>>,
 }
 
 /// The built-in check, where it has found nothing wrong so far.
@@ -33,8 +39,14 @@ impl Judge {
 
     /// Lets a program judge a job. Refuses one that the program refuses, or does not judge.
     pub async fn judge(&mut self, program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
-        if program.sha256.is_none() && self.accepts(program, input).await {
-            return Ok(());
+        if program.sha256.is_none() {
+            if self.accepted.as_ref() == Some(input.parameters) {
+                return Ok(());
+            }
+            if self.accepts(program, input).await {
+                self.accepted = Some(Arc::clone(input.parameters));
+                return Ok(());
+            }
         }
         // By itself, so that what is said, in the log too, is of this job.
         validate(program, input).await
