@@ -1,5 +1,5 @@
 //! The built-in check's code, used where it lies in this program: the engine's settings in, an engine for it out; then the engine in,
-//! the check out. Nothing is copied: what runs are the program's own pages, which all its processes share. Refuses a system that
+//! the check out. The first engine copies nothing: what runs are the program's own pages, which all its processes share. Refuses a system that
 //! does not let them be executed. And what the check says of itself, said when the program was built.
 
 use std::{
@@ -25,29 +25,35 @@ static SMTP: &Paged<[u8]> = &Paged(*include_bytes!(concat!(env!("OUT_DIR"), "/sm
 /// What it said of itself then: it says the same always.
 const DESCRIBED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/smtp.json"));
 
-/// At the beginning of a page, also where pages are largest (64 KiB, on some ARM).
-#[repr(C, align(65536))]
+/// Where code can be used as it lies: the system lets a program's own pages be executed, and the processor sees at once what was
+/// written to those of a copy. Elsewhere all code is a copy, and the engine sees to both.
+const IS_HERE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
+/// At the beginning of a page.
+#[repr(C, align(4096))]
 struct Paged<T: ?Sized>(T);
 
 /// An engine that can use code where it lies, and has no compiler: that is another process.
 pub(super) fn engine(mut config: Config) -> wasmtime::Result<Engine> {
     #[cfg(feature = "compiler")]
     config.enable_compiler(false);
-    config.with_custom_code_memory(Some(Arc::new(Pages)));
+    if IS_HERE {
+        config.with_custom_code_memory(Some(Arc::new(Pages)));
+    }
     Engine::new(&config)
 }
 
-/// The built-in check; where it is in use already, a copy: code belongs to one engine.
+/// The built-in check; where it was used before, a copy: the library takes the same code from one engine alone.
 #[expect(unsafe_code, reason = "loading compiled code is unsafe for code of unknown origin")]
 pub(super) fn smtp(engine: &Engine) -> wasmtime::Result<Component> {
     static IS_IN_USE: AtomicBool = AtomicBool::new(false);
     // SAFETY: this crate's build script made it, and it is part of this program: as trusted as its own code. It is never written to,
     // and is there as long as the program.
     unsafe {
-        if IS_IN_USE.swap(true, Ordering::Relaxed) {
-            Component::deserialize(engine, &SMTP.0)
-        } else {
+        if IS_HERE && !IS_IN_USE.swap(true, Ordering::Relaxed) {
             Component::deserialize_raw(engine, NonNull::from(&SMTP.0))
+        } else {
+            Component::deserialize(engine, &SMTP.0)
         }
     }
 }
