@@ -396,3 +396,18 @@ fn on_a_terminal_a_run_shows_how_far_it_is_and_sums_up_and_into_a_pipe_neither()
     let output = sonde(&["run", "--config", path.to_str().unwrap()]);
     assert!(!stderr(&output).contains("jobs") && !stderr(&output).contains('\x1b'), "{}", stderr(&output));
 }
+
+#[test]
+fn the_help_of_each_command_begins_with_what_it_does() {
+    let all = stdout(&sonde(&["--help"]));
+    let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let mut seen = 0;
+    for line in commands.take_while(|line| !line.is_empty()) {
+        let (name, does) = line.trim_start().split_once(' ').unwrap();
+        if name != "help" {
+            assert_eq!(stdout(&sonde(&[name, "--help"])).lines().next(), Some(does.trim_start()), "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "{all}");
+}
