@@ -17,7 +17,7 @@ use std::{
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::task::JoinSet;
@@ -28,6 +28,8 @@ use process::{allow_descriptors, descriptors, load, own_kib, resident_mib};
 const SESSIONS: usize = 4000;
 /// How long a session waits: longer than all take to begin.
 const TIMEOUT_SECONDS: u64 = 15;
+/// Of a round, on a slow machine.
+const LONGEST: Duration = Duration::from_mins(2);
 /// Between two looks at a process.
 const PAUSE: Duration = Duration::from_millis(50);
 const ROUNDS: usize = 10;
@@ -58,6 +60,7 @@ impl Program {
         let before = descriptors(self.child.id());
         self.input.write_all(b"\n").unwrap();
         let (mut own, mut resident, mut full) = (0, 0, false);
+        let began = Instant::now();
         // Until those that began first are over.
         loop {
             let open = descriptors(self.child.id()).saturating_sub(before);
@@ -65,6 +68,10 @@ impl Program {
                 break;
             }
             full |= open >= SESSIONS;
+            assert!(
+                began.elapsed() < LONGEST,
+                "{open} of {SESSIONS} wait at once: may as many files be open?"
+            );
             own = own.max(self.own());
             resident = resident.max(resident_mib(self.child.id()));
             thread::sleep(PAUSE);
