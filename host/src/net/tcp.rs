@@ -32,6 +32,8 @@ pub(super) struct Tcp {
     connected: Instant,
     last_arrival: Instant,
     last_read: Instant,
+    /// When bytes were looked at that are still to be taken.
+    seen: Option<Instant>,
     /// The peer accepted the connection and reset it before anybody looked.
     reset: Option<io::Error>,
     /// To be sent.
@@ -69,6 +71,7 @@ impl Tcp {
             connected,
             last_arrival: connected,
             last_read: connected,
+            seen: None,
             reset,
             outgoing,
         })
@@ -117,7 +120,10 @@ impl Tcp {
     /// Waits for bytes and leaves them for [`Self::look`], which says when they came; none: the end of the stream.
     pub(super) async fn ahead(&mut self, most: usize) -> io::Result<Vec<u8>> {
         match self.wait(most, MsgFlags::MSG_PEEK).await {
-            Ok((bytes, _)) => Ok(bytes),
+            Ok((bytes, _)) => {
+                self.seen = Some(Instant::now());
+                Ok(bytes)
+            }
             // The kernel says it once.
             error => self.arrived(error),
         }
@@ -137,7 +143,8 @@ impl Tcp {
         // Of a stream, one time stamp stands for all bytes of a read, and nothing that a check is told may lie before what
         // it was told already: the time stamp comes from another clock.
         let stamp = received.as_ref().map_or(None, |(_, stamp)| *stamp);
-        let arrival = arrival(stamp).max(self.last_arrival);
+        let seen = self.seen.take().unwrap_or_else(Instant::now);
+        let arrival = arrival(stamp, seen).max(self.last_arrival);
         self.run.clock.count_wait(self.last_arrival, arrival);
         self.last_arrival = arrival;
         self.last_read = arrival;
@@ -238,14 +245,14 @@ fn acknowledge_at_once(stream: &TcpStream) {
     let _ = stream;
 }
 
-/// When bytes with this time stamp arrived: the kernel stamps in wall-clock time, and how long ago that was is the same on
-/// every clock.
-fn arrival(stamp: Option<Duration>) -> Instant {
-    let Some(stamp) = stamp else { return Instant::now() };
+/// When bytes with this time stamp arrived, which were seen then: the kernel stamps in wall-clock time, and how long ago that was is
+/// the same on every clock.
+fn arrival(stamp: Option<Duration>, seen: Instant) -> Instant {
+    let Some(stamp) = stamp else { return seen };
     let (now, wall) = both_clocks();
     match wall.duration_since(UNIX_EPOCH + stamp) {
-        Ok(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(now),
-        _ => now,
+        Ok(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(seen),
+        _ => seen,
     }
 }
 
@@ -280,15 +287,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_usable_time_stamp_the_time_of_reading_counts() {
+    fn without_a_usable_time_stamp_the_time_of_looking_counts() {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let (second, before) = (Duration::from_secs(1), Instant::now());
         for unusable in
             [None, Some(since + Duration::from_mins(1)), since.checked_sub(Duration::from_mins(2))]
         {
-            assert!(arrival(unusable) >= before, "{unusable:?}");
+            assert_eq!(arrival(unusable, before), before, "{unusable:?}");
         }
-        assert!(arrival(since.checked_sub(second)) < before);
+        assert!(arrival(since.checked_sub(second), before) < before);
     }
 
     #[cfg(target_os = "linux")]

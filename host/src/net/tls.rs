@@ -117,10 +117,14 @@ impl TlsStream {
             let since = tcp.last_arrival();
             let ahead = tcp.ahead(RECORD_BYTES).await.map_err(Fault::HandshakeLost)?;
             let (count, fed) = self.feed_handshake(&ahead, &mut records);
-            let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?;
+            let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;
-            if taken.is_none_or(|taken| taken.is_empty()) {
+            if taken.is_empty() {
                 return Err(Fault::HandshakeClosed);
+            }
+            // A byte out of band, which parts the stream where it comes, would have some of it taken in twice.
+            if Some(&*taken) != ahead.get(..count) {
+                return Err(Fault::HandshakeLost(io::Error::other("what was there is not what was taken")));
             }
             if let Err(error) = fed {
                 // The server learns why.
