@@ -73,3 +73,21 @@ fn the_systems_roots_are_asked_beside_a_ca_file_and_read_only_where_that_does_no
         succeeds(&points(&succeed(command.env("SSL_CERT_FILE", place.path(system))))[0]);
     }
 }
+
+#[test]
+fn where_the_machine_has_no_roots_that_is_said() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
+    let (_server, port) = place.serve("");
+    let mut command = Command::new(binary());
+    command.args(["check", HOST, "--connection", "tls", "--port", &port.to_string()]);
+    let none = place.path("none");
+    let output = command.env("SSL_CERT_FILE", &none).env("SSL_CERT_DIR", &none).output().unwrap();
+    fails(&points(&String::from_utf8(output.stdout).unwrap())[0], "cert_invalid", 504, "");
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        log.matches("W! this machine has no trusted roots (package ca-certificates; ").count(),
+        1,
+        "{log}"
+    );
+}

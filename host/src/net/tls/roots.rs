@@ -8,6 +8,10 @@ use webpki::anchor_from_trusted_cert;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Version};
 
 use super::no_tls::{NoTls, pem_words};
+use crate::output::{self, Level};
+
+const NO_ROOTS: &str = "this machine has no trusted roots (package ca-certificates; SSL_CERT_FILE, SSL_CERT_DIR): a server's \
+                        certificate is verified by a ca_file alone";
 
 /// Certificates that are trusted, each with what verification needs of it.
 #[derive(Default)]
@@ -41,6 +45,9 @@ impl Roots {
             let mut roots = Self::default();
             for certificate in rustls_native_certs::load_native_certs().certs {
                 roots.add(certificate);
+            }
+            if roots.is_empty() {
+                output::log(Level::Warning, NO_ROOTS);
             }
             roots
         })
