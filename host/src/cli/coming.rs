@@ -2,6 +2,7 @@
 //! has judged it. One whose check cannot be loaded, or is not there in the job's time, or refuses the job, says so when it runs.
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -107,7 +108,8 @@ fn files(jobs: Vec<Planned>, check: Check) -> mpsc::UnboundedReceiver<()> {
     if check.program.is_ok() {
         let reading = thread::Builder::new().spawn(move || {
             for planned in jobs {
-                drop(planned.job(&check));
+                // What a stranger's description makes of one must not leave the others unread.
+                drop(panic::catch_unwind(AssertUnwindSafe(|| drop(planned.job(&check)))));
                 if read.send(()).is_err() {
                     return;
                 }
