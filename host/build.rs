@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 use wasmtime::{
     Engine, Store,
     component::{Component, Linker, Val},
@@ -65,7 +65,7 @@ fn json(value: Val) -> Result<Json, Box<dyn Error>> {
         Val::Bool(value) => value.into(),
         Val::U32(value) => value.into(),
         Val::S64(value) => value.into(),
-        Val::Float64(value) => value.into(),
+        Val::Float64(value) => Number::from_f64(value).ok_or("a number that is none")?.into(),
         Val::String(value) => value.into(),
         Val::Enum(case) | Val::Variant(case, None) => camel(&case).into(),
         Val::List(values) => values.into_iter().map(json).collect::<Result<Vec<_>, _>>()?.into(),

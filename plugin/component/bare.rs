@@ -5,7 +5,9 @@ use wasm_encoder::{
     CodeSection, Function, FunctionSection, ImportSection, Instruction, Module,
     reencode::{Error, Reencode, utils},
 };
-use wasmparser::{CodeSectionReader, FunctionSectionReader, ImportSectionReader, Parser, TypeRef};
+use wasmparser::{
+    CodeSectionReader, CustomSectionReader, FunctionSectionReader, ImportSectionReader, Parser, TypeRef,
+};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -34,6 +36,10 @@ impl Reencode for Bare {
 
     fn function_index(&mut self, function: u32) -> Result<u32> {
         Ok(self.moved.get(function as usize).copied().unwrap_or(function))
+    }
+
+    fn parse_custom_section(&mut self, module: &mut Module, section: CustomSectionReader<'_>) -> Result<()> {
+        if section.name() == "name" { Ok(()) } else { utils::parse_custom_section(self, module, section) }
     }
 
     fn parse_import_section(
