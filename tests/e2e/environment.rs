@@ -250,6 +250,27 @@ fn where_data_is_limited_a_daemon_runs_without_memories_that_are_shared_and_says
     }
 }
 
+/// Elsewhere it is copied.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn the_built_in_checks_code_runs_where_it_lies_in_the_program() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = env!("CARGO_BIN_EXE_sonde");
+    let port = silent.local_addr().unwrap().port().to_string();
+    let mut command = Command::new(program);
+    let mut child =
+        command.args(["check", "127.0.0.1", "--port", &port]).stdout(Stdio::null()).spawn().unwrap();
+    let waiting = silent.accept().unwrap();
+    let maps = fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(waiting);
+    let executable: Vec<&str> = maps.lines().filter(|line| line.contains(" r-xp ")).collect();
+    let named = |name: &str| executable.iter().filter(|line| line.ends_with(name)).count();
+    let nameless = executable.iter().filter(|line| line.split_whitespace().count() < 6).count();
+    assert_eq!((named(program), nameless), (2, 0), "{executable:#?}");
+}
+
 #[test]
 fn a_credential_of_the_unit_is_read_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
