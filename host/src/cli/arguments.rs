@@ -102,7 +102,7 @@ pub(super) fn interval(text: Option<&str>) -> Result<Option<Duration>, Refusal> 
     text.map(config::interval).transpose().map_err(|expected| format!("--interval: expected {expected}"))
 }
 
-// (No text of the help: it would take the place of the command's own.) Which of the jobs.
+// Which of the jobs. (Said to the help, it would take the place of what the command does.)
 #[derive(Args)]
 pub(super) struct Share {
     /// Only share K of N of the jobs, from 0/N on: N agents with one configuration run each job once. auto/N: K is the number at

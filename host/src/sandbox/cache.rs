@@ -173,10 +173,10 @@ pub(crate) fn is_stored(mut tag: Hasher, mut file: impl Read, bytes: u64) -> io:
 fn component(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     let very_file = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
     // SAFETY: the tag shows that this program stored these bytes – now, or since when the file was not changed, as `seen` tells –,
-    // and the descriptor leads to the very file whose bytes were checked. Until they are mapped, and as long as pages of it are read, they could be changed by whoever may write to the
-    // file. That is only this user, as the descriptor's owner and mode showed, who could as well replace the program; a
-    // writer who had it open before would be this user, too, for it was made with that mode. This program itself never
-    // writes to a file that has its name. The tag behind the code is part of no section.
+    // and the descriptor leads to the very file whose bytes were checked. Until they are mapped, and as long as pages of it are
+    // read, they could be changed by whoever may write to the file. That is only this user, as the descriptor's owner and mode
+    // showed, who could as well replace the program; a writer who had it open before would be this user, too, for it was made with
+    // that mode. This program itself never writes to a file that has its name. The tag behind the code is part of no section.
     unsafe { Component::deserialize_file(engine, very_file) }
 }
 
