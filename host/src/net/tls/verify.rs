@@ -310,4 +310,33 @@ mod tests {
         let forged = forged.signed_by(&key, &trusted).unwrap();
         assert!(judged(&trusted.pem(), forged.der(), "mx2.example.org").is_err());
     }
+
+    #[test]
+    fn a_certificate_that_fitted_vouches_for_no_other_of_the_same_names() {
+        use rcgen::{BasicConstraints, CertifiedIssuer, IsCa};
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let [issuer, other] = [(); 2]
+            .map(|()| CertifiedIssuer::self_signed(params.clone(), KeyPair::generate().unwrap()).unwrap());
+        let [own, another] = [(); 2].map(|()| KeyPair::generate().unwrap());
+        let of = |key| {
+            CertificateParams::new(vec!["mx.example.org".into()]).unwrap().signed_by(key, &issuer).unwrap()
+        };
+        let (good, rekeyed) = (of(&own), of(&another));
+        let mut damaged = good.der().to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        let judged = |der: &CertificateDer<'_>| judged(&issuer.pem(), der, "mx.example.org").is_ok();
+        let forged =
+            CertificateParams::new(vec!["mx.example.org".into()]).unwrap().signed_by(&own, &other).unwrap();
+        // The key of the one, put into the other.
+        let (place, key) = (rekeyed.der().to_vec(), own.public_key_raw());
+        let at = place.windows(key.len()).position(|bytes| bytes == another.public_key_raw()).unwrap();
+        let swapped = [&place[..at], key, &place[at + key.len()..]].concat();
+        for _ in 0..2 {
+            assert!(judged(good.der()) && judged(rekeyed.der()));
+            assert!(
+                !judged(forged.der()) && !judged(&damaged.clone().into()) && !judged(&swapped.clone().into())
+            );
+        }
+    }
 }
