@@ -16,6 +16,9 @@ use crate::{
     transport::{ErrorKind, Fault, Instant, Secured, Transport},
 };
 
+/// Bytes of one call: a mail, encoded, may be more than the 4 MiB that one may hand over.
+const WRITE_BYTES: usize = 256 << 10;
+
 struct Component;
 
 #[expect(unsafe_code, reason = "the generated exports, under their names")]
@@ -187,6 +190,12 @@ impl Transport for Host {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<Instant, Fault> {
-        self.connection()?.write(bytes).map_err(from_wit)
+        let connection = self.connection()?;
+        let (first, rest) = bytes.split_at(bytes.len().min(WRITE_BYTES));
+        let sent_at = connection.write(first).map_err(from_wit)?;
+        for piece in rest.chunks(WRITE_BYTES) {
+            connection.write(piece).map_err(from_wit)?;
+        }
+        Ok(sent_at)
     }
 }

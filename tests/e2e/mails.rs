@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use socket2::SockRef;
-use support::{agent::Execd, name_server::NameServer, points, sonde, stdout};
+use support::{Job, agent::Execd, name_server::NameServer, points, sonde, stdout};
 
 /// What a server does when it has the mail.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,7 @@ enum Then {
     Reset,
     HalfAReply,
     Silence,
+    Take,
 }
 
 /// What has come to a server.
@@ -38,7 +40,7 @@ impl Came {
     }
 }
 
-/// Takes a mail and never says so.
+/// Takes a mail; mostly it does not say so.
 fn session(stream: &TcpStream, then: Then, came: &Came) -> std::io::Result<()> {
     came.sessions.fetch_add(1, Ordering::SeqCst);
     let mut lines = BufReader::new(stream.try_clone()?).lines();
@@ -58,6 +60,7 @@ fn session(stream: &TcpStream, then: Then, came: &Came) -> std::io::Result<()> {
             Then::HalfAReply => say("250 2.0.0 queu")?,
             // Until the other side has enough of it.
             Then::Silence => drop(lines.next()),
+            Then::Take => say("250 2.0.0 queued\r\n")?,
         }
         break;
     }
@@ -80,6 +83,17 @@ fn server(then: Then) -> (u16, Arc<Came>) {
         });
     }
     (port, came)
+}
+
+/// The stack of the built-in check is small.
+#[test]
+fn a_mail_as_large_as_parameters_may_be_goes_to_a_hundred_recipients() {
+    let (port, came) = server(Then::Take);
+    let to: Vec<_> = (0..100).map(|number| format!("recipient{number}@mx{number}.example")).collect();
+    let body = "<p>Gr\u{fc}\u{df}e \u{1f600}\n".repeat(150_000);
+    let job = Job::new("127.0.0.1", port).parameter("from", "a@b.example").parameter("to", to);
+    let point = job.parameter("subject", "\u{e4}".repeat(500)).parameter("body", body).run(Path::new("."));
+    assert_eq!((&*point.tags["result"], came.counts()), ("success", (1, 1)), "{point:?}");
 }
 
 #[test]
