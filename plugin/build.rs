@@ -1,8 +1,8 @@
 //! Gives the component a stack of a size of its own.
 
-/// Bytes: enough for a mail of 1.6 MB to a hundred recipients. A stack lies below all else in memory, and what a host keeps for
-/// the next run begins there.
-const STACK_BYTES: u32 = 128 << 10;
+/// Bytes: enough for the largest mail, to a hundred recipients. A stack lies below all else in memory, and what a host keeps, and
+/// wipes, for the next run begins there.
+const STACK_BYTES: u32 = 32 << 10;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -30,9 +30,9 @@ const MOST_MEMORY_BYTES: usize = 4 << 30;
 /// Bytes at the beginning of a memory, a table and a stack that are kept, wiped, when a run ends; the rest goes back to the system.
 /// A plain session of the built-in check uses no more. (Which pages were written the kernel could tell, and leaves out those that are in
 /// swap: `pagemap_scan` of the allocator would leave a run's secrets there for the next.)
-const MEMORY_KEPT: usize = 256 << 10;
+const MEMORY_KEPT: usize = 128 << 10;
 const TABLE_KEPT: usize = 16 << 10;
-const STACK_KEPT: usize = 64 << 10;
+const STACK_KEPT: usize = 16 << 10;
 /// Where the system says whether it gives more memory than it has; 2: it does not (`proc_sys_vm(5)`).
 const OVERCOMMIT: &str = "/proc/sys/vm/overcommit_memory";
 
@@ -146,6 +146,6 @@ mod tests {
         assert!(pool.place().is_some());
         // What the README says.
         let kept = MEMORY_KEPT + TABLES as usize * TABLE_KEPT + STACK_KEPT;
-        assert_eq!((PLACES + SPARE) as usize * kept, 102 << 20);
+        assert_eq!(((PLACES + SPARE) as usize * kept).div_ceil(1 << 20), 56);
     }
 }
