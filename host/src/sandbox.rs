@@ -130,12 +130,11 @@ impl Sandbox {
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.
-    pub async fn run(&self, program: &Program, run: Run<'_>) -> Report {
+    pub fn run<'a>(&self, program: &'a Program, run: Run<'a>) -> impl Future<Output = Report> + use<'a> {
         let reach = run.reach.asking(&self.resolver);
-        // The place is kept until nothing of the run is there.
         let pooled = program.pooled.as_ref().and_then(|pre| Some((pre, self.pool.as_ref()?.place()?)));
-        let pre = pooled.as_ref().map_or(&program.pre, |(pre, _place)| *pre);
-        run::run(pre, &Crowd::here(), self.repeats.as_ref(), program, Run { reach, ..run }).await
+        let place = pooled.map_or((&program.pre, None), |(pre, place)| (pre, Some(place)));
+        run::run(place, &Crowd::here(), self.repeats.as_ref(), program, Run { reach, ..run })
     }
 }
 

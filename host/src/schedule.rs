@@ -20,7 +20,8 @@ use std::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task, time,
+    task::{self, JoinError, JoinHandle},
+    time,
 };
 
 pub use self::{
@@ -183,6 +184,8 @@ impl Schedule {
             };
             self.runs = self.runs.wrapping_add(1);
             let ended = self.ended.clone();
+            // It goes where it has ended, long before the run.
+            let job = Box::pin(job);
             task::spawn(async move {
                 if let Some(run) = run.end(job).await {
                     // The receiver is gone only when nobody wants lines any more.
@@ -268,14 +271,8 @@ impl Run {
         self.turn.begin(self.time);
         let turn_late = since.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
-        let mut run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
-        let begun = time::timeout(BEGINS, &mut run).await;
-        drop(of_host.beginning);
-        let ended = match begun {
-            Ok(ended) => ended,
-            Err(_) => run.await,
-        };
-        drop(of_host.running);
+        let run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
+        let ended = end_of(run, of_host).await;
         let report = ended.unwrap_or_else(|_panic| Report {
             failure: Some(Failure::of_host(
                 HostError::CheckTrapped,
@@ -307,6 +304,16 @@ impl Run {
         }
         Started { job, of_host, _slot: slot }
     }
+}
+
+/// What comes of a run, which has its host's turn until then: another's beginning has to wait for its own alone.
+async fn end_of(mut run: JoinHandle<Report>, of_host: hosts::Turn) -> Result<Report, JoinError> {
+    let hosts::Turn { beginning, running: _running } = of_host;
+    if let Ok(ended) = time::timeout(BEGINS, &mut run).await {
+        return ended;
+    }
+    drop(beginning);
+    run.await
 }
 
 /// Room for the lines of a run that is over. What waits behind it is given up where that takes longer than this: its round is over.

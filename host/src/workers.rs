@@ -68,6 +68,8 @@ impl Workers {
         let mut threads = self.threads();
         let Some(worker) = threads.least_loaded() else { return task::spawn(work) };
         let load = Load::of(worker);
+        // A block that awaits what it was given has room for it twice.
+        let work = Box::pin(work);
         worker.runtime.spawn(async move {
             let _load = load;
             work.await

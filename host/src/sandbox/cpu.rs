@@ -5,7 +5,6 @@
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -78,9 +77,10 @@ impl Meter {
     }
 
     /// Runs a future and counts what it computes.
-    pub(crate) async fn count<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|context| {
+    pub(crate) fn count<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
+        // An `async fn` would have room for it twice.
+        let mut future = Box::pin(future);
+        poll_fn(move |context| {
             // The first look of a thread is before its first poll.
             LOOKED.with(|_looked| ());
             let began = time(ClockId::CLOCK_MONOTONIC);
@@ -91,7 +91,6 @@ impl Meter {
             self.0.used.fetch_add(used, Ordering::Relaxed);
             polled
         })
-        .await
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     fields, limits,
     log::Log,
     parts::Reported,
+    pool::Place,
     program::Program,
     repeats::Repeats,
     state::State,
@@ -90,14 +91,15 @@ pub struct Run<'a> {
     pub run_id: &'a str,
 }
 
-/// Runs a program once, linked as `pre` is. Never fails: what goes wrong is in the report.
-pub(super) async fn run(
-    pre: &CheckerPre<State>,
+/// Runs a program once, linked as `pre` is, in its place. Never fails: what goes wrong is in the report. (No `async fn`: its future
+/// would have room for `run`, twice, as long as it waits.)
+pub(super) fn run<'a>(
+    (pre, place): (&'a CheckerPre<State>, Option<Place>),
     crowd: &Crowd,
     repeats: Option<&Repeats>,
-    program: &Program,
-    run: Run<'_>,
-) -> Report {
+    program: &'a Program,
+    run: Run<'a>,
+) -> impl Future<Output = Report> + use<'a> {
     let (start, started_at_ms) = (Instant::now(), unix_ms());
     let Input { ref label, secrets, timeout, .. } = run.input;
     let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines)
@@ -111,22 +113,25 @@ pub(super) async fn run(
         run_id: run.run_id.to_owned(),
         ..run.input.job()
     };
-    let mut store = store(pre.engine(), state, crowd);
-    let report = meter
-        .count(async {
+    let store = store(pre.engine(), state, crowd);
+    async move {
+        // The place is kept until nothing of the run is there.
+        let (_place, mut store) = (place, store);
+        let computing = meter.count(async {
             let ran = tokio::time::timeout(timeout + limits::GRACE, async {
                 let instance = pre.instantiate_async(&mut store).await?;
                 instance.sonde_check_check().call_run(&mut store, &job).await
             });
             let ran = ran.await;
             conclude(ran, &program.description, &mut store, timeout, secrets).await
-        })
-        .await;
-    let state = store.into_data();
-    state.end();
-    let measured = state.outbound.measured(start.elapsed());
-    let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
-    Report { measured, used, ..report }
+        });
+        let report = computing.await;
+        let state = store.into_data();
+        state.end();
+        let measured = state.outbound.measured(start.elapsed());
+        let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
+        Report { measured, used, ..report }
+    }
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -24,7 +24,8 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
     pub(crate) table: ResourceTable,
-    pub(crate) wasi: WasiCtx,
+    /// What stands behind WASI, from the first call of it on.
+    wasi: Option<Box<WasiCtx>>,
     /// It says something before any run: time stands still, and chance is always the same.
     pub(crate) timeless: bool,
     pub(crate) outbound: Outbound,
@@ -45,7 +46,7 @@ impl State {
             limits,
             meter: Meter::default(),
             table,
-            wasi: wasi::context(&log, &calls),
+            wasi: None,
             timeless: false,
             calls,
             denied: 0,
@@ -55,10 +56,14 @@ impl State {
 
     /// For what a check says before any run: nothing is granted, and nothing can be seen that differs from call to call.
     pub(crate) fn timeless(limits: Limits, log: Log) -> Self {
-        let mut state = Self::new(limits, Reach::default(), Instant::now(), log);
-        state.wasi = wasi::timeless_context(&state.log, &state.calls);
-        state.timeless = true;
-        state
+        Self { timeless: true, ..Self::new(limits, Reach::default(), Instant::now(), log) }
+    }
+
+    /// What stands behind WASI, and the handles into it.
+    pub(crate) fn wasi(&mut self) -> (&mut WasiCtx, &mut ResourceTable) {
+        let context = if self.timeless { wasi::timeless_context } else { wasi::context };
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(context(&self.log, &self.calls)));
+        (wasi, &mut self.table)
     }
 
     /// Tells the operator of a call that was refused, if that is what the error says.
