@@ -220,6 +220,13 @@ fn a_password_file_of_a_check_without_a_password_says_how_its_secrets_are_read()
     assert!(output.status.code() == Some(2) && stderr(&output).contains(said), "{}", stderr(&output));
 }
 
+#[test]
+fn a_ca_file_without_a_certificate_is_named() {
+    let output = sonde(&["check", "127.0.0.1", "--ca-file", "/dev/null"]);
+    let answer = (output.status.code(), stderr(&output));
+    assert_eq!(answer, (Some(2), "E! --ca-file /dev/null: no certificate in it\n".to_owned()));
+}
+
 /// Their limit is often a thousand, and nobody can be asked to raise it for each user.
 #[test]
 fn as_many_connections_are_open_at_once_as_jobs_run_whatever_the_soft_limit_is() {

@@ -107,7 +107,7 @@ fn every_line_comes_through_a_pipe_that_does_not_wait() {
 fn ignored_children_and_files_that_may_not_grow_end_nothing_without_a_word() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hostile.wasm"), hostile("honest")).unwrap();
-    let output = ran("trap '' CHLD; ulimit -f 8", "describe ./hostile.wasm", folder.path());
+    let output = ran("trap '' CHLD; ulimit -f 800", "describe ./hostile.wasm", folder.path());
     // It ends by itself, and says of the cache, and of the memory's image, what is wrong.
     assert!(output.status.code().is_some(), "{output:?}");
     assert!(stderr(&output).contains("File too large") && !stderr(&output).contains("child"), "{output:?}");
@@ -248,6 +248,26 @@ fn where_data_is_limited_a_daemon_runs_without_memories_that_are_shared_and_says
         );
         assert!(stderr(&output).lines().any(|line| line.starts_with(&said)), "{output:?}");
     }
+}
+
+#[test]
+fn what_was_compiled_and_finds_no_room_is_said_with_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hostile.wasm");
+    fs::write(&file, hostile("honest")).unwrap();
+    let pin = sonde(&["pin", file.to_str().unwrap(), "--host", "127.0.0.1"]);
+    fs::write(folder.path().join("sonde.toml"), stdout(&pin)).unwrap();
+    // As on a full disk: the key is written, and what a memory begins with, the code is not.
+    let output = ran("trap '' XFSZ; ulimit -f 800", "compile -c sonde.toml", folder.path());
+    let log = stderr(&output);
+    let said =
+        |begin: &str, end: &str| log.lines().any(|line| line.starts_with(begin) && line.ends_with(end));
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{log}");
+    assert!(
+        said("W! cache ", "hostile.wasm is compiled at every start") && log.contains("File too large"),
+        "{log}"
+    );
+    assert!(said("E! sonde.toml: check `hostile` is not kept", ": a warning above says why"), "{log}");
 }
 
 /// Elsewhere it is copied.

@@ -126,6 +126,8 @@ fn compiling_fails_where_nothing_is_kept() {
     let output = compile();
     let said = format!("{}: 1 check compiled\n", config.display());
     assert_eq!((output.status.code(), stdout(&output)), (Some(0), said), "{}", stderr(&output));
+    let said = format!("{}: 0 checks compiled, 1 kept before\n", config.display());
+    assert_eq!(stdout(&compile()), said);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::{
     config::{self, AdHoc},
     job::Job,
     line,
+    net::{NoTls, Tls},
     output::{self, Level},
     point::Points,
     regular,
@@ -191,8 +192,13 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
         read.insert("password".to_owned(), secret);
     }
     let certificates = |path: &PathBuf| {
-        let pem = regular::bytes_or_pipe(path, config::PEM_BYTES);
-        pem.map_err(|error| format!("--ca-file {}: {error}", path.display()))
+        let refused = |wrong: String| format!("--ca-file {}: {wrong}", path.display());
+        let pem =
+            regular::bytes_or_pipe(path, config::PEM_BYTES).map_err(|error| refused(error.to_string()))?;
+        match Tls::new(&TlsRules { ca_pem: Some(pem.clone()), ..TlsRules::default() }) {
+            Err(NoTls::CaFile(wrong)) => Err(refused(wrong)),
+            _ => Ok(pem),
+        }
     };
     let tls = TlsRules {
         verify: match arguments.verify {
