@@ -3,6 +3,7 @@
 //! config → job → schedule → sandbox ⇄ net → report → alarm → point → line → output
 
 pub mod alarm;
+mod aside;
 pub mod catalogue;
 pub mod check;
 pub mod cli;

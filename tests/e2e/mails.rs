@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -91,8 +90,9 @@ fn a_mail_as_large_as_parameters_may_be_goes_to_a_hundred_recipients() {
     let (port, came) = server(Then::Take);
     let to: Vec<_> = (0..100).map(|number| format!("recipient{number}@mx{number}.example")).collect();
     let body = "<p>Gr\u{fc}\u{df}e \u{1f600}\n".repeat(150_000);
+    let folder = tempfile::tempdir().unwrap();
     let job = Job::new("127.0.0.1", port).parameter("from", "a@b.example").parameter("to", to);
-    let point = job.parameter("subject", "\u{e4}".repeat(500)).parameter("body", body).run(Path::new("."));
+    let point = job.parameter("subject", "\u{e4}".repeat(500)).parameter("body", body).run(folder.path());
     assert_eq!((&*point.tags["result"], came.counts()), ("success", (1, 1)), "{point:?}");
 }
 

@@ -109,10 +109,10 @@ impl Connection {
         let run = Arc::clone(&self.run);
         let (with, elsewhere) = (self.to.peer, self.to.rules.elsewhere);
         let failed = |fault| NetError::new(Tried::Tls { with, elsewhere }, fault);
-        let mut stream =
-            TlsStream::new(&self.to.rules.tls, &self.to.host).map_err(|fault| failed(fault.into()))?;
+        let stream = TlsStream::new(&self.to.rules.tls, &self.to.host, &run.aside).await;
+        let mut stream = stream.map_err(|fault| failed(fault.into()))?;
         self.spoilt = true;
-        let done = time::timeout_at(run.deadline.into(), stream.handshake(&mut self.tcp)).await;
+        let done = time::timeout_at(run.deadline.into(), stream.handshake(&mut self.tcp, &run.aside)).await;
         let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(run.deadline))));
         let done = done.map_err(failed);
         let facts = stream.facts();

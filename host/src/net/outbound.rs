@@ -18,7 +18,7 @@ use super::{
     run::Run,
     tcp::Tcp,
 };
-use crate::{host::Host, measured::Measured};
+use crate::{aside::Aside, host::Host, measured::Measured};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
@@ -34,6 +34,11 @@ impl Outbound {
     #[must_use]
     pub fn new(reach: Reach, quota: Quota, deadline: Instant) -> Self {
         Self { reach, run: Arc::new(Run::new(quota, deadline)) }
+    }
+
+    /// What its connections leave for whoever polls the run.
+    pub(crate) fn aside(&self) -> &Aside {
+        &self.run.aside
     }
 
     /// Since the run began.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{clock::RunClock, quota::Quota};
-use crate::measured::Contact;
+use crate::{aside::Aside, measured::Contact};
 
 /// One run.
 pub(super) struct Run {
@@ -15,6 +15,8 @@ pub(super) struct Run {
     pub(super) quota: Quota,
     /// Nothing is waited for any longer.
     pub(super) deadline: Instant,
+    /// For what needs more of a stack than a run has.
+    pub(super) aside: Aside,
     /// By the endpoint's number; mostly there is one, and a tree has room for eleven.
     contacts: Mutex<BTreeMap<usize, Box<Contact>>>,
 }
@@ -22,7 +24,13 @@ pub(super) struct Run {
 impl Run {
     /// Begins now.
     pub(super) fn new(quota: Quota, deadline: Instant) -> Self {
-        Self { clock: RunClock::start(), quota, deadline, contacts: Mutex::default() }
+        Self {
+            clock: RunClock::start(),
+            quota,
+            deadline,
+            aside: Aside::default(),
+            contacts: Mutex::default(),
+        }
     }
 
     /// After so long a wait, or at the run's own deadline if that is earlier.

@@ -16,13 +16,14 @@ mod no_tls;
 mod observer;
 mod provider;
 mod roots;
+mod session;
 mod situation;
 mod trust;
 mod verify;
 
 use std::{
-    io::{self, Read, Write},
-    sync::{Arc, Mutex, PoisonError},
+    io::{self, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -33,16 +34,12 @@ pub use self::{
     no_tls::NoTls,
     trust::{Tls, Trust},
 };
-use self::{observer::Seen, situation::Situation};
+use self::{observer::Seen, session::Session, situation::Situation};
 use super::{error::Fault, tcp::Tcp};
-use crate::{catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
+use crate::{aside::Aside, catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
-/// Bytes of a record's header.
-const HEADER_BYTES: usize = 5;
-/// Bytes taken at once of what was decrypted.
-const CLEAR_BYTES: usize = 4096;
 
 /// What came of verifying the server's certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,11 +54,8 @@ pub enum Verification {
 
 /// An encrypted stream: its handshake, what that showed, and what was said behind it.
 pub(super) struct TlsStream {
-    connection: ClientConnection,
-    /// Decrypted, and not yet handed out.
-    received: Vec<u8>,
-    /// The server said that nothing follows.
-    closed: bool,
+    /// Nobody else has it while anything is waited for.
+    session: Arc<Mutex<Session>>,
     /// The stream broke behind `received`.
     failed: Option<TlsFault>,
     /// What the handshake waited for the server.
@@ -72,19 +66,17 @@ pub(super) struct TlsStream {
 
 impl TlsStream {
     /// Prepares everything that is not the server's to wait for.
-    pub(super) fn new(tls: &Tls, host: &Host) -> Result<Self, TlsFault> {
+    pub(super) async fn new(tls: &Tls, host: &Host, aside: &Aside) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {
             Some(name) => name.clone(),
             None => trust::name_of(host.ascii()).map_err(TlsFault::Name)?,
         };
         let seen = Arc::default();
-        let connection = client::config(&tls.trust, &seen)
-            .and_then(|config| ClientConnection::new(Arc::new(config), name));
-        let connection = connection.map_err(|_| TlsFault::SetUp)?;
+        let config = client::config(&tls.trust, &seen).map_err(|_| TlsFault::SetUp)?;
+        let connection = aside.run(move || ClientConnection::new(Arc::new(config), name)).await;
+        let session = Session::new(connection.map_err(|_| TlsFault::SetUp)?);
         Ok(Self {
-            connection,
-            received: Vec::new(),
-            closed: false,
+            session: Arc::new(Mutex::new(session)),
             failed: None,
             wait: Duration::ZERO,
             seen,
@@ -92,10 +84,14 @@ impl TlsStream {
         })
     }
 
+    fn session(&self) -> MutexGuard<'_, Session> {
+        lock(&self.session)
+    }
+
     /// What an error means, inside the handshake or behind it.
     pub(super) fn fault(&self, error: &Error) -> TlsFault {
         Situation {
-            begun: self.connection.protocol_version().is_some(),
+            begun: self.session().connection.protocol_version().is_some(),
             min_version: self.trust.min_version,
             verify: self.trust.verify,
             has_identity: self.trust.identity.is_some(),
@@ -105,18 +101,19 @@ impl TlsStream {
     }
 
     /// Gives the moment at which its first bytes were handed to the kernel.
-    pub(super) async fn handshake(&mut self, tcp: &mut Tcp) -> Result<Instant, Fault> {
+    pub(super) async fn handshake(&mut self, tcp: &mut Tcp, aside: &Aside) -> Result<Instant, Fault> {
         let mut started = None;
-        let mut records = Records::default();
         loop {
-            let sent = flush(&mut self.connection, tcp).await.map_err(Fault::HandshakeLost)?;
+            let sent = self.flush(tcp).await.map_err(Fault::HandshakeLost)?;
             started = started.or(Some(sent));
-            if !self.connection.is_handshaking() {
+            if !self.session().connection.is_handshaking() {
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
             let ahead = tcp.ahead(RECORD_BYTES).await.map_err(Fault::HandshakeLost)?;
-            let (count, fed) = self.feed_handshake(&ahead, &mut records);
+            let session = Arc::clone(&self.session);
+            let fed = aside.run(move || (lock(&session).feed_handshake(&ahead), ahead));
+            let ((count, fed), ahead) = fed.await;
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;
             if taken.is_empty() {
@@ -128,24 +125,10 @@ impl TlsStream {
             }
             if let Err(error) = fed {
                 // The server learns why.
-                let _told: io::Result<Instant> = flush(&mut self.connection, tcp).await;
+                let _told: io::Result<Instant> = self.flush(tcp).await;
                 return Err(self.fault(&error).into());
             }
         }
-    }
-
-    /// Takes in the handshake's part of these bytes, and says how many they are: what stands behind its last record is left to
-    /// the kernel, which knows when it came.
-    fn feed_handshake(&mut self, bytes: &[u8], records: &mut Records) -> (usize, Result<(), Error>) {
-        let mut rest = bytes;
-        while self.connection.is_handshaking() && !rest.is_empty() {
-            let (record, behind) = rest.split_at(records.due(rest));
-            rest = behind;
-            if let Err(error) = self.feed(record) {
-                return (bytes.len() - rest.len(), Err(error));
-            }
-        }
-        (bytes.len() - rest.len(), Ok(()))
     }
 
     /// How long the handshake waited for the server: its time without our own computing.
@@ -168,33 +151,13 @@ impl TlsStream {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let certificates = facts::of_certificates(&seen, i64::try_from(now).unwrap_or(i64::MAX));
-        facts::negotiated(&self.connection, certificates)
-    }
-
-    /// Decrypts. What comes out is taken away at once: rustls refuses further records while much of it waits. What stands
-    /// behind the end of the stream is nobody's: somebody on the way may have sent it.
-    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        let general = |error: io::Error| Error::General(error.to_string());
-        while !bytes.is_empty() && !self.closed {
-            if self.connection.read_tls(&mut bytes).map_err(general)? == 0 {
-                return Err(Error::General("TLS takes no more of what was received".to_owned()));
-            }
-            let processed = self.connection.process_new_packets();
-            // Also what came before a fault: it may be why the server ends the session.
-            let mut clear = [0; CLEAR_BYTES];
-            let mut reader = self.connection.reader();
-            while let Ok(count @ 1..) = reader.read(&mut clear) {
-                self.received.extend_from_slice(clear.get(..count).unwrap_or_default());
-            }
-            self.closed = processed?.peer_has_closed();
-        }
-        Ok(())
+        facts::negotiated(&self.session().connection, certificates)
     }
 
     /// Waits for at most `max` bytes; none at the end, with or without `close_notify`: whether that matters is the
     /// dialogue's to judge.
     pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, Fault> {
-        while self.received.is_empty() && !self.closed {
+        while self.session().wants_bytes() {
             self.fail()?;
             let bytes = tcp.read(RECORD_BYTES).await?;
             if bytes.is_empty() {
@@ -203,12 +166,12 @@ impl TlsStream {
             self.take(&bytes, tcp).await?;
             self.make_way().await;
         }
-        Ok(self.hand_out(max))
+        Ok(self.session().hand_out(max))
     }
 
     /// As [`Self::read`], of what has arrived already; none: nothing has.
     pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, Fault> {
-        while self.received.is_empty() && !self.closed {
+        while self.session().wants_bytes() {
             self.fail()?;
             match tcp.look(RECORD_BYTES)? {
                 None => return Ok(None),
@@ -217,15 +180,16 @@ impl TlsStream {
             }
             self.make_way().await;
         }
-        Ok(Some(self.hand_out(max)))
+        Ok(Some(self.session().hand_out(max)))
     }
 
     /// Takes in what has arrived, and says what TLS itself answers to it. A fault is said when what came before it was read.
     async fn take(&mut self, bytes: &[u8], tcp: &mut Tcp) -> Result<(), Fault> {
-        if let Err(error) = self.feed(bytes) {
+        let fed = self.session().feed(bytes);
+        if let Err(error) = fed {
             self.failed = Some(self.fault(&error));
         }
-        let told = flush(&mut self.connection, tcp).await;
+        let told = self.flush(tcp).await;
         if self.failed.is_none() {
             told?;
         }
@@ -234,7 +198,7 @@ impl TlsStream {
 
     /// Records with nothing in them may follow one another as fast as they can be decrypted: the other runs have their turn.
     async fn make_way(&self) {
-        if self.received.is_empty() {
+        if self.session().wants_bytes() {
             tokio::task::yield_now().await;
         }
     }
@@ -243,54 +207,32 @@ impl TlsStream {
         self.failed.clone().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    fn hand_out(&mut self, max: usize) -> Vec<u8> {
-        let rest = self.received.split_off(max.min(self.received.len()));
-        std::mem::replace(&mut self.received, rest)
-    }
-
     /// Encrypts and sends all of `bytes`; gives the moment at which the first of them were handed to the kernel.
     pub(super) async fn write_all(&mut self, mut bytes: &[u8], tcp: &mut Tcp) -> io::Result<Instant> {
         let mut first = None;
         while !bytes.is_empty() {
-            let taken = self.connection.writer().write(bytes)?;
+            let taken = self.session().connection.writer().write(bytes)?;
             if taken == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             bytes = bytes.get(taken..).unwrap_or_default();
-            let sent = flush(&mut self.connection, tcp).await?;
+            let sent = self.flush(tcp).await?;
             first = first.or(Some(sent));
         }
         Ok(first.unwrap_or_else(Instant::now))
     }
-}
 
-/// Where a record ends (RFC 8446 section 5.1).
-#[derive(Default)]
-struct Records {
-    header: Vec<u8>,
-    left: usize,
-}
-
-impl Records {
-    /// How many of these bytes, which are the next, belong to the record that is due.
-    fn due(&mut self, bytes: &[u8]) -> usize {
-        let mut count = 0;
-        if self.left == 0 {
-            count = HEADER_BYTES.saturating_sub(self.header.len()).min(bytes.len());
-            self.header.extend_from_slice(bytes.get(..count).unwrap_or_default());
-            let [_type, _major, _minor, high, low] = *self.header else { return count };
-            self.left = u16::from_be_bytes([high, low]).into();
-            self.header.clear();
+    async fn flush(&self, tcp: &mut Tcp) -> io::Result<Instant> {
+        {
+            let connection = &mut self.session().connection;
+            while connection.wants_write() {
+                connection.write_tls(&mut tcp.outgoing())?;
+            }
         }
-        let more = self.left.min(bytes.len() - count);
-        self.left -= more;
-        count + more
+        tcp.flush().await
     }
 }
 
-async fn flush(connection: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<Instant> {
-    while connection.wants_write() {
-        connection.write_tls(&mut tcp.outgoing())?;
-    }
-    tcp.flush().await
+fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
 }

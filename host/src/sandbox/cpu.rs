@@ -5,6 +5,7 @@
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -76,16 +77,14 @@ impl Meter {
         Duration::from_nanos(self.0.used.load(Ordering::Relaxed))
     }
 
-    /// Runs a future and counts what it computes.
-    pub(crate) fn count<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
-        // An `async fn` would have room for it twice.
-        let mut future = Box::pin(future);
+    /// Runs a future and counts what it computes. (An `async fn` would have room for it twice.)
+    pub(crate) fn count<F: Future + Unpin>(&self, mut future: F) -> impl Future<Output = F::Output> {
         poll_fn(move |context| {
             // The first look of a thread is before its first poll.
             LOOKED.with(|_looked| ());
             let began = time(ClockId::CLOCK_MONOTONIC);
             self.0.began.store(began, Ordering::Relaxed);
-            let polled = future.as_mut().poll(context);
+            let polled = Pin::new(&mut future).poll(context);
             let (used, looked) = computed(began);
             LOOKED.set(looked);
             self.0.used.fetch_add(used, Ordering::Relaxed);
@@ -157,14 +156,14 @@ mod tests {
     async fn what_computes_in_many_moments_has_its_own_and_who_is_held_up_beside_it_does_not() {
         let (brief, held_up) = (Meter::default(), Meter::default());
         brief
-            .count(async {
+            .count(Box::pin(async {
                 for _ in 0..500 {
                     compute(100_000);
                     tokio::task::yield_now().await;
                 }
-            })
+            }))
             .await;
-        held_up.count(async { std::thread::sleep(Duration::from_millis(200)) }).await;
+        held_up.count(Box::pin(async { std::thread::sleep(Duration::from_millis(200)) })).await;
         assert!(brief.used() >= Duration::from_millis(49), "{brief:?}");
         assert!(held_up.used() < Duration::from_millis(20), "{held_up:?}");
     }
@@ -173,12 +172,12 @@ mod tests {
     async fn computing_counts_and_waiting_does_not() {
         let meter = Meter::default();
         meter
-            .count(async {
+            .count(Box::pin(async {
                 compute(20_000_000);
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 compute(20_000_000);
                 assert!(meter.running() >= Duration::from_millis(40));
-            })
+            }))
             .await;
         assert!((Duration::from_millis(40)..Duration::from_millis(150)).contains(&meter.used()), "{meter:?}");
     }

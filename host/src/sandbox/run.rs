@@ -105,7 +105,7 @@ pub(super) fn run<'a>(
     let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines)
         .folding(repeats.map(|repeats| repeats.run(run.input.host.written())));
     let state = State::new(program.limits.clone(), run.reach, start + timeout, log);
-    let meter = state.meter.clone();
+    let (meter, aside) = (state.meter.clone(), state.outbound.aside().clone());
     let job = wit::Job {
         round_started_at_s: run.round_started_at_s,
         started_at_ms,
@@ -117,7 +117,7 @@ pub(super) fn run<'a>(
     async move {
         // The place is kept until nothing of the run is there.
         let (_place, mut store) = (place, store);
-        let computing = meter.count(async {
+        let computing = Box::pin(async {
             let ran = tokio::time::timeout(timeout + limits::GRACE, async {
                 let instance = pre.instantiate_async(&mut store).await?;
                 instance.sonde_check_check().call_run(&mut store, &job).await
@@ -125,7 +125,7 @@ pub(super) fn run<'a>(
             let ran = ran.await;
             conclude(ran, &program.description, &mut store, timeout, secrets).await
         });
-        let report = computing.await;
+        let report = meter.count(aside.serve(computing)).await;
         let state = store.into_data();
         state.end();
         let measured = state.outbound.measured(start.elapsed());

@@ -96,10 +96,10 @@ pub(super) async fn describe(
     let mut store =
         timeless(pre.engine(), crowd, Log::new(format!("check {name}"), Secrets::default(), log_lines));
     let meter = store.data().meter.clone();
-    let said = meter.count(timeout(limits::DESCRIBE_TIME, async {
+    let said = meter.count(Box::pin(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_describe(&mut store).await
-    }));
+    })));
     conclude(said.await, &store)
 }
 
@@ -108,10 +108,10 @@ pub async fn validate(program: &Program, input: &Input<'_>) -> Result<(), Unfit>
     let log = Log::new(input.label.clone(), input.secrets.clone(), program.limits.log_lines);
     let mut store = timeless(program.pre.engine(), &Crowd::here(), log);
     let (meter, job) = (store.data().meter.clone(), input.job());
-    let said = meter.count(timeout(limits::DESCRIBE_TIME, async {
+    let said = meter.count(Box::pin(timeout(limits::DESCRIBE_TIME, async {
         let check = program.pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_validate(&mut store, &job).await
-    }));
+    })));
     // Whatever it says, also the name of a parameter.
     let unjudged = |failure: Failure| {
         let text = input.secrets.outgoing(&failure.text, text::TEXT_BYTES);

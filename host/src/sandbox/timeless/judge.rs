@@ -60,14 +60,14 @@ impl Judge {
         };
         let Kept { mut store, check } = self.kept.take().unwrap_or_else(begin);
         let (meter, job) = (store.data().meter.clone(), input.job());
-        let judged = meter.count(timeout(limits::DESCRIBE_TIME, async {
+        let judged = meter.count(Box::pin(timeout(limits::DESCRIBE_TIME, async {
             let check = match check {
                 Some(check) => check,
                 None => program.pre.instantiate_async(&mut store).await?,
             };
             let refusals = check.sonde_check_check().call_validate(&mut store, &job).await?;
             Ok::<_, wasmtime::Error>((check, refusals))
-        }));
+        })));
         let Ok(Ok((check, refusals))) = judged.await else { return false };
         // However many they are, each has its time: what one instance may compute.
         if meter.used() < limits::TICK {
