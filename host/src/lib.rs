@@ -3,7 +3,6 @@
 //! config → job → schedule → sandbox ⇄ net → report → alarm → point → line → output
 
 pub mod alarm;
-mod aside;
 pub mod catalogue;
 pub mod check;
 pub mod cli;
@@ -36,6 +35,7 @@ pub mod schedule;
 pub mod secret;
 pub mod span;
 pub mod text;
+mod thread_stack;
 pub mod tls_rules;
 pub mod value;
 pub mod waterfall;

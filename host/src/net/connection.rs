@@ -109,12 +109,10 @@ impl Connection {
         let run = Arc::clone(&self.run);
         let (with, elsewhere) = (self.to.peer, self.to.rules.elsewhere);
         let failed = |fault| NetError::new(Tried::Tls { with, elsewhere }, fault);
-        let stream = TlsStream::new(&self.to.rules.tls, &self.to.host, &run.aside).await;
+        let stream = TlsStream::new(&self.to.rules.tls, &self.to.host, &run.thread_stack).await;
         let mut stream = stream.map_err(|fault| failed(fault.into()))?;
         self.spoilt = true;
-        let done = time::timeout_at(run.deadline.into(), stream.handshake(&mut self.tcp, &run.aside)).await;
-        let done = done.unwrap_or_else(|_late| Err(Fault::HandshakeSilent(self.silence(run.deadline))));
-        let done = done.map_err(failed);
+        let done = stream.handshake(&mut self.tcp, &run).await.map_err(failed);
         let facts = stream.facts();
         let refused = done.as_ref().is_err_and(|error| error.host_error().outcome() == Outcome::CertInvalid);
         run.note(self.to.measured, |contact| {
@@ -152,7 +150,7 @@ impl Connection {
         let deadline = self.run.until(wait);
         let received = time::timeout_at(deadline.into(), self.receive(max)).await;
         let received = received.unwrap_or_else(|_late| {
-            let silence = self.silence(deadline);
+            let silence = self.tcp.silence(deadline);
             Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
         });
         received.map_err(|fault| self.failed(fault))
@@ -163,8 +161,9 @@ impl Connection {
         let deadline = self.run.deadline;
         let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await.unwrap_or(Ok(None));
         // Who only looks would never learn that the time is over.
-        let nothing =
-            || if self.run.is_over() { Fault::Silent(self.silence(deadline)) } else { Fault::NothingThere };
+        let nothing = || {
+            if self.run.is_over() { Fault::Silent(self.tcp.silence(deadline)) } else { Fault::NothingThere }
+        };
         let received = looked.and_then(|received| received.ok_or_else(nothing));
         received.map_err(|fault| self.failed(fault))
     }
@@ -178,12 +177,6 @@ impl Connection {
             Fault::Tls(_) => self.no_tls(fault),
             _ => NetError::new(Tried::Exchange(self.to.peer), fault),
         }
-    }
-
-    /// How long the peer has been waited for when `deadline` came.
-    fn silence(&self, deadline: Instant) -> Duration {
-        self.tcp.given_up(deadline);
-        deadline.saturating_duration_since(self.tcp.last_arrival())
     }
 
     async fn receive(&mut self, max: usize) -> Result<Received, Fault> {

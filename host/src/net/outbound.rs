@@ -18,7 +18,7 @@ use super::{
     run::Run,
     tcp::Tcp,
 };
-use crate::{aside::Aside, host::Host, measured::Measured};
+use crate::{host::Host, measured::Measured, thread_stack::ThreadStack};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
@@ -36,9 +36,9 @@ impl Outbound {
         Self { reach, run: Arc::new(Run::new(quota, deadline)) }
     }
 
-    /// What its connections leave for whoever polls the run.
-    pub(crate) fn aside(&self) -> &Aside {
-        &self.run.aside
+    /// Where its connections leave what whoever polls the run is to compute.
+    pub(crate) fn thread_stack(&self) -> &ThreadStack {
+        &self.run.thread_stack
     }
 
     /// Since the run began.

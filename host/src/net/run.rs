@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{clock::RunClock, quota::Quota};
-use crate::{aside::Aside, measured::Contact};
+use crate::{measured::Contact, thread_stack::ThreadStack};
 
 /// One run.
 pub(super) struct Run {
@@ -15,8 +15,8 @@ pub(super) struct Run {
     pub(super) quota: Quota,
     /// Nothing is waited for any longer.
     pub(super) deadline: Instant,
-    /// For what needs more of a stack than a run has.
-    pub(super) aside: Aside,
+    /// For handshakes.
+    pub(super) thread_stack: ThreadStack,
     /// By the endpoint's number; mostly there is one, and a tree has room for eleven.
     contacts: Mutex<BTreeMap<usize, Box<Contact>>>,
 }
@@ -28,7 +28,7 @@ impl Run {
             clock: RunClock::start(),
             quota,
             deadline,
-            aside: Aside::default(),
+            thread_stack: ThreadStack::default(),
             contacts: Mutex::default(),
         }
     }

@@ -153,9 +153,10 @@ impl Tcp {
         Ok(bytes)
     }
 
-    /// Counts a wait for the peer that was given up at `deadline`.
-    pub(super) fn given_up(&self, deadline: Instant) {
+    /// How long the peer has been waited for when the wait was given up at `deadline`; counts it.
+    pub(super) fn silence(&self, deadline: Instant) -> Duration {
         self.run.clock.count_wait(self.last_arrival, deadline.min(Instant::now()));
+        deadline.saturating_duration_since(self.last_arrival)
     }
 
     /// Where bytes wait for [`Self::flush`], charged already: whoever gives up a write has sent them all the same.

@@ -28,6 +28,7 @@ use std::{
 };
 
 use rustls::{ClientConnection, Error};
+use tokio::time::timeout_at;
 
 pub(super) use self::fault::TlsFault;
 pub use self::{
@@ -35,8 +36,10 @@ pub use self::{
     trust::{Tls, Trust},
 };
 use self::{observer::Seen, session::Session, situation::Situation};
-use super::{error::Fault, tcp::Tcp};
-use crate::{aside::Aside, catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
+use super::{error::Fault, run::Run, tcp::Tcp};
+use crate::{
+    catalogue::HostError, host::Host, measured::TlsFacts, thread_stack::ThreadStack, tls_rules::Verify,
+};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -54,9 +57,9 @@ pub enum Verification {
 
 /// An encrypted stream: its handshake, what that showed, and what was said behind it.
 pub(super) struct TlsStream {
-    /// Nobody else has it while anything is waited for.
+    /// Shared with what is computed on the thread's stack.
     session: Arc<Mutex<Session>>,
-    /// The stream broke behind `received`.
+    /// The stream broke behind what was received.
     failed: Option<TlsFault>,
     /// What the handshake waited for the server.
     wait: Duration,
@@ -66,14 +69,14 @@ pub(super) struct TlsStream {
 
 impl TlsStream {
     /// Prepares everything that is not the server's to wait for.
-    pub(super) async fn new(tls: &Tls, host: &Host, aside: &Aside) -> Result<Self, TlsFault> {
+    pub(super) async fn new(tls: &Tls, host: &Host, thread_stack: &ThreadStack) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {
             Some(name) => name.clone(),
             None => trust::name_of(host.ascii()).map_err(TlsFault::Name)?,
         };
         let seen = Arc::default();
         let config = client::config(&tls.trust, &seen).map_err(|_| TlsFault::SetUp)?;
-        let connection = aside.run(move || ClientConnection::new(Arc::new(config), name)).await;
+        let connection = thread_stack.run(move || ClientConnection::new(Arc::new(config), name)).await;
         let session = Session::new(connection.map_err(|_| TlsFault::SetUp)?);
         Ok(Self {
             session: Arc::new(Mutex::new(session)),
@@ -90,8 +93,9 @@ impl TlsStream {
 
     /// What an error means, inside the handshake or behind it.
     pub(super) fn fault(&self, error: &Error) -> TlsFault {
+        let begun = self.session().connection.protocol_version().is_some();
         Situation {
-            begun: self.session().connection.protocol_version().is_some(),
+            begun,
             min_version: self.trust.min_version,
             verify: self.trust.verify,
             has_identity: self.trust.identity.is_some(),
@@ -100,19 +104,23 @@ impl TlsStream {
         .fault(error)
     }
 
-    /// Gives the moment at which its first bytes were handed to the kernel.
-    pub(super) async fn handshake(&mut self, tcp: &mut Tcp, aside: &Aside) -> Result<Instant, Fault> {
-        let mut started = None;
+    /// Gives the moment at which its first bytes were handed to the kernel. Waits until the deadline; what has arrived by then is
+    /// judged, however late we are.
+    pub(super) async fn handshake(&mut self, tcp: &mut Tcp, run: &Run) -> Result<Instant, Fault> {
+        let (deadline, mut started) = (run.deadline.into(), None);
+        let silent = |tcp: &Tcp| Fault::HandshakeSilent(tcp.silence(run.deadline));
         loop {
-            let sent = self.flush(tcp).await.map_err(Fault::HandshakeLost)?;
+            let sent = timeout_at(deadline, self.flush(tcp)).await;
+            let sent = sent.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
             started = started.or(Some(sent));
             if !self.session().connection.is_handshaking() {
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
-            let ahead = tcp.ahead(RECORD_BYTES).await.map_err(Fault::HandshakeLost)?;
+            let ahead = timeout_at(deadline, tcp.ahead(RECORD_BYTES)).await;
+            let ahead = ahead.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
             let session = Arc::clone(&self.session);
-            let fed = aside.run(move || (lock(&session).feed_handshake(&ahead), ahead));
+            let fed = run.thread_stack.run(move || (lock(&session).feed_handshake(&ahead), ahead));
             let ((count, fed), ahead) = fed.await;
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;
@@ -151,6 +159,7 @@ impl TlsStream {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let certificates = facts::of_certificates(&seen, i64::try_from(now).unwrap_or(i64::MAX));
+        drop(seen);
         facts::negotiated(&self.session().connection, certificates)
     }
 

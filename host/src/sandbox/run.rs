@@ -105,7 +105,7 @@ pub(super) fn run<'a>(
     let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines)
         .folding(repeats.map(|repeats| repeats.run(run.input.host.written())));
     let state = State::new(program.limits.clone(), run.reach, start + timeout, log);
-    let (meter, aside) = (state.meter.clone(), state.outbound.aside().clone());
+    let (meter, thread_stack) = (state.meter.clone(), state.outbound.thread_stack().clone());
     let job = wit::Job {
         round_started_at_s: run.round_started_at_s,
         started_at_ms,
@@ -118,14 +118,14 @@ pub(super) fn run<'a>(
         // The place is kept until nothing of the run is there.
         let (_place, mut store) = (place, store);
         let computing = Box::pin(async {
-            let ran = tokio::time::timeout(timeout + limits::GRACE, async {
+            let called = Box::pin(async {
                 let instance = pre.instantiate_async(&mut store).await?;
                 instance.sonde_check_check().call_run(&mut store, &job).await
             });
-            let ran = ran.await;
+            let ran = tokio::time::timeout(timeout + limits::GRACE, thread_stack.serve(called)).await;
             conclude(ran, &program.description, &mut store, timeout, secrets).await
         });
-        let report = meter.count(aside.serve(computing)).await;
+        let report = meter.count(computing).await;
         let state = store.into_data();
         state.end();
         let measured = state.outbound.measured(start.elapsed());

@@ -58,6 +58,29 @@ async fn a_good_certificate_is_accepted_and_described() {
 }
 
 #[tokio::test]
+async fn what_came_in_time_is_judged_however_late_we_are() {
+    let (authority, listener) = (Authority::default(), listener().await);
+    let tls = Arc::new(Tls::new(&trusting(&authority)).unwrap());
+    let deadline = Instant::now() + Duration::from_millis(500);
+    let outbound = Outbound::new(Reach::new(grant("localhost", port(&listener)), tls), quota(), deadline);
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
+    let (peer, acceptor) = (peer.into_std().unwrap(), authority.issue("localhost", FAR).server());
+    // On a thread of its own, the server is not held up.
+    let serving = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let peer = TcpStream::from_std(peer).unwrap();
+            drop(tokio_rustls::TlsAcceptor::from(acceptor).accept(peer).await);
+        });
+    });
+    let held_up = async { std::thread::sleep(Duration::from_secs(1)) };
+    let secured = outbound.thread_stack().serve(Box::pin(connection.start_tls()));
+    let (secured, ()) = tokio::join!(secured, held_up);
+    assert_eq!(secured.unwrap().verification, Verification::Verified);
+    serving.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_refused_certificate_keeps_its_facts() {
     let authority = Authority::default();
     for (name, year, rules, expected) in [

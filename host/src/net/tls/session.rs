@@ -1,4 +1,5 @@
-//! What TLS makes of bytes: records in; plaintext, and whether more of it can come, out. Refuses what is behind a stream's end.
+//! What TLS makes of bytes: records in; plaintext, and whether more of it can come, out. Drops what stands
+//! behind a stream's end.
 
 use std::io::{self, Read};
 

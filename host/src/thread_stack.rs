@@ -1,6 +1,6 @@
-//! Computing that needs much of a stack: a closure in, from a future that is polled on a small stack of its run's own; what it gives
-//! out. It runs on the stack of the thread, by whoever polls that future: a page of the small one, once it was used, stays as long as
-//! the run, however long that only waits. Where nobody serves it, it runs where it is.
+//! Computing that uses much of a stack, by a future that is polled on a fibre of its run's: a closure in; what it gives, out. It
+//! runs on the stack of the thread, by whoever polls that future. On the fibre's it could run as well; but each page of that, once it
+//! was used, stays as long as the run, however long that only waits. Where nobody serves it, it runs where it is.
 
 use std::{
     future::{pending, poll_fn},
@@ -18,7 +18,7 @@ type Work = Box<dyn FnOnce() + Send>;
 
 /// Where a run leaves its closures.
 #[derive(Clone, Default)]
-pub(crate) struct Aside(Arc<Place>);
+pub(crate) struct ThreadStack(Arc<Place>);
 
 #[derive(Default)]
 struct Place {
@@ -32,9 +32,10 @@ impl Place {
     }
 }
 
-impl Aside {
-    /// The same future, with what it leaves run whenever it waits.
-    pub(crate) fn serve<F: Future + Unpin>(&self, mut future: F) -> impl Future<Output = F::Output> {
+impl ThreadStack {
+    /// The same future, with what it leaves run whenever it waits. Around it no timeout may be that is not around this as well: it
+    /// would look at its clock before what has arrived in time was judged.
+    pub(crate) fn serve<F: Future + Unpin>(&self, mut future: F) -> impl Future<Output = F::Output> + use<F> {
         self.0.is_served.store(true, Ordering::Relaxed);
         let place = Arc::clone(&self.0);
         poll_fn(move |context| {
@@ -57,7 +58,13 @@ impl Aside {
             return work();
         }
         let (done, result) = oneshot::channel();
-        self.0.left().push(Box::new(move || drop(done.send(work()))));
+        let work = move || {
+            // Whoever gave up wants nothing of it.
+            if !done.is_closed() {
+                drop(done.send(work()));
+            }
+        };
+        self.0.left().push(Box::new(work));
         match result.await {
             Ok(result) => result,
             // The run is over, and with it who waits here.
@@ -89,22 +96,22 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_left_runs_where_who_left_it_is_not_polled_and_each_gets_its_own() {
-        let aside = Aside::default();
-        let inside = aside.clone();
+        let thread_stack = ThreadStack::default();
+        let inside = thread_stack.clone();
         let leaves = knowing(async move {
             let both = tokio::join!(inside.run(|| (1, INSIDE.get())), async {
                 inside.run(|| (2, INSIDE.get())).await
             });
             (both, inside.run(|| (3, INSIDE.get())).await, INSIDE.get())
         });
-        assert_eq!(aside.serve(leaves).await, (((1, false), (2, false)), (3, false), true));
+        assert_eq!(thread_stack.serve(leaves).await, (((1, false), (2, false)), (3, false), true));
     }
 
     #[tokio::test]
     async fn where_nobody_serves_it_runs_where_it_is_and_whoever_gives_up_gets_nothing_of_it() {
-        assert_eq!(Aside::default().run(|| 1).await, 1);
-        let aside = Aside::default();
-        let inside = aside.clone();
+        assert_eq!(ThreadStack::default().run(|| 1).await, 1);
+        let thread_stack = ThreadStack::default();
+        let inside = thread_stack.clone();
         let gives_up = Box::pin(async move {
             let in_time = tokio::select! {
                 biased;
@@ -113,6 +120,6 @@ mod tests {
             };
             (in_time, inside.run(|| 2).await)
         });
-        assert_eq!(aside.serve(gives_up).await, (false, 2));
+        assert_eq!(thread_stack.serve(gives_up).await, (false, 2));
     }
 }
