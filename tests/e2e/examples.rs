@@ -117,7 +117,7 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
     let path = path.to_str().unwrap();
     let compiled = sonde(&["compile", "--config", path]);
     assert!(
-        compiled.status.success() && stdout(&compiled).ends_with(": 3 checks compiled\n"),
+        compiled.status.success() && stdout(&compiled).ends_with(": 3 checks compiled and kept\n"),
         "{compiled:?}"
     );
 

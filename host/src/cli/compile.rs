@@ -17,41 +17,36 @@ use crate::{
 /// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
 pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
     let plan = load::read(path)?;
-    let not_kept = |what: &str, error: &CacheError| {
-        let why = match error {
-            // It was compiled a moment ago.
-            CacheError::Io(_, error) if error.kind() == io::ErrorKind::NotFound => {
-                "a warning above says why".into()
-            }
-            _ => error.to_string(),
-        };
+    let not_kept = |what: &str, why: &str| {
         output::log(Level::Error, &format!("{}: {what} is not kept: {why}", path.display()));
         Ok(ExitCode::FAILURE)
     };
     // A configuration without components needs none.
-    let opened = match (!plan.checks.is_empty()).then(|| open(&plan)).transpose() {
-        Ok(opened) => opened,
-        Err(error) => return not_kept("what is compiled", &error),
+    let cache = match (!plan.checks.is_empty()).then(|| open(&plan)).transpose() {
+        Ok(cache) => cache,
+        Err(error) => return not_kept("what is compiled", &error.to_string()),
     };
     load::strictly(&plan).await?;
-    let (cache, kept) = opened.unzip();
     for check in &plan.checks {
         if let Some(Err(error)) = cache.as_ref().map(|cache| cache.keeps(&check.sha256)) {
-            return not_kept(&format!("check `{}`", check.source.name), &error);
+            let why = match error {
+                // It was compiled a moment ago.
+                CacheError::Io(_, error) if error.kind() == io::ErrorKind::NotFound => {
+                    "a warning above says why".to_owned()
+                }
+                _ => error.to_string(),
+            };
+            return not_kept(&format!("check `{}`", check.source.name), &why);
         }
     }
-    let kept = kept.unwrap_or_default();
-    let compiled = counted(plan.checks.len() - kept, "check");
-    let before = if kept > 0 { format!(", {kept} kept before") } else { String::new() };
-    print(&format!("{}: {compiled} compiled{before}\n", path.display()))
+    print(&format!("{}: {} compiled and kept\n", path.display(), counted(plan.checks.len(), "check")))
 }
 
-/// The cache, if it keeps all checks or takes those that it does not; and how many it keeps.
-fn open(plan: &Plan) -> Result<(Cache, usize), CacheError> {
+/// The cache, if it keeps all checks or takes those that it does not.
+fn open(plan: &Plan) -> Result<Cache, CacheError> {
     let cache = Cache::open(load::cache_folder(plan))?;
-    let kept = plan.checks.iter().filter(|check| cache.keeps(&check.sha256).is_ok()).count();
-    if kept < plan.checks.len() {
+    if plan.checks.iter().any(|check| cache.keeps(&check.sha256).is_err()) {
         cache.takes_more()?;
     }
-    Ok((cache, kept))
+    Ok(cache)
 }
