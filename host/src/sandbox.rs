@@ -34,9 +34,9 @@ mod wasi;
 
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
 use wasmtime::Engine;
 
-pub(crate) use self::load::IMPORTS;
 pub use self::{
     compile::{Code, Compiler},
     error::LoadError,
@@ -47,6 +47,7 @@ pub use self::{
     timeless::{Blamed, Judge, Refusal, Unfit, validate},
 };
 use self::{cpu::Crowd, load::Origin, pool::Pool, repeats::Repeats};
+pub(crate) use self::{load::IMPORTS, store::NO_THREAD};
 use crate::{
     net::{NameServers, Resolver},
     output::{self, Level},
@@ -64,8 +65,16 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts the engine.
+    /// Starts the engine. Refuses to where it, or a thread of it, would die on the way.
     pub fn new() -> Result<Self, LoadError> {
+        if let Some(bytes) = getrlimit(Resource::Data).current
+            && bytes < limits::LEAST_DATA
+        {
+            let (mib, least) = (bytes >> 20, limits::LEAST_DATA >> 20);
+            return Err(LoadError::Engine(format!(
+                "data is limited to {mib} MiB (LimitDATA= of the agent's unit, `ulimit -d`), and it needs {least}"
+            )));
+        }
         let engine = in_place::engine(engine::config(env!("SONDE_ENGINE_VERSION")))
             .map_err(|error| LoadError::Engine(error::chain(&error)))?;
         store::tick(&engine).map_err(|error| LoadError::Engine(store::no_thread(&error)))?;

@@ -18,11 +18,10 @@ use tokio::{
     task::{self, JoinHandle},
 };
 
-use crate::output::{self, Level};
-
-/// Where no thread begins.
-pub(crate) const NO_THREAD: &str =
-    "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`)";
+use crate::{
+    output::{self, Level},
+    sandbox::NO_THREAD,
+};
 
 /// Threads for runs. They end with this, whatever still runs on them.
 #[derive(Debug)]

@@ -23,6 +23,11 @@ const FILES_OF_A_NAME: u64 = 4;
 const MAPPINGS: u64 = 8;
 /// Of a run of any other: as much for each memory that it may have.
 const MAPPINGS_OF_A_COMPONENT: u64 = 4 * MEMORIES as u64 + MAPPINGS;
+/// Bytes of data of a run of the built-in check, most of them a stack that is hardly used: what may be written to counts.
+const DATA: u64 = 3 << 20;
+/// Of all else: threads have stacks, too.
+const DATA_OF_A_THREAD: u64 = 3 << 20;
+const DATA_OF_THE_PROGRAM: u64 = 24 << 20;
 /// What all else has of the mappings – code, libraries, threads, whatever is allocated – is one of so many parts.
 const PARTS: u64 = 8;
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
@@ -32,14 +37,20 @@ pub(super) fn at_once(plan: &Plan) -> usize {
     let files = getrlimit(Resource::Nofile).current;
     // Elsewhere there is no such limit.
     let mappings = fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
-    let Some((most, why)) = fewer(plan, files, mappings) else { return plan.max_concurrent };
+    let data = getrlimit(Resource::Data).current;
+    let Some((most, why)) = fewer(plan, files, mappings, data) else { return plan.max_concurrent };
     let text = format!("at most {most} jobs run at once, not {}: {why}", plan.max_concurrent);
     output::log(Level::Warning, &text);
     most
 }
 
-/// How many, and why, with so many open files and mappings; none: as many as there may be.
-fn fewer(plan: &Plan, files: Option<u64>, mappings: Option<u64>) -> Option<(usize, String)> {
+/// How many, and why, with so many open files, mappings and bytes of data; none: as many as there may be.
+fn fewer(
+    plan: &Plan,
+    files: Option<u64>,
+    mappings: Option<u64>,
+    data: Option<u64>,
+) -> Option<(usize, String)> {
     let of_files = files.map(|files| {
         let of_threads = FILES_OF_A_THREAD * plan.threads as u64;
         let of_checks = FILES_OF_A_CHECK * plan.checks.len() as u64;
@@ -56,7 +67,18 @@ fn fewer(plan: &Plan, files: Option<u64>, mappings: Option<u64>) -> Option<(usiz
             format!("a process may have {mappings} mappings of memory: raise `vm.max_map_count` (`sysctl`)"),
         )
     });
-    let fewest = [of_files, of_mappings].into_iter().flatten().min_by_key(|(most, _)| *most);
+    let of_data = data.map(|bytes| {
+        let others = DATA_OF_THE_PROGRAM + DATA_OF_A_THREAD * plan.threads as u64;
+        let most = fit(plan, bytes.saturating_sub(others), |_, limits| {
+            DATA + limits.map_or(0, |limits| limits.memory_bytes as u64)
+        });
+        let mib = bytes >> 20;
+        (
+            most,
+            format!("data is limited to {mib} MiB: leave LimitDATA= of the agent's unit (`ulimit -d`) unset"),
+        )
+    });
+    let fewest = [of_files, of_mappings, of_data].into_iter().flatten().min_by_key(|(most, _)| *most);
     fewest.filter(|(most, _)| *most < plan.max_concurrent.min(plan.jobs.len()))
 }
 
@@ -107,7 +129,17 @@ mod tests {
     }
 
     fn most(plan: &Plan, files: Option<u64>, mappings: Option<u64>) -> Option<usize> {
-        fewer(plan, files, mappings).map(|(most, _)| most)
+        fewer(plan, files, mappings, None).map(|(most, _)| most)
+    }
+
+    #[test]
+    fn no_more_run_at_once_than_there_may_be_data_of() {
+        let most = |plan: &Plan, mib: u64| fewer(plan, None, None, Some(mib << 20)).map(|(most, _)| most);
+        // Two threads, and what each job needs.
+        assert_eq!(most(&plan(0, 1, 0, 100), 30 + 300), None);
+        assert_eq!(most(&plan(0, 1, 0, 100), 30 + 299), Some(99));
+        assert_eq!(most(&plan(10, 1, 0, 0), 30 + 5 * 67), Some(5));
+        assert_eq!(most(&plan(0, 1, 0, 100), 1), Some(1));
     }
 
     #[test]
@@ -128,7 +160,7 @@ mod tests {
         assert_eq!(most(&plan(0, 1, 0, 2000), None, Some(65_530)), None);
         assert_eq!(most(&plan(0, 1, 0, 2000), None, Some(8000)), Some(875));
         assert_eq!(most(&plan(300, 8, 0, 0), None, Some(8000)), Some(175));
-        let (_, why) = fewer(&plan(300, 8, 0, 0), Some(20_000), Some(8000)).unwrap();
+        let (_, why) = fewer(&plan(300, 8, 0, 0), Some(20_000), Some(8000), None).unwrap();
         assert_eq!(why, "a process may have 8000 mappings of memory: raise `vm.max_map_count` (`sysctl`)");
     }
 }

@@ -168,6 +168,9 @@ pub(super) fn chain(error: &wasmtime::Error) -> String {
     if text.contains(NO_ADDRESSES) && getrlimit(Resource::As).current.is_some() {
         return format!("{text}: the address space is limited (LimitAS= of the agent's unit, `ulimit -v`)");
     }
+    if text.contains(NO_MEMORY) && getrlimit(Resource::Data).current.is_some() {
+        return format!("{text}: data is limited (LimitDATA= of the agent's unit, `ulimit -d`)");
+    }
     if text.contains(NO_MEMORY) {
         return format!(
             "{text}: this machine has no memory left, or the process no mapping (MemoryMax= of the agent's unit, \

@@ -91,6 +91,10 @@ pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(2);
 /// before its first round.
 pub(crate) const DESCRIBE_CPU_TIME: Duration = Duration::from_millis(200);
 
+/// Bytes of data that the process may have at least: with less, what begins a thread or a run finds no memory, and ends the program
+/// or leaves it standing.
+pub(crate) const LEAST_DATA: u64 = 32 << 20;
+
 /// Refuses growth past the limits, and remembers that it did: a check may hide the refusal behind a trap of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {

@@ -56,9 +56,13 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
     ticking.map(drop)
 }
 
+/// Where no thread begins.
+pub(crate) const NO_THREAD: &str =
+    "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`)";
+
 /// Why there is no such thread.
 pub(super) fn no_thread(error: &io::Error) -> String {
-    format!("no thread is to be had: {error}")
+    format!("{NO_THREAD}: {error}")
 }
 
 /// Between two steps of what the host computes for a check: gives way to others, as the check itself does, and ends it where
