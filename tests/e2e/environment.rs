@@ -107,7 +107,7 @@ fn every_line_comes_through_a_pipe_that_does_not_wait() {
 fn ignored_children_and_files_that_may_not_grow_end_nothing_without_a_word() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hostile.wasm"), hostile("honest")).unwrap();
-    let output = ran("trap '' CHLD; ulimit -f 800", "describe ./hostile.wasm", folder.path());
+    let output = ran("trap '' CHLD; ulimit -f 8", "describe ./hostile.wasm", folder.path());
     // It ends by itself, and says of the cache, and of the memory's image, what is wrong.
     assert!(output.status.code().is_some(), "{output:?}");
     assert!(stderr(&output).contains("File too large") && !stderr(&output).contains("child"), "{output:?}");
@@ -214,7 +214,8 @@ fn however_few_threads_are_to_be_had_a_daemon_runs_or_says_so() {
     fs::write(at("newline"), "\n").unwrap();
     let (file, port_given) = (at("hostile.wasm"), format!("port={port}"));
     let pin = ["pin", file.to_str().unwrap(), "--host", "127.0.0.1", "-p", &port_given, "-p", "harm=none"];
-    fs::write(at("sonde.toml"), stdout(&sonde(&pin)) + &job("a", "127.0.0.1", port)).unwrap();
+    let jobs = job("a", "127.0.0.1", port) + &job("b", "localhost", port);
+    fs::write(at("sonde.toml"), stdout(&sonde(&pin)) + &jobs).unwrap();
     let compiled = after(":", "compile -c sonde.toml", folder.path()).uid(user).output().unwrap();
     assert!(compiled.status.success(), "{compiled:?}");
     let mut ran = 0;
@@ -268,6 +269,26 @@ fn what_was_compiled_and_finds_no_room_is_said_with_why() {
         "{log}"
     );
     assert!(said("E! sonde.toml: check `hostile` is not kept", ": a warning above says why"), "{log}");
+}
+
+#[test]
+fn however_little_data_there_may_be_each_job_has_its_line_or_the_limit_is_named() {
+    let (folder, (_held, port)) = (tempfile::tempdir().unwrap(), refusing());
+    let hosts: Vec<String> = (1..=200).map(|host| format!("127.0.0.{host}")).collect();
+    let jobs = format!("[[job]]\nname = \"a\"\nhosts = {hosts:?}\nparameters.port = {port}\n");
+    fs::write(folder.path().join("sonde.toml"), jobs).unwrap();
+    for mib in [8, 12, 16, 24, 31, 32, 40, 64, 128, 512] {
+        let output = ran(&format!("ulimit -d {}", mib << 10), "run -c sonde.toml", folder.path());
+        let said = stderr(&output).contains("data is limited to ");
+        if mib < 32 {
+            assert!(output.status.code() == Some(2) && said, "{mib}: {output:?}");
+            continue;
+        }
+        let points = points(&stdout(&output));
+        assert_eq!((output.status.code(), points.len()), (Some(0), 200), "{mib}: {}", stderr(&output));
+        assert!(points.iter().all(|point| point.code("error_code") == 403), "{mib}: {points:?}");
+        assert_eq!(said, mib < 512, "{mib}: {}", stderr(&output));
+    }
 }
 
 /// Elsewhere it is copied.

@@ -101,12 +101,12 @@ impl Resolver {
 
 async fn find_servers(asks: &NameServers) -> Arc<Servers> {
     let NameServers::These(addresses) = asks else {
-        let read = task::spawn_blocking(|| regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES)).await;
-        let unread = |error: String| (Vec::new(), Some(error));
-        let (text, unread) = read.map_or_else(
-            |gone| unread(gone.to_string()),
-            |read| read.map_or_else(|error| unread(error.to_string()), |text| (text, None)),
-        );
+        let read = regular::apart(|| regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES)).await;
+        let (text, unread) = match read {
+            Some(Ok(text)) => (text, None),
+            Some(Err(error)) => (Vec::new(), Some(error.to_string())),
+            None => (Vec::new(), Some("the host failed in it".to_owned())),
+        };
         let (servers, doubt) = Servers::of_system(&text);
         if let Some(doubt) = unread.as_deref().or(doubt) {
             output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: {servers} is asked"));

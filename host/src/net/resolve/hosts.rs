@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::{sync::Mutex, task};
+use tokio::sync::Mutex;
 
 use crate::{
     output::{self, Level},
@@ -36,7 +36,7 @@ impl Hosts {
         let mut read = self.read.lock().await;
         if read.0 != stamp {
             let path = self.path.clone();
-            let names = task::spawn_blocking(move || names_in(&path)).await;
+            let names = regular::apart(move || names_in(&path)).await;
             *read = (stamp, names.unwrap_or_default());
         }
         read.1.get(name).cloned()
