@@ -7,12 +7,9 @@ use std::{
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
-    sync::Arc,
-    thread,
 };
 
 use nix::fcntl::OFlag;
-use tokio::sync::oneshot;
 
 /// Opens one to read it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
@@ -39,16 +36,6 @@ pub(crate) fn bytes_or_pipe(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// As [`text`], of a pipe as well.
 pub(crate) fn text_or_pipe(path: &Path, most: usize) -> io::Result<String> {
     utf8(bytes_or_pipe(path, most)?)
-}
-
-/// Reads on a thread of its own, for a disk may not answer; where none is to be had, here. None: it panicked.
-pub(crate) async fn apart<T: Send + 'static>(read: impl Fn() -> T + Send + Sync + 'static) -> Option<T> {
-    let read = Arc::new(read);
-    let (there, (done, result)) = (Arc::clone(&read), oneshot::channel());
-    match thread::Builder::new().spawn(move || drop(done.send(there()))) {
-        Ok(_thread) => result.await.ok(),
-        Err(_none) => Some(read()),
-    }
 }
 
 /// What changes with a file: which one it is, its size, and when it was written.
@@ -116,7 +103,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let into = pipe.clone();
-        let writing = thread::spawn(move || fs::write(into, "x".repeat(2048)).unwrap());
+        let writing = std::thread::spawn(move || fs::write(into, "x".repeat(2048)).unwrap());
         assert_eq!(text_or_pipe(&pipe, 2048).unwrap().len(), 2048);
         writing.join().unwrap();
         assert_eq!(bytes_or_pipe(Path::new("/dev/zero"), 2048).unwrap_err().to_string(), "more than 2 KiB");

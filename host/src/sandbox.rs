@@ -37,6 +37,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, getrlimit};
 use wasmtime::Engine;
 
+pub(crate) use self::load::IMPORTS;
 pub use self::{
     compile::{Code, Compiler},
     error::LoadError,
@@ -47,7 +48,6 @@ pub use self::{
     timeless::{Blamed, Judge, Refusal, Unfit, validate},
 };
 use self::{cpu::Crowd, load::Origin, pool::Pool, repeats::Repeats};
-pub(crate) use self::{load::IMPORTS, store::NO_THREAD};
 use crate::{
     net::{NameServers, Resolver},
     output::{self, Level},

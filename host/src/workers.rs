@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     output::{self, Level},
-    sandbox::NO_THREAD,
+    text::NO_THREAD,
 };
 
 /// Threads for runs. They end with this, whatever still runs on them.

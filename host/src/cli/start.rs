@@ -7,7 +7,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use rustix::process::{Resource, getrlimit};
 
 use super::exit::Refusal;
-pub(super) use crate::sandbox::NO_THREAD;
+pub(super) use crate::text::NO_THREAD;
 
 /// Open files without which nothing begins: the streams, the runtime's own, a configuration, a component and its compiler.
 pub(super) const FILES: u64 = 32;

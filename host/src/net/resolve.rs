@@ -3,6 +3,7 @@
 //! not looked up. Refuses nothing: the grant judges what comes out.
 
 mod answer;
+mod apart;
 mod hosts;
 mod order;
 mod servers;
@@ -19,11 +20,10 @@ use std::{
 
 use tokio::{
     sync::{OnceCell, Semaphore},
-    task::{self, JoinError},
     time,
 };
 
-use self::{answer::Answer, hosts::Hosts, servers::Servers, shared::Shared};
+use self::{answer::Answer, apart::apart, hosts::Hosts, servers::Servers, shared::Shared};
 use super::{error::Fault, run::Run, unresolved::Unresolved};
 use crate::{
     host::{Host, Named},
@@ -101,11 +101,12 @@ impl Resolver {
 
 async fn find_servers(asks: &NameServers) -> Arc<Servers> {
     let NameServers::These(addresses) = asks else {
-        let read = regular::apart(|| regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES)).await;
+        let read = || regular::bytes(Path::new(RESOLV_CONF), RESOLV_CONF_BYTES);
+        // Where no thread is to be had, here.
+        let read = apart(&READING, read).await.unwrap_or_else(|_none| read());
         let (text, unread) = match read {
-            Some(Ok(text)) => (text, None),
-            Some(Err(error)) => (Vec::new(), Some(error.to_string())),
-            None => (Vec::new(), Some("the host failed in it".to_owned())),
+            Ok(text) => (text, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
         };
         let (servers, doubt) = Servers::of_system(&text);
         if let Some(doubt) = unread.as_deref().or(doubt) {
@@ -126,21 +127,10 @@ fn loopback(name: &str) -> Option<Vec<IpAddr>> {
     is_local.then(|| vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()])
 }
 
+/// Reads of `resolv.conf` that have not come back: each resolver wants one.
+static READING: Semaphore = Semaphore::const_new(1);
 /// Look-ups by the system's library that have not come back, whoever waits for them still, of the whole process: each has a thread.
 static BY_THE_SYSTEM: Semaphore = Semaphore::const_new(shared::AT_ONCE);
-
-/// On a thread of its own, where there may be one more.
-async fn apart<T: Send + 'static>(
-    line: &'static Semaphore,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JoinError> {
-    let turn = line.acquire().await;
-    task::spawn_blocking(move || {
-        let _turn = turn;
-        work()
-    })
-    .await
-}
 
 /// On a thread of its own, which also takes the times: it may wait for that.
 async fn by_the_system(name: String) -> Answer {
@@ -153,7 +143,7 @@ async fn by_the_system(name: String) -> Answer {
     });
     looking_up
         .await
-        .unwrap_or_else(|gone| answer(asked, Err(Unresolved::System(gone.to_string())), Duration::ZERO))
+        .unwrap_or_else(|none| answer(asked, Err(Unresolved::System(none.to_string())), Duration::ZERO))
 }
 
 fn each_once(found: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {

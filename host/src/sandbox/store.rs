@@ -12,7 +12,7 @@ use super::{
     limits::{self, Growth},
     state::State,
 };
-use crate::{catalogue::HostError, report::Failure};
+use crate::{catalogue::HostError, report::Failure, text::NO_THREAD};
 
 /// A store in which a check's computing is bounded, and which gives way to others at every tick. One of several that have
 /// computed for more than a tick also stays aside for a while, or the others would wait for a turn of each.
@@ -55,10 +55,6 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
     });
     ticking.map(drop)
 }
-
-/// Where no thread begins.
-pub(crate) const NO_THREAD: &str =
-    "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`)";
 
 /// Why there is no such thread.
 pub(super) fn no_thread(error: &io::Error) -> String {

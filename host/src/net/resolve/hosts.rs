@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
+use super::apart::apart;
 use crate::{
     output::{self, Level},
     regular::{self, Stamp, stamp},
@@ -16,6 +17,9 @@ use crate::{
 
 /// Bytes of the file: the largest lists of names that are to lead nowhere have a few million.
 const FILE_BYTES: usize = 16 << 20;
+
+/// Reads that have not come back: whoever asks meanwhile waits as well.
+static READING: Semaphore = Semaphore::const_new(1);
 
 type Names = HashMap<String, Vec<IpAddr>>;
 
@@ -36,8 +40,9 @@ impl Hosts {
         let mut read = self.read.lock().await;
         if read.0 != stamp {
             let path = self.path.clone();
-            let names = regular::apart(move || names_in(&path)).await;
-            *read = (stamp, names.unwrap_or_default());
+            let names = apart(&READING, move || names_in(&path)).await;
+            // Where no thread is to be had, here.
+            *read = (stamp, names.unwrap_or_else(|_none| names_in(&self.path)));
         }
         read.1.get(name).cloned()
     }
