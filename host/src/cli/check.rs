@@ -192,13 +192,8 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
         read.insert("password".to_owned(), secret);
     }
     let certificates = |path: &PathBuf| {
-        let refused = |wrong: String| format!("--ca-file {}: {wrong}", path.display());
-        let pem =
-            regular::bytes_or_pipe(path, config::PEM_BYTES).map_err(|error| refused(error.to_string()))?;
-        match Tls::new(&TlsRules { ca_pem: Some(pem.clone()), ..TlsRules::default() }) {
-            Err(NoTls::CaFile(wrong)) => Err(refused(wrong)),
-            _ => Ok(pem),
-        }
+        let pem = regular::bytes_or_pipe(path, config::PEM_BYTES);
+        pem.map_err(|error| format!("--ca-file {}: {error}", path.display()))
     };
     let tls = TlsRules {
         verify: match arguments.verify {
@@ -215,6 +210,12 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
         crl_pem: None,
         client: None,
     };
+    // The job knows no file.
+    if let Some(path) = &arguments.ca_file
+        && let Err(NoTls::CaFile(wrong)) = Tls::new(&tls)
+    {
+        return Err(format!("--ca-file {}: {wrong}", path.display()));
+    }
     let endpoints = arguments::endpoints(&arguments.endpoints)?;
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
     let alarm_limits = arguments.alarm_limits.clone();
