@@ -33,8 +33,7 @@ impl Place {
 }
 
 impl ThreadStack {
-    /// The same future, with what it leaves run whenever it waits. Around it no timeout may be that is not around this as well: it
-    /// would look at its clock before what has arrived in time was judged.
+    /// The same future, with what it leaves run whenever it waits.
     pub(crate) fn serve<F: Future + Unpin>(&self, mut future: F) -> impl Future<Output = F::Output> + use<F> {
         self.0.is_served.store(true, Ordering::Relaxed);
         let place = Arc::clone(&self.0);
@@ -52,7 +51,8 @@ impl ThreadStack {
         })
     }
 
-    /// Runs a closure.
+    /// Runs a closure. No timeout may stand between this and [`Self::serve`]: behind a late poll it would be over before what has
+    /// arrived in time was judged.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         if !self.0.is_served.load(Ordering::Relaxed) {
             return work();

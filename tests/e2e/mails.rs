@@ -89,7 +89,7 @@ fn server(then: Then) -> (u16, Arc<Came>) {
 fn a_mail_as_large_as_parameters_may_be_goes_to_a_hundred_recipients() {
     let (port, came) = server(Then::Take);
     let to: Vec<_> = (0..100).map(|number| format!("recipient{number}@mx{number}.example")).collect();
-    let body = "<p>Gr\u{fc}\u{df}e \u{1f600}\n".repeat(150_000);
+    let body = "<p>Gr\u{fc}\u{df}e \u{1f600}\n".repeat(153_000);
     let folder = tempfile::tempdir().unwrap();
     let job = Job::new("127.0.0.1", port).parameter("from", "a@b.example").parameter("to", to);
     let point = job.parameter("subject", "\u{e4}".repeat(500)).parameter("body", body).run(folder.path());
