@@ -58,7 +58,8 @@ pub(crate) const LHLO: Step = Step { time: None, ..EHLO };
 /// A line of AUTH that is not the last one: the server is to ask on.
 pub(crate) const CHALLENGE: Step = Step { good: |code| code == 334, ..AUTH };
 
-/// Any reply of the class stands for its 250 (RFC 5321 section 4.2: an unknown code counts by its first digit).
+/// Any reply of the class stands for its 250 (RFC 5321 section 4.2: an unknown code counts by its first digit), but those that
+/// are known, and answer something else: a greeting, QUIT, AUTH.
 fn is_completion(code: u16) -> bool {
-    (200..300).contains(&code)
+    (200..300).contains(&code) && !matches!(code, 220 | 221 | 235)
 }
