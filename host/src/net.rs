@@ -4,6 +4,7 @@
 mod arriving;
 mod clock;
 mod connection;
+mod deadline;
 mod error;
 mod outbound;
 mod quota;

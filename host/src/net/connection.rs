@@ -4,6 +4,7 @@
 use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use tokio::time;
 
 use super::{
+    deadline::until,
     error::{Fault, NetError, Tried},
     reach::Rules,
     run::Run,
@@ -148,7 +150,7 @@ impl Connection {
     /// stands behind the answer to STARTTLS stays here, where [`Self::start_tls`] sees it.
     pub async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {
         let deadline = self.run.until(wait);
-        let received = time::timeout_at(deadline.into(), self.receive(max)).await;
+        let received = until(deadline, pin!(self.receive(max))).await;
         let received = received.unwrap_or_else(|_late| {
             let silence = self.tcp.silence(deadline);
             Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
@@ -231,7 +233,8 @@ impl Connection {
     pub async fn write(&mut self, bytes: &[u8]) -> Result<Duration, NetError> {
         self.look_for_secrets(bytes).await.map_err(|fault| self.failed(fault))?;
         let (began, deadline) = (Instant::now(), self.run.deadline);
-        match time::timeout_at(deadline.into(), self.send(bytes)).await {
+        let sent = until(deadline, pin!(self.send(bytes))).await;
+        match sent {
             Err(_late) => {
                 self.run.clock.count_wait(began, deadline.min(Instant::now()));
                 Err(self.failed(Fault::NotTaken))

@@ -3,14 +3,14 @@
 
 use std::{
     net::SocketAddr,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::time;
-
 use super::{
     connection::{Connection, To},
+    deadline::until,
     error::{Fault, NetError, Tried},
     quota::Quota,
     reach::Reach,
@@ -144,7 +144,7 @@ pub(super) async fn connect_to(
         // A dead address must leave time for those behind it.
         let share =
             run.deadline.saturating_duration_since(began) / u32::try_from(count - index).unwrap_or(u32::MAX);
-        let tried = time::timeout(share, Tcp::connect(address, run)).await;
+        let tried = until(began + share, pin!(Tcp::connect(address, run))).await;
         let ended = tried
             .as_ref()
             .map_or(began + share, |tried| tried.as_ref().map_or_else(|_| Instant::now(), Tcp::connected));

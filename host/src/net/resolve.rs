@@ -14,17 +14,15 @@ use std::{
     collections::HashSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     path::Path,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{OnceCell, Semaphore},
-    time,
-};
+use tokio::sync::{OnceCell, Semaphore};
 
 use self::{answer::Answer, apart::apart, hosts::Hosts, servers::Servers, shared::Shared};
-use super::{error::Fault, run::Run, unresolved::Unresolved};
+use super::{deadline::until, error::Fault, run::Run, unresolved::Unresolved};
 use crate::{
     host::{Host, Named},
     output::{self, Level},
@@ -165,7 +163,7 @@ pub(super) async fn resolve(host: &Host, port: u16, resolver: &Resolver, run: &R
         Named::Name(name) => name,
     };
     let asked = Instant::now();
-    let Ok(answer) = time::timeout_at(run.deadline.into(), resolver.answer(host, name)).await else {
+    let Ok(answer) = until(run.deadline, pin!(resolver.answer(host, name))).await else {
         run.clock.count_wait(asked, run.deadline);
         return Resolved { took: None, found: Err(Fault::Name(resolver.silent())) };
     };

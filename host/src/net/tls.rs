@@ -23,12 +23,12 @@ mod verify;
 
 use std::{
     io::{self, Write},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::{ClientConnection, Error};
-use tokio::time::timeout_at;
 
 pub(super) use self::fault::TlsFault;
 pub use self::{
@@ -36,7 +36,7 @@ pub use self::{
     trust::{Tls, Trust},
 };
 use self::{observer::Seen, session::Session, situation::Situation};
-use super::{error::Fault, run::Run, tcp::Tcp};
+use super::{deadline::until, error::Fault, run::Run, tcp::Tcp};
 use crate::{
     catalogue::HostError, host::Host, measured::TlsFacts, thread_stack::ThreadStack, tls_rules::Verify,
 };
@@ -107,17 +107,17 @@ impl TlsStream {
     /// Gives the moment at which its first bytes were handed to the kernel. Waits until the deadline; what has arrived by then is
     /// judged, however late we are.
     pub(super) async fn handshake(&mut self, tcp: &mut Tcp, run: &Run) -> Result<Instant, Fault> {
-        let (deadline, mut started) = (run.deadline.into(), None);
+        let (deadline, mut started) = (run.deadline, None);
         let silent = |tcp: &Tcp| Fault::HandshakeSilent(tcp.silence(run.deadline));
         loop {
-            let sent = timeout_at(deadline, self.flush(tcp)).await;
+            let sent = until(deadline, pin!(self.flush(tcp))).await;
             let sent = sent.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
             started = started.or(Some(sent));
             if !self.session().connection.is_handshaking() {
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
-            let ahead = timeout_at(deadline, tcp.ahead(RECORD_BYTES)).await;
+            let ahead = until(deadline, pin!(tcp.ahead(RECORD_BYTES))).await;
             let ahead = ahead.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
             let session = Arc::clone(&self.session);
             let fed = run.thread_stack.run(move || (lock(&session).feed_handshake(&ahead), ahead));

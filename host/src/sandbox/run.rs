@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Map;
-use tokio::time::error::Elapsed;
+use tokio::time::{self, error::Elapsed};
 use wasmtime::Store;
 
 use super::{
@@ -122,7 +122,7 @@ pub(super) fn run<'a>(
                 let instance = pre.instantiate_async(&mut store).await?;
                 instance.sonde_check_check().call_run(&mut store, &job).await
             });
-            let ran = tokio::time::timeout(timeout + limits::GRACE, thread_stack.serve(called)).await;
+            let ran = within(timeout, thread_stack.serve(called)).await;
             conclude(ran, &program.description, &mut store, timeout, secrets).await
         });
         let report = meter.count(computing).await;
@@ -131,6 +131,18 @@ pub(super) fn run<'a>(
         let measured = state.outbound.measured(start.elapsed());
         let used = Used { cpu: meter.used(), memory_bytes: state.limiter.memory_bytes() };
         Report { measured, used, ..report }
+    }
+}
+
+/// With its grace, which begins when we know that the time is over: a process that was stopped learns that late, and has its
+/// connections ask once more what has come (`net::deadline`), which is not to be disturbed.
+async fn within<T>(time: Duration, mut called: impl Future<Output = T> + Unpin) -> Result<T, Elapsed> {
+    match time::timeout(time, &mut called).await {
+        Ok(ended) => Ok(ended),
+        Err(_over) => {
+            tokio::task::yield_now().await;
+            time::timeout(limits::GRACE, called).await
+        }
     }
 }
 

@@ -174,6 +174,28 @@ fn while_a_configuration_is_waited_for_the_end_comes_as_at_any_time() {
 }
 
 #[test]
+fn what_came_in_time_counts_also_where_the_process_was_stopped_until_the_time_was_over() {
+    let gate = Gate::new();
+    let config = Config::new(&job("a", gate.port).replace("60s", "3s"));
+    let mut agent = config.start();
+    agent.gather();
+    gate.wait();
+    // By then it waits for the greeting.
+    thread::sleep(Duration::from_millis(500));
+    agent.signal(Signal::SIGSTOP);
+    gate.answer();
+    // Longer than it would have been waited for, with the grace of a check that goes on by itself.
+    thread::sleep(Duration::from_millis(3500));
+    agent.signal(Signal::SIGCONT);
+    let point = &agent.lines(1)[0];
+    assert_eq!(
+        (point.tags["result"].as_str(), point.fields["response_code"].1.as_str()),
+        ("rejected", "554")
+    );
+    assert_eq!(agent.stop().lines, [""; 0]);
+}
+
+#[test]
 fn that_nobody_asks_any_more_is_said() {
     let (_held, port) = refusing();
     let config = Config::new(&format!("[daemon]\ninterval = \"1s\"\n{}", job("a", port)));

@@ -8,7 +8,10 @@ use std::{
 use support::name_server::{
     A, AAAA, NO_ERROR, NOTIMP, NXDOMAIN, NameServer, Question, REFUSED, Record, SERVFAIL,
 };
-use tokio::task::{self, JoinSet};
+use tokio::{
+    task::{self, JoinSet},
+    time,
+};
 
 use super::*;
 use crate::{catalogue::HostError, net::quota::Quota, workers::Workers};
