@@ -1,6 +1,6 @@
 //! One session as a whole process, `sonde check` beside `check_smtp` (Debian's monitoring-plugins-basic), in turn against the
 //! same server on loopback: a plain one, and one with STARTTLS, of which `check_smtp` does not verify the certificate; ours does
-//! too, by a `ca_file` and by the system's roots. Prints medians and their ratios.
+//! too, by a `ca_file` and by the system's roots, and looks for an issuer that nobody knows. Prints medians and their ratios.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,10 +21,19 @@ use sonde_host::demo::server::Server;
 /// Runs of each, after one that is not counted.
 const RUNS: usize = 200;
 const PEER: &str = "/usr/lib/nagios/plugins/check_smtp";
+/// The system's roots (Debian's ca-certificates), and the folder that has each of them once more.
+const FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+const FOLDER: &str = "/etc/ssl/certs";
 
-fn time(program: &str, arguments: &[&str]) -> Duration {
+fn time(program: &str, arguments: &[&str], roots: &Path) -> Duration {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    command
+        .args(arguments)
+        .env("SSL_CERT_FILE", roots)
+        .env("SSL_CERT_DIR", FOLDER)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
     let began = Instant::now();
     let status = command.status().unwrap();
     let took = began.elapsed();
@@ -38,17 +47,17 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// Ours in each of these ways, beside the peer's.
-fn compare<const N: usize>(ways: [(&str, &[&str]); N], peer: &[&str]) {
+fn compare<const N: usize>(roots: &Path, ways: [(&str, &[&str]); N], peer: &[&str]) {
     let (mut ours, mut theirs) = ([(); N].map(|()| Vec::new()), Vec::new());
     for run in 0..=RUNS {
         for ((_, arguments), ours) in ways.iter().zip(&mut ours) {
             let arguments = [&["check", "127.0.0.1", "--fail"], *arguments].concat();
-            let took = time(env!("CARGO_BIN_EXE_sonde"), &arguments);
+            let took = time(env!("CARGO_BIN_EXE_sonde"), &arguments, roots);
             if run > 0 {
                 ours.push(took);
             }
         }
-        let took = time(PEER, &[&["-H", "127.0.0.1"], peer].concat());
+        let took = time(PEER, &[&["-H", "127.0.0.1"], peer].concat(), roots);
         if run > 0 {
             theirs.push(took);
         }
@@ -67,23 +76,30 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(Server::start()).unwrap();
-    let (plain, starttls) = (server.plain.port().to_string(), server.starttls.port().to_string());
+    let [server, unknown] = [(); 2].map(|()| runtime.block_on(Server::start()).unwrap());
+    let [plain, starttls, unknown] =
+        [server.plain, server.starttls, unknown.starttls].map(|of| of.port().to_string());
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("ca.pem");
     fs::write(&authority, &server.ca_pem).unwrap();
+    // A machine with an authority of its own.
+    let roots = folder.path().join("roots.pem");
+    fs::write(&roots, [fs::read(FILE).unwrap(), server.ca_pem.into_bytes()].concat()).unwrap();
     // The server answers on a thread of its own while this one waits for the processes.
     std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
-    compare([("plain", &["--port", &plain])], &["-p", &plain]);
+    compare(&roots, [("plain", &["--port", &plain])], &["-p", &plain]);
     let tls = ["--port", &starttls, "--connection", "starttls"];
+    let unknown = ["--port", &unknown, "--connection", "starttls", "--verify", "report"];
     compare(
+        &roots,
         [
             (
                 "STARTTLS, verified by ca_file",
                 &[&tls[..], &["--ca-file", authority.to_str().unwrap()]].concat(),
             ),
-            // They do not know the server, which `report` lets pass.
-            ("STARTTLS, the system's roots read", &[&tls[..], &["--verify", "report"]].concat()),
+            ("STARTTLS, verified by the system's roots", &tls[..]),
+            // Which `report` lets pass.
+            ("STARTTLS, of an issuer that nobody knows", &unknown),
             ("STARTTLS, not verified, as the peer does", &[&tls[..], &["--verify", "off"]].concat()),
         ],
         &["-S", "-p", &starttls],

@@ -1,7 +1,7 @@
 //! Handshakes that fail, against OpenSSL's own server: each fault with its number, its text and what to do; and by whose roots
 //! those that succeed are judged.
 
-use std::{path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
 use support::{binary, points, succeed};
@@ -71,6 +71,25 @@ fn the_systems_roots_are_asked_beside_a_ca_file_and_read_only_where_that_does_no
         command.args(["check", HOST, "--connection", "tls", "--port", &port.to_string()]);
         command.args(own.map(|own| [Path::new("--ca-file").into(), place.path(own)]).iter().flatten());
         succeeds(&points(&succeed(command.env("SSL_CERT_FILE", place.path(system))))[0]);
+    }
+}
+
+#[test]
+fn what_is_not_in_the_systems_file_is_looked_for_in_its_folders() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm ED25519", "");
+    place.openssl("req -x509 -newkey rsa:2048 -nodes -subj /CN=Other -keyout other.key -out other.pem");
+    for folder in ["one", "two"] {
+        fs::create_dir(place.path(folder)).unwrap();
+    }
+    fs::rename(place.path("ca.pem"), place.path("two/ca.pem")).unwrap();
+    let folders = env::join_paths([place.path("one"), place.path("two")]).unwrap();
+    for file in [Some("other.pem"), Some("none"), None] {
+        let (_server, port) = place.serve("");
+        let mut command = Command::new(binary());
+        command.args(["check", HOST, "--connection", "tls", "--port", &port.to_string()]);
+        command.env_remove("SSL_CERT_FILE").envs(file.map(|file| ("SSL_CERT_FILE", place.path(file))));
+        succeeds(&points(&succeed(command.env("SSL_CERT_DIR", &folders)))[0]);
     }
 }
 

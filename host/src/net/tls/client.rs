@@ -12,11 +12,11 @@ use super::{
 };
 use crate::tls_rules::{TlsVersion, Verify};
 
-/// For one handshake, which writes into `seen`. Where the system's roots are all there is, they are read now if they were not
-/// yet, so that no handshake waits for them; beside a job's own, which mostly suffice, when they are needed.
+/// For one handshake, which writes into `seen`. Where the system's roots are all there is, their file is read now if it was
+/// not yet, so that no handshake waits for it; beside a job's own, which mostly suffice, when they are needed.
 pub(super) fn config(trust: &Arc<Trust>, seen: &Arc<Mutex<Seen>>) -> Result<ClientConfig, rustls::Error> {
     if trust.verify != Verify::Off && trust.roots.is_empty() {
-        Roots::of_the_system();
+        Roots::of_the_systems_file();
     }
     let observer = Arc::new(Observer::new(trust, seen));
     let mut config = template(trust.min_version)?;

@@ -1,9 +1,10 @@
-//! Trusted roots: certificates in; what a chain may end at out. The system's are read once, when a handshake first needs
-//! them. Refuses what holds no certificate.
+//! Trusted roots: certificates in; those that may have issued a chain out. The system's are read when a chain first needs them: the
+//! file that has them all, and the folders beside it only for what is not in there. Refuses what holds no certificate.
 
-use std::sync::OnceLock;
+use std::{env, path::PathBuf, sync::OnceLock};
 
 use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
+use rustls_native_certs::load_certs_from_paths;
 use webpki::anchor_from_trusted_cert;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Version};
 
@@ -13,15 +14,21 @@ use crate::output::{self, Level};
 const NO_ROOTS: &str = "this machine has no trusted roots (package ca-certificates; SSL_CERT_FILE, SSL_CERT_DIR): a server's \
                         certificate is verified by a ca_file alone";
 
-/// Certificates that are trusted, each with what verification needs of it.
+/// Certificates that are trusted.
 #[derive(Default)]
-pub(super) struct Roots {
-    /// Those that may issue others.
-    anchors: Vec<TrustAnchor<'static>>,
-    /// Their certificates, in the same order.
-    authorities: Vec<CertificateDer<'static>>,
-    /// Those that are trusted as they are, and for nothing else.
-    others: Vec<CertificateDer<'static>>,
+pub(super) struct Roots(Vec<Root>);
+
+struct Root {
+    certificate: CertificateDer<'static>,
+    /// Its name, as those have it that it issued.
+    subject: Box<[u8]>,
+}
+
+/// Those of them that may have issued a chain.
+pub(super) struct Authorities<'a> {
+    certificates: Vec<&'a CertificateDer<'static>>,
+    /// In the same order.
+    anchors: Vec<TrustAnchor<'a>>,
 }
 
 impl Roots {
@@ -38,54 +45,98 @@ impl Roots {
         if roots.is_empty() { Err(NoTls::CaFile("no certificate in it".to_owned())) } else { Ok(roots) }
     }
 
-    /// The system's; what cannot be used of them is left out.
-    pub(super) fn of_the_system() -> &'static Self {
+    /// Those of the system's that stand in one file; what cannot be used of them is left out.
+    pub(super) fn of_the_systems_file() -> &'static Self {
         static ROOTS: OnceLock<Roots> = OnceLock::new();
         ROOTS.get_or_init(|| {
-            let mut roots = Self::default();
-            for certificate in rustls_native_certs::load_native_certs().certs {
-                roots.add(certificate);
-            }
-            if roots.is_empty() {
+            let file = Places::get().file.as_deref();
+            Self::usable(load_certs_from_paths(file, None).certs)
+        })
+    }
+
+    /// Those that stand in its folders, one in a file: mostly the same ones.
+    pub(super) fn of_the_systems_folders() -> &'static Self {
+        static ROOTS: OnceLock<Roots> = OnceLock::new();
+        ROOTS.get_or_init(|| {
+            let (file, folders) = (Self::of_the_systems_file(), &Places::get().folders);
+            let found = folders.iter().flat_map(|folder| load_certs_from_paths(None, Some(folder)).certs);
+            let roots = Self::usable(found.filter(|certificate| !file.contain(certificate)));
+            if file.is_empty() && roots.is_empty() {
                 output::log(Level::Warning, NO_ROOTS);
             }
             roots
         })
     }
 
-    fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
-        let Ok(anchor) = anchor_from_trusted_cert(&certificate).map(|anchor| anchor.to_owned()) else {
-            return false;
-        };
-        if is_authority(&certificate) {
-            self.anchors.push(anchor);
-            self.authorities.push(certificate);
-        } else {
-            self.others.push(certificate);
+    fn usable(found: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+        let mut roots = Self::default();
+        for certificate in found {
+            roots.add(certificate);
         }
+        roots
+    }
+
+    fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
+        let Ok(anchor) = anchor_from_trusted_cert(&certificate) else { return false };
+        let subject = anchor.subject.as_ref().into();
+        self.0.push(Root { certificate, subject });
         true
     }
 
     /// There is none.
     pub(super) fn is_empty(&self) -> bool {
-        self.anchors.is_empty() && self.others.is_empty()
-    }
-
-    /// What verification compares with.
-    pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
-        &self.anchors
-    }
-
-    /// The certificate behind one of [`Self::anchors`].
-    pub(super) fn certificate(&self, anchor: &TrustAnchor<'_>) -> Option<&CertificateDer<'static>> {
-        // By its place: two roots may have the same name and key, and end at different times.
-        let place = self.anchors.iter().position(|known| std::ptr::addr_eq(known, anchor))?;
-        self.authorities.get(place)
+        self.0.is_empty()
     }
 
     /// This very certificate is one of them.
     pub(super) fn contain(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.authorities.iter().chain(&self.others).any(|known| known == certificate)
+        self.0.iter().any(|known| known.certificate == *certificate)
+    }
+
+    /// Those with one of these names that may issue others.
+    pub(super) fn authorities(&self, names: &[&[u8]]) -> Authorities<'_> {
+        let of_a_name = self.0.iter().filter(|root| names.contains(&&*root.subject));
+        let authorities = of_a_name.map(|root| &root.certificate).filter(|root| is_authority(root));
+        let (certificates, anchors) =
+            authorities.filter_map(|root| Some((root, anchor_from_trusted_cert(root).ok()?))).unzip();
+        Authorities { certificates, anchors }
+    }
+}
+
+impl<'a> Authorities<'a> {
+    /// What verification compares with.
+    pub(super) fn anchors(&self) -> &[TrustAnchor<'a>] {
+        &self.anchors
+    }
+
+    /// The certificate behind one of [`Self::anchors`].
+    pub(super) fn certificate(&self, anchor: &TrustAnchor<'_>) -> Option<&'a CertificateDer<'static>> {
+        // By its place: two roots may have the same name and key, and end at different times.
+        let place = self.anchors.iter().position(|known| std::ptr::addr_eq(known, anchor))?;
+        self.certificates.get(place).copied()
+    }
+}
+
+/// Where the system's roots are: as the environment says, as for OpenSSL, else where they usually are.
+struct Places {
+    file: Option<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Places {
+    fn get() -> &'static Self {
+        static PLACES: OnceLock<Places> = OnceLock::new();
+        PLACES.get_or_init(|| {
+            let file = env::var_os(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
+            let folders = env::var_os(openssl_probe::ENV_CERT_DIR).unwrap_or_default();
+            let folders: Vec<_> =
+                env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect();
+            if file.is_some() || !folders.is_empty() {
+                return Self { file, folders };
+            }
+            let usual = openssl_probe::probe();
+            Self { file: usual.cert_file, folders: usual.cert_dir }
+        })
     }
 }
 

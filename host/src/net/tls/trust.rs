@@ -1,7 +1,7 @@
 //! What a job trusts and shows: its rules in; what is in them, read once for all handshakes, out. Refuses rules that cannot
 //! work, naming the key.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, iter, sync::Arc};
 
 use rustls::{
     InconsistentKeys,
@@ -97,8 +97,8 @@ impl Trust {
 
     /// All that a chain may end at: its own, and then the system's, which are read when somebody goes so far.
     pub(super) fn roots(&self) -> impl Iterator<Item = &Roots> {
-        let of = |system| if system { Roots::of_the_system() } else { &self.roots };
-        [false, true].into_iter().map(of)
+        let system: [fn() -> &'static Roots; 2] = [Roots::of_the_systems_file, Roots::of_the_systems_folders];
+        iter::once(&self.roots).chain(system.into_iter().map(|read| read()))
     }
 }
 

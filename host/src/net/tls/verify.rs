@@ -12,7 +12,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Vers
 use super::{
     certificate::{CertificateFault, Whose, short_name},
     keys, names,
-    roots::Roots,
+    roots::{Authorities, Roots},
     trust::Trust,
 };
 
@@ -87,11 +87,17 @@ impl Chain<'_> {
     fn is_of_a_root(&self, certificate: &CertificateDer<'_>) -> bool {
         let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
         let issuer = keys::value(certificate.issuer().as_raw()).map(|(issuer, _)| issuer);
-        let mut anchors = self.trust.roots().flat_map(Roots::anchors);
-        anchors.any(|anchor| Some(&*anchor.subject) == issuer)
+        issuer.is_some_and(|issuer| {
+            self.trust.roots().any(|roots| !roots.authorities(&[issuer]).anchors().is_empty())
+        })
     }
 
     fn to_one_of(&self, roots: &Roots) -> Result<Path, Error> {
+        let issuer = keys::value(self.parsed.issuer().as_raw()).map(|(issuer, _)| issuer);
+        let presented: Vec<_> =
+            self.intermediates.iter().filter_map(|der| EndEntityCert::try_from(der).ok()).collect();
+        let issuers: Vec<_> = issuer.into_iter().chain(presented.iter().map(|it| it.issuer())).collect();
+        let roots = &roots.authorities(&issuers);
         let verified = EndEntityCert::try_from(self.leaf).and_then(|leaf| self.by_webpki(&leaf, roots));
         match verified {
             // Neither is one for it, wherever they come from.
@@ -102,7 +108,7 @@ impl Chain<'_> {
         }
     }
 
-    fn by_webpki(&self, leaf: &EndEntityCert<'_>, roots: &Roots) -> Result<Path, Error> {
+    fn by_webpki(&self, leaf: &EndEntityCert<'_>, roots: &Authorities<'_>) -> Result<Path, Error> {
         // One after the other: of two lists by one issuer webpki looks at the first alone.
         let mut found = self.by_webpki_and(None, leaf, roots);
         for list in self.trust.revoked.iter() {
@@ -115,7 +121,7 @@ impl Chain<'_> {
         &self,
         revoked: Option<&CertRevocationList<'static>>,
         leaf: &EndEntityCert<'_>,
-        roots: &Roots,
+        roots: &Authorities<'_>,
     ) -> Result<Path, Error> {
         let lists: Vec<_> = revoked.into_iter().collect();
         // Without a list there is nothing to ask.
@@ -146,7 +152,7 @@ impl Chain<'_> {
 
     /// For the kinds of certificate that webpki takes for no server's: accepted where a root itself issued them. None: no
     /// root did.
-    fn by_a_root_itself(&self, roots: &Roots) -> Result<Option<Path>, Error> {
+    fn by_a_root_itself(&self, roots: &Authorities<'_>) -> Result<Option<Path>, Error> {
         let certificate = self.parsed;
         let issuer = keys::value(certificate.issuer().as_raw()).map(|(issuer, _)| issuer);
         for anchor in roots.anchors() {
