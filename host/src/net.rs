@@ -12,6 +12,7 @@ mod reach;
 mod resolve;
 mod round_trip;
 mod run;
+mod stream;
 mod tcp;
 mod tls;
 mod unresolved;
@@ -19,12 +20,13 @@ mod unresolved;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use self::{
-    connection::{Connection, Opened, Received, Secured},
+    connection::Connection,
     error::NetError,
     outbound::Outbound,
     quota::Quota,
     reach::{NamedEndpoint, Reach},
     resolve::{NAME_SERVER_PORT, NameServers, Resolver},
+    stream::{Opened, Received, Secured},
     tls::{NoTls, Tls, Trust, Verification},
 };
 

@@ -1,6 +1,6 @@
-//! Computing that uses much of a stack, by a future that is polled on a fibre of its run's: a closure in; what it gives, out. It
-//! runs on the stack of the thread, by whoever polls that future. On the fibre's it could run as well; but each page of that, once it
-//! was used, stays as long as the run, however long that only waits. Where nobody serves it, it runs where it is.
+//! What uses much of a stack, left by a future that is polled on a fibre of its run's: a future in; what it gives, out. It is polled
+//! on the stack of the thread, by whoever polls that other one. On the fibre's it could be as well; but each page of that, once it
+//! was used, stays as long as the run, however long that only waits. Where nobody serves it, it is polled where it is.
 
 use std::{
     future::{pending, poll_fn},
@@ -10,13 +10,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
 };
 
 use tokio::sync::oneshot;
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where a run leaves its closures.
+/// Where a run leaves its futures.
 #[derive(Clone, Default)]
 pub(crate) struct ThreadStack(Arc<Place>);
 
@@ -33,38 +34,50 @@ impl Place {
 }
 
 impl ThreadStack {
-    /// The same future, with what it leaves run whenever it waits.
+    /// The same future, with what it leaves polled beside it.
     pub(crate) fn serve<F: Future + Unpin>(&self, mut future: F) -> impl Future<Output = F::Output> + use<F> {
         self.0.is_served.store(true, Ordering::Relaxed);
-        let place = Arc::clone(&self.0);
+        let (place, mut begun) = (Arc::clone(&self.0), Vec::<Work>::new());
         poll_fn(move |context| {
+            let mut is_new = false;
             loop {
+                let count = begun.len();
+                begun.retain_mut(|work| work.as_mut().poll(context).is_pending());
+                // Whoever has just left something has nothing to go on with.
+                if is_new && begun.len() == count {
+                    return Poll::Pending;
+                }
                 let polled = Pin::new(&mut future).poll(context);
-                let left = mem::take(&mut *place.left());
+                let mut left = mem::take(&mut *place.left());
                 if polled.is_ready() || left.is_empty() {
                     return polled;
                 }
-                for work in left {
-                    work();
-                }
+                begun.append(&mut left);
+                is_new = true;
             }
         })
     }
 
-    /// Runs a closure. No timeout may stand between this and [`Self::serve`]: behind a late poll it would be over before what has
-    /// arrived in time was judged.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    /// Gives what comes of a future, which is made there as well: it may be large. No timeout may stand between this and
+    /// [`Self::serve`]: behind a late poll it would be over before what has arrived in time was judged.
+    pub(crate) async fn run<F>(&self, make: impl FnOnce() -> F + Send + 'static) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
         if !self.0.is_served.load(Ordering::Relaxed) {
-            return work();
+            return Box::pin(make()).await;
         }
-        let (done, result) = oneshot::channel();
-        let work = move || {
-            // Whoever gave up wants nothing of it.
-            if !done.is_closed() {
-                drop(done.send(work()));
+        let (mut done, result) = oneshot::channel();
+        let work = async move {
+            let mut work = Box::pin(make());
+            tokio::select! {
+                biased;
+                // Whoever gave up wants nothing of it.
+                () = done.closed() => {}
+                result = &mut work => drop(done.send(result)),
             }
         };
-        self.0.left().push(Box::new(work));
+        self.0.left().push(Box::pin(work));
         match result.await {
             Ok(result) => result,
             // The run is over, and with it who waits here.
@@ -75,7 +88,9 @@ impl ThreadStack {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, future::ready};
+    use std::{cell::Cell, future::ready, time::Duration};
+
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -99,26 +114,49 @@ mod tests {
         let thread_stack = ThreadStack::default();
         let inside = thread_stack.clone();
         let leaves = knowing(async move {
-            let both = tokio::join!(inside.run(|| (1, INSIDE.get())), async {
-                inside.run(|| (2, INSIDE.get())).await
+            let both = tokio::join!(inside.run(async || (1, INSIDE.get())), async {
+                inside.run(async || (2, INSIDE.get())).await
             });
-            (both, inside.run(|| (3, INSIDE.get())).await, INSIDE.get())
+            (both, inside.run(async || (3, INSIDE.get())).await, INSIDE.get())
         });
         assert_eq!(thread_stack.serve(leaves).await, (((1, false), (2, false)), (3, false), true));
     }
 
     #[tokio::test]
+    async fn what_waits_does_so_beside_who_left_it_and_goes_with_it() {
+        let thread_stack = ThreadStack::default();
+        let inside = thread_stack.clone();
+        let waits = async |number| {
+            sleep(Duration::from_millis(number)).await;
+            (number, INSIDE.get())
+        };
+        let leaves = knowing(async move {
+            let both = tokio::join!(inside.run(move || waits(20)), inside.run(move || waits(10)));
+            (both, INSIDE.get())
+        });
+        assert_eq!(thread_stack.serve(leaves).await, (((20, false), (10, false)), true));
+        let (thread_stack, (kept, gone)) = (ThreadStack::default(), oneshot::channel::<()>());
+        let inside = thread_stack.clone();
+        let leaves = Box::pin(inside.run(async move || {
+            sleep(Duration::from_hours(1)).await;
+            drop(kept);
+        }));
+        assert!(timeout(Duration::from_millis(10), thread_stack.serve(leaves)).await.is_err());
+        assert!(gone.await.is_err());
+    }
+
+    #[tokio::test]
     async fn where_nobody_serves_it_runs_where_it_is_and_whoever_gives_up_gets_nothing_of_it() {
-        assert_eq!(ThreadStack::default().run(|| 1).await, 1);
+        assert_eq!(ThreadStack::default().run(|| ready(1)).await, 1);
         let thread_stack = ThreadStack::default();
         let inside = thread_stack.clone();
         let gives_up = Box::pin(async move {
             let in_time = tokio::select! {
                 biased;
-                _ = inside.run(|| 1) => true,
+                _ = inside.run(|| ready(1)) => true,
                 () = ready(()) => false,
             };
-            (in_time, inside.run(|| 2).await)
+            (in_time, inside.run(|| ready(2)).await)
         });
         assert_eq!(thread_stack.serve(gives_up).await, (false, 2));
     }

@@ -1,287 +1,81 @@
-//! One connection: calls in; bytes and instants out, each within the run's time and share. Refuses TLS over plaintext that nobody
-//! has read, and everything after TLS has failed.
+//! One connection, as a run holds it: calls in; what comes of them out. TLS computes on the stack of the thread, where a run that
+//! waits keeps nothing of it.
 
-use std::{
-    io::Write as _,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use bytes::Bytes;
-use tokio::time;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    deadline::until,
     error::{Fault, NetError, Tried},
-    reach::Rules,
     run::Run,
-    tcp::Tcp,
-    tls::{TlsStream, Verification},
+    stream::{Opened, Received, Secured, Stream},
 };
-use crate::{host::Host, outcome::Outcome};
-
-/// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
-const READY_BYTES: usize = 64 << 10;
-
-/// How a connection came about.
-#[derive(Clone, Copy, Debug)]
-pub struct Opened {
-    /// Connected to.
-    pub address: IpAddr,
-    /// Connected from.
-    pub local_address: IpAddr,
-    /// First SYN to it.
-    pub started_at: Duration,
-    /// Established.
-    pub connected_at: Duration,
-}
-
-/// Bytes received; none: the end of the stream.
-#[derive(Debug)]
-pub struct Received {
-    /// The bytes.
-    pub bytes: Vec<u8>,
-    /// When the last of them arrived.
-    pub received_at: Duration,
-}
-
-/// A done handshake.
-#[derive(Debug)]
-pub struct Secured {
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub version: String,
-    /// IANA name.
-    pub cipher: String,
-    /// Of the key exchange: IANA name.
-    pub group: String,
-    /// Its first bytes were handed to the network.
-    pub started_at: Duration,
-    /// It was done: the server's last bytes had arrived, and ours were handed to the network.
-    pub secured_at: Duration,
-    /// How long it waited for the server.
-    pub wait: Duration,
-    /// What is known of who the server is.
-    pub verification: Verification,
-}
 
 /// One connection.
 pub struct Connection {
-    pub(super) tcp: Tcp,
-    tls: Option<Box<TlsStream>>,
-    /// A handshake began and did not succeed: what is said now would be neither safe nor understood.
-    spoilt: bool,
-    /// Received before TLS and not yet handed out.
-    plain: Bytes,
-    /// Plaintext was exchanged.
-    spoke_plain: bool,
-    to: To,
+    opened: Opened,
+    /// None: a call was given up while it had it.
+    pub(super) stream: Option<Box<Stream>>,
     run: Arc<Run>,
 }
 
-/// Where a connection leads.
-pub(super) struct To {
-    pub(super) host: Host,
-    pub(super) rules: Rules,
-    /// The endpoint whose first connection it is: the one that is measured.
-    pub(super) measured: Option<usize>,
-    pub(super) peer: SocketAddr,
-}
-
 impl Connection {
-    pub(super) fn new(tcp: Tcp, to: To, run: Arc<Run>) -> Self {
-        Self { tcp, tls: None, spoilt: false, plain: Bytes::new(), spoke_plain: false, to, run }
+    pub(super) fn new(stream: Stream, run: Arc<Run>) -> Self {
+        Self { opened: stream.opened(), stream: Some(Box::new(stream)), run }
     }
 
     /// How it came about.
     #[must_use]
     pub fn opened(&self) -> Opened {
-        Opened {
-            address: self.to.peer.ip(),
-            local_address: self.tcp.local().ip(),
-            started_at: self.run.clock.at(self.tcp.started()),
-            connected_at: self.run.clock.at(self.tcp.connected()),
-        }
+        self.opened
     }
 
     /// Does a handshake by the endpoint's rules. Unread plaintext refuses it: someone may have injected it.
     pub async fn start_tls(&mut self) -> Result<Secured, NetError> {
-        self.ready_for_tls().map_err(|fault| self.no_tls(fault))?;
-        let run = Arc::clone(&self.run);
-        let (with, elsewhere) = (self.to.peer, self.to.rules.elsewhere);
-        let failed = |fault| NetError::new(Tried::Tls { with, elsewhere }, fault);
-        let stream = TlsStream::new(&self.to.rules.tls, &self.to.host, &run.thread_stack).await;
-        let mut stream = stream.map_err(|fault| failed(fault.into()))?;
-        self.spoilt = true;
-        let done = stream.handshake(&mut self.tcp, &run).await.map_err(failed);
-        let facts = stream.facts();
-        let refused = done.as_ref().is_err_and(|error| error.host_error().outcome() == Outcome::CertInvalid);
-        run.note(self.to.measured, |contact| {
-            contact.tls_facts = facts.clone();
-            contact.tls = (done.is_ok() || refused).then(|| stream.wait());
-        });
-        let secured = Secured {
-            version: facts.version.unwrap_or_default(),
-            cipher: facts.cipher.unwrap_or_default(),
-            group: facts.group.unwrap_or_default(),
-            started_at: run.clock.at(done?),
-            secured_at: run.clock.at(self.tcp.last_arrival()),
-            wait: stream.wait(),
-            verification: stream.verification(),
-        };
-        self.tls = Some(Box::new(stream));
-        self.spoilt = false;
-        Ok(secured)
-    }
-
-    fn ready_for_tls(&self) -> Result<(), Fault> {
-        if self.spoilt {
-            return Err(Fault::TlsFailedBefore);
-        }
-        if self.tls.is_some() {
-            return Err(Fault::TlsIsOn);
-        }
-        let arrived = self.spoke_plain && self.tcp.has_more();
-        if arrived || !self.plain.is_empty() { Err(Fault::LeftOver) } else { Ok(()) }
+        self.apart(|mut stream| async move { (stream.start_tls().await, stream) }).await
     }
 
     /// Waits for at most `max` bytes, and no longer than `wait`. Before TLS a read ends behind the first line feed, so that what
     /// stands behind the answer to STARTTLS stays here, where [`Self::start_tls`] sees it.
     pub async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {
-        let deadline = self.run.until(wait);
-        let received = until(deadline, pin!(self.receive(max))).await;
-        let received = received.unwrap_or_else(|_late| {
-            let silence = self.tcp.silence(deadline);
-            Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
-        });
-        received.map_err(|fault| self.failed(fault))
+        match self.plain() {
+            Some(stream) => stream.read(max, wait).await,
+            None => self.apart(move |mut stream| async move { (stream.read(max, wait).await, stream) }).await,
+        }
     }
 
     /// Gives at most `max` of the bytes that are there already, as [`Self::read`] does, or the error that nothing is.
     pub async fn look(&mut self, max: usize) -> Result<Received, NetError> {
-        let deadline = self.run.deadline;
-        let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await.unwrap_or(Ok(None));
-        // Who only looks would never learn that the time is over.
-        let nothing = || {
-            if self.run.is_over() { Fault::Silent(self.tcp.silence(deadline)) } else { Fault::NothingThere }
-        };
-        let received = looked.and_then(|received| received.ok_or_else(nothing));
-        received.map_err(|fault| self.failed(fault))
-    }
-
-    fn no_tls(&self, fault: Fault) -> NetError {
-        NetError::new(Tried::Tls { with: self.to.peer, elsewhere: false }, fault)
-    }
-
-    fn failed(&self, fault: Fault) -> NetError {
-        match fault {
-            Fault::Tls(_) => self.no_tls(fault),
-            _ => NetError::new(Tried::Exchange(self.to.peer), fault),
+        match self.plain() {
+            Some(stream) => stream.look(max).await,
+            None => self.apart(move |mut stream| async move { (stream.look(max).await, stream) }).await,
         }
-    }
-
-    async fn receive(&mut self, max: usize) -> Result<Received, Fault> {
-        self.usable()?;
-        let max = at_least_one(max);
-        let bytes = if let Some(tls) = &mut self.tls {
-            tls.read(max, &mut self.tcp).await?
-        } else {
-            self.spoke_plain = true;
-            if self.plain.is_empty() {
-                self.plain = self.tcp.read(max).await?.into();
-            }
-            self.line(max)
-        };
-        Ok(self.received(bytes))
-    }
-
-    async fn receive_now(&mut self, max: usize) -> Result<Option<Received>, Fault> {
-        self.usable()?;
-        let max = at_least_one(max);
-        let bytes = if let Some(tls) = &mut self.tls {
-            let Some(bytes) = tls.look(max, &mut self.tcp).await? else { return Ok(None) };
-            bytes
-        } else {
-            self.spoke_plain = true;
-            if self.plain.is_empty() {
-                let Some(bytes) = self.tcp.look(max)? else { return Ok(None) };
-                self.plain = bytes.into();
-            }
-            self.line(max)
-        };
-        Ok(Some(self.received(bytes)))
-    }
-
-    fn received(&self, bytes: Vec<u8>) -> Received {
-        Received { bytes, received_at: self.run.clock.at(self.tcp.last_read()) }
-    }
-
-    /// Takes what was received before TLS, up to the first line feed; at the cost of what it takes, however much is left.
-    fn line(&mut self, max: usize) -> Vec<u8> {
-        let most = self.plain.len().min(max);
-        let end = self.plain.iter().take(most).position(|byte| *byte == b'\n');
-        self.plain.split_to(end.map_or(most, |at| at + 1)).into()
-    }
-
-    fn usable(&self) -> Result<(), Fault> {
-        if self.spoilt { Err(Fault::TlsFailedBefore) } else { Ok(()) }
     }
 
     /// Sends all of `bytes`; gives the moment at which the first of them was handed to the kernel. Refuses to send any of them
     /// where another endpoint's secret is whole with them.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<Duration, NetError> {
-        self.look_for_secrets(bytes).await.map_err(|fault| self.failed(fault))?;
-        let (began, deadline) = (Instant::now(), self.run.deadline);
-        let sent = until(deadline, pin!(self.send(bytes))).await;
-        match sent {
-            Err(_late) => {
-                self.run.clock.count_wait(began, deadline.min(Instant::now()));
-                Err(self.failed(Fault::NotTaken))
-            }
-            Ok(Err(fault)) => Err(self.failed(fault)),
-            Ok(Ok(sent)) => Ok(self.run.clock.at(sent)),
+    pub async fn write(&mut self, bytes: impl Into<Vec<u8>>) -> Result<Duration, NetError> {
+        let bytes = bytes.into();
+        match self.plain() {
+            Some(stream) => stream.write(&bytes).await,
+            None => self.apart(move |mut stream| async move { (stream.write(&bytes).await, stream) }).await,
         }
     }
 
-    /// Keeps what was found of a secret only where it is going to be sent.
-    async fn look_for_secrets(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let Some(watch) = &self.to.rules.watch else { return Ok(()) };
-        let mut watch = watch.clone();
-        for (number, bytes) in bytes.chunks(READY_BYTES).enumerate() {
-            if number > 0 {
-                // It takes milliseconds: the other runs have their turn.
-                tokio::task::yield_now().await;
-            }
-            if watch.finds(bytes) {
-                return Err(Fault::SecretOfAnother);
-            }
-        }
-        self.to.rules.watch = Some(watch);
-        Ok(())
+    /// Where nothing is encrypted, little is computed.
+    fn plain(&mut self) -> Option<&mut Stream> {
+        self.stream.as_deref_mut().filter(|stream| !stream.is_secured())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<Instant, Fault> {
-        self.usable()?;
-        // What an earlier call left.
-        self.tcp.flush().await?;
-        let mut first = None;
-        for bytes in bytes.chunks(READY_BYTES) {
-            let sent = match &mut self.tls {
-                None => {
-                    self.spoke_plain = true;
-                    self.tcp.outgoing().write_all(bytes)?;
-                    self.tcp.flush().await?
-                }
-                Some(tls) => tls.write_all(bytes, &mut self.tcp).await?,
-            };
-            first = first.or(Some(sent));
-        }
-        Ok(first.unwrap_or_else(Instant::now))
+    async fn apart<T: Send + 'static, F>(
+        &mut self,
+        work: impl FnOnce(Box<Stream>) -> F + Send + 'static,
+    ) -> Result<T, NetError>
+    where
+        F: Future<Output = (Result<T, NetError>, Box<Stream>)> + Send + 'static,
+    {
+        let given_up = || NetError::new(Tried::Connection, Fault::TimeOver);
+        let stream = self.stream.take().ok_or_else(given_up)?;
+        let (came, stream) = self.run.thread_stack.run(move || work(stream)).await;
+        self.stream = Some(stream);
+        came
     }
-}
-
-/// None is the mark of the end.
-fn at_least_one(max: usize) -> usize {
-    max.max(1)
 }

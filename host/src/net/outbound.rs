@@ -9,13 +9,14 @@ use std::{
 };
 
 use super::{
-    connection::{Connection, To},
+    connection::Connection,
     deadline::until,
     error::{Fault, NetError, Tried},
     quota::Quota,
     reach::Reach,
     resolve::resolve,
     run::Run,
+    stream::{Stream, To},
     tcp::Tcp,
 };
 use crate::{host::Host, measured::Measured, thread_stack::ThreadStack};
@@ -98,7 +99,8 @@ impl Outbound {
             failed(fault)
         })?;
         let (tcp, peer) = connect_to(in_turn(granted), first_to, &run).await?;
-        Ok(Connection::new(tcp, To { host, rules, measured: first_to, peer }, run))
+        let to = To { host, rules, measured: first_to, peer };
+        Ok(Connection::new(Stream::new(tcp, to, Arc::clone(&run)), run))
     }
 
     /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.

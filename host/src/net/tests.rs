@@ -159,7 +159,7 @@ async fn what_arrives_before_anybody_looks_arrives_no_earlier_than_the_connectio
     assert!(greeted_at >= connected_at, "{greeted_at:?} {connected_at:?}");
     // Nor does an answer come before what it answers, whatever the clocks say.
     let sent_at = connection.write(b"QUIT\r\n").await.unwrap();
-    assert!(outbound.run.clock.at(connection.tcp.last_arrival()) >= sent_at);
+    assert!(outbound.run.clock.at(connection.stream.as_ref().unwrap().tcp.last_arrival()) >= sent_at);
 }
 
 #[tokio::test]
@@ -410,7 +410,7 @@ async fn a_write_given_up_leaves_little_behind_however_often_it_is_tried() {
     let (mut connection, _peer) = opened_from(&outbound, &listener).await;
     let much = vec![b'x'; MUCH];
     for _ in 0..100 {
-        let given_up = connection.write(&much).await.err().unwrap();
+        let given_up = connection.write(&*much).await.err().unwrap();
         assert_eq!(given_up.host_error(), HostError::WriteTimeout);
     }
     // What waits is charged: so little waits.

@@ -24,7 +24,7 @@ mod verify;
 use std::{
     io::{self, Write},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -37,9 +37,7 @@ pub use self::{
 };
 use self::{observer::Seen, session::Session, situation::Situation};
 use super::{deadline::until, error::Fault, run::Run, tcp::Tcp};
-use crate::{
-    catalogue::HostError, host::Host, measured::TlsFacts, thread_stack::ThreadStack, tls_rules::Verify,
-};
+use crate::{catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -57,8 +55,7 @@ pub enum Verification {
 
 /// An encrypted stream: its handshake, what that showed, and what was said behind it.
 pub(super) struct TlsStream {
-    /// Shared with what is computed on the thread's stack.
-    session: Arc<Mutex<Session>>,
+    session: Session,
     /// The stream broke behind what was received.
     failed: Option<TlsFault>,
     /// What the handshake waited for the server.
@@ -69,17 +66,16 @@ pub(super) struct TlsStream {
 
 impl TlsStream {
     /// Prepares everything that is not the server's to wait for.
-    pub(super) async fn new(tls: &Tls, host: &Host, thread_stack: &ThreadStack) -> Result<Self, TlsFault> {
+    pub(super) fn new(tls: &Tls, host: &Host) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {
             Some(name) => name.clone(),
             None => trust::name_of(host.ascii()).map_err(TlsFault::Name)?,
         };
         let seen = Arc::default();
         let config = client::config(&tls.trust, &seen).map_err(|_| TlsFault::SetUp)?;
-        let connection = thread_stack.run(move || ClientConnection::new(Arc::new(config), name)).await;
-        let session = Session::new(connection.map_err(|_| TlsFault::SetUp)?);
+        let connection = ClientConnection::new(Arc::new(config), name).map_err(|_| TlsFault::SetUp)?;
         Ok(Self {
-            session: Arc::new(Mutex::new(session)),
+            session: Session::new(connection),
             failed: None,
             wait: Duration::ZERO,
             seen,
@@ -87,13 +83,9 @@ impl TlsStream {
         })
     }
 
-    fn session(&self) -> MutexGuard<'_, Session> {
-        lock(&self.session)
-    }
-
     /// What an error means, inside the handshake or behind it.
     pub(super) fn fault(&self, error: &Error) -> TlsFault {
-        let begun = self.session().connection.protocol_version().is_some();
+        let begun = self.session.connection.protocol_version().is_some();
         Situation {
             begun,
             min_version: self.trust.min_version,
@@ -113,15 +105,13 @@ impl TlsStream {
             let sent = until(deadline, pin!(self.flush(tcp))).await;
             let sent = sent.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
             started = started.or(Some(sent));
-            if !self.session().connection.is_handshaking() {
+            if !self.session.connection.is_handshaking() {
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
             let ahead = until(deadline, pin!(tcp.ahead(RECORD_BYTES))).await;
             let ahead = ahead.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
-            let session = Arc::clone(&self.session);
-            let fed = run.thread_stack.run(move || (lock(&session).feed_handshake(&ahead), ahead));
-            let ((count, fed), ahead) = fed.await;
+            let (count, fed) = self.session.feed_handshake(&ahead);
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;
             if taken.is_empty() {
@@ -160,13 +150,13 @@ impl TlsStream {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let certificates = facts::of_certificates(&seen, i64::try_from(now).unwrap_or(i64::MAX));
         drop(seen);
-        facts::negotiated(&self.session().connection, certificates)
+        facts::negotiated(&self.session.connection, certificates)
     }
 
     /// Waits for at most `max` bytes; none at the end, with or without `close_notify`: whether that matters is the
     /// dialogue's to judge.
     pub(super) async fn read(&mut self, max: usize, tcp: &mut Tcp) -> Result<Vec<u8>, Fault> {
-        while self.session().wants_bytes() {
+        while self.session.wants_bytes() {
             self.fail()?;
             let bytes = tcp.read(RECORD_BYTES).await?;
             if bytes.is_empty() {
@@ -175,12 +165,12 @@ impl TlsStream {
             self.take(&bytes, tcp).await?;
             self.make_way().await;
         }
-        Ok(self.session().hand_out(max))
+        Ok(self.session.hand_out(max))
     }
 
     /// As [`Self::read`], of what has arrived already; none: nothing has.
     pub(super) async fn look(&mut self, max: usize, tcp: &mut Tcp) -> Result<Option<Vec<u8>>, Fault> {
-        while self.session().wants_bytes() {
+        while self.session.wants_bytes() {
             self.fail()?;
             match tcp.look(RECORD_BYTES)? {
                 None => return Ok(None),
@@ -189,12 +179,12 @@ impl TlsStream {
             }
             self.make_way().await;
         }
-        Ok(Some(self.session().hand_out(max)))
+        Ok(Some(self.session.hand_out(max)))
     }
 
     /// Takes in what has arrived, and says what TLS itself answers to it. A fault is said when what came before it was read.
     async fn take(&mut self, bytes: &[u8], tcp: &mut Tcp) -> Result<(), Fault> {
-        let fed = self.session().feed(bytes);
+        let fed = self.session.feed(bytes);
         if let Err(error) = fed {
             self.failed = Some(self.fault(&error));
         }
@@ -207,7 +197,7 @@ impl TlsStream {
 
     /// Records with nothing in them may follow one another as fast as they can be decrypted: the other runs have their turn.
     async fn make_way(&self) {
-        if self.session().wants_bytes() {
+        if self.session.wants_bytes() {
             tokio::task::yield_now().await;
         }
     }
@@ -220,7 +210,7 @@ impl TlsStream {
     pub(super) async fn write_all(&mut self, mut bytes: &[u8], tcp: &mut Tcp) -> io::Result<Instant> {
         let mut first = None;
         while !bytes.is_empty() {
-            let taken = self.session().connection.writer().write(bytes)?;
+            let taken = self.session.connection.writer().write(bytes)?;
             if taken == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -231,17 +221,11 @@ impl TlsStream {
         Ok(first.unwrap_or_else(Instant::now))
     }
 
-    async fn flush(&self, tcp: &mut Tcp) -> io::Result<Instant> {
-        {
-            let connection = &mut self.session().connection;
-            while connection.wants_write() {
-                connection.write_tls(&mut tcp.outgoing())?;
-            }
+    async fn flush(&mut self, tcp: &mut Tcp) -> io::Result<Instant> {
+        let connection = &mut self.session.connection;
+        while connection.wants_write() {
+            connection.write_tls(&mut tcp.outgoing())?;
         }
         tcp.flush().await
     }
-}
-
-fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
-    session.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -28,7 +28,7 @@ pub(crate) struct State {
     wasi: Option<Box<WasiCtx>>,
     /// It says something before any run: time stands still, and chance is always the same.
     pub(crate) timeless: bool,
-    pub(crate) outbound: Outbound,
+    pub(crate) outbound: Arc<Outbound>,
     calls: Calls,
     denied: u32,
     pub(crate) log: Arc<Log>,
@@ -42,7 +42,7 @@ impl State {
         let quota = Quota::new(limits.connections, limits.traffic_bytes);
         Self {
             limiter: Limiter::new(&limits),
-            outbound: Outbound::new(reach, quota, deadline),
+            outbound: Arc::new(Outbound::new(reach, quota, deadline)),
             limits,
             meter: Meter::default(),
             table,

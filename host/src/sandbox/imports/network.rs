@@ -1,7 +1,7 @@
 //! `network` for a check: each call is charged, made by the run's [`crate::net::Outbound`] or one of its connections, and
 //! converted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use wasmtime::component::Resource;
 
@@ -23,7 +23,9 @@ impl Host for State {}
 impl HostConnection for State {
     async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         self.charge_call()?;
-        match self.outbound.connect(&to.host, to.port).await {
+        let outbound = Arc::clone(&self.outbound);
+        let connect = move || async move { outbound.connect(&to.host, to.port).await };
+        match self.outbound.thread_stack().run(connect).await {
             Ok(connection) => Ok(self.table.push(connection).map_err(|_full| full())),
             Err(error) => {
                 self.note_denied(&error);
@@ -86,7 +88,7 @@ impl HostConnection for State {
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<Instant, Error>> {
         self.charge_call()?;
-        match self.table.get_mut(&this)?.write(&bytes).await {
+        match self.table.get_mut(&this)?.write(bytes).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
             Err(error) => {
                 self.note_denied(&error);
