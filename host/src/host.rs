@@ -65,6 +65,11 @@ impl FromStr for Host {
     }
 }
 
+/// As a URL has them: an IPv6 address in brackets (RFC 3986 section 3.2.2).
+pub(crate) fn with_port(host: &str, port: impl fmt::Display) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// In the letters of DNS (UTS 46); a dot at the end stays.
 fn ascii(text: &str) -> Result<Cow<'_, str>, NoHost> {
     if text.is_ascii() {

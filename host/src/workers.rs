@@ -108,7 +108,9 @@ impl Threads {
                 Ok(worker) => self.begun.push(worker),
                 Err(error) => {
                     let (begun, most) = (self.begun.len(), self.most);
-                    output::log(Level::Warning, &format!("jobs run on {begun} of {most} threads: {error}"));
+                    // Where none has begun, who asks is the one.
+                    let on = begun.max(1);
+                    output::log(Level::Warning, &format!("jobs run on {on} of {most} threads: {error}"));
                     // No more of them are tried, and none at all is the one that asks.
                     self.most = begun;
                 }

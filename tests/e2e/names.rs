@@ -1,4 +1,4 @@
-//! A round whose names are looked up by a name server of the configuration.
+//! Hosts: names that are looked up by a name server of the configuration, and how an address is shown.
 
 use std::{fmt::Write as _, fs};
 
@@ -68,4 +68,13 @@ fn names_that_nobody_answers_for_hold_up_no_other() {
             _ => assert_eq!(point.text("ip"), "127.0.0.1", "{point:?}"),
         }
     }
+}
+
+#[test]
+fn an_address_in_brackets_is_named_without_them_and_told_from_its_port() {
+    // Whether or not this machine has such addresses.
+    let output = sonde(&["check", "[::1]", "--port", "1"]);
+    let point = &points(&stdout(&output))[0];
+    assert_eq!((&*point.tags["job"], &*point.tags["server"]), ("::1", "::1"));
+    assert!(stderr(&output).starts_with("W! job ::1: [::1]:1: connection_failed: "), "{output:?}");
 }

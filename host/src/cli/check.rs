@@ -220,5 +220,7 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
     let timeout = config::duration(&arguments.timeout).map_err(|error| format!("--timeout: {error}"))?;
     let alarm_limits = arguments.alarm_limits.clone();
     let host = &arguments.host;
-    Ok(AdHoc { timeout, parameters, read, endpoints, tls, alarm_limits, ..AdHoc::new(host, check, host) })
+    // As tag `server` has it.
+    let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Ok(AdHoc { timeout, parameters, read, endpoints, tls, alarm_limits, ..AdHoc::new(name, check, host) })
 }

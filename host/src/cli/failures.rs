@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    host::with_port,
     output::{self, Level},
     point::Point,
     report::Outcome,
@@ -109,8 +110,8 @@ fn failed(point: &Point) -> Option<(Level, String)> {
 /// Whose point it is.
 fn name(point: &Point) -> String {
     let (job, server, port) = (point.tag("job"), point.tag("server"), point.tag("port"));
-    let port = if port.is_empty() { String::new() } else { format!(":{port}") };
-    format!("job {job}: {server}{port}")
+    let of = if port.is_empty() { server.to_owned() } else { with_port(server, port) };
+    format!("job {job}: {of}")
 }
 
 #[cfg(test)]
@@ -149,6 +150,20 @@ mod tests {
         assert!(round(64, "a", "success", "").is_empty());
         assert_eq!(round(65, "a", "rejected", "y"), ["job a: h:25: rejected: y"]);
         assert_eq!(round(66, "a", "success", ""), ["job a: h:25: success again, after a failed round"]);
+    }
+
+    #[test]
+    fn an_address_is_told_from_its_port() {
+        let of = |server: &str, port: &str| {
+            let tags = [("job", "a"), ("server", server), ("port", port)];
+            let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            name(&Point { tags, ..point("a", "timeout", "x") })
+        };
+        assert_eq!(of("::1", "25"), "job a: [::1]:25");
+        assert_eq!(
+            (of("127.0.0.1", "25"), of("::1", "")),
+            ("job a: 127.0.0.1:25".into(), "job a: ::1".into())
+        );
     }
 
     #[test]

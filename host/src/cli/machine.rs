@@ -10,6 +10,7 @@ use crate::{
     config::{Plan, Planned},
     output::{self, Level},
     sandbox::{Limits, limits::MEMORIES},
+    text::counted,
 };
 
 /// Open files of a check: what its memory begins with, for runs that have one after the other and for others.
@@ -39,7 +40,8 @@ pub(super) fn at_once(plan: &Plan) -> usize {
     let mappings = fs::read_to_string(MAX_MAP_COUNT).ok().and_then(|text| text.trim().parse().ok());
     let data = getrlimit(Resource::Data).current;
     let Some((most, why)) = fewer(plan, files, mappings, data) else { return plan.max_concurrent };
-    let text = format!("at most {most} jobs run at once, not {}: {why}", plan.max_concurrent);
+    let (jobs, run) = (counted(most, "job"), if most == 1 { "runs" } else { "run" });
+    let text = format!("at most {jobs} {run} at once, not {}: {why}", plan.max_concurrent);
     output::log(Level::Warning, &text);
     most
 }

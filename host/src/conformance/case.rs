@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, sync::Arc, time::Durati
 use crate::{
     check::Check,
     config::{self, AdHoc},
+    host::with_port,
     job::Job,
     outcome::Outcome,
     report::Report,
@@ -73,7 +74,7 @@ impl fmt::Display for ConformanceError {
             Self::Endpoint(name) => {
                 write!(f, "--endpoint {}: the check has no such endpoint", text::clean(name))
             }
-            Self::Server(host, port, error) => write!(f, "--against {host}:{port}: {error}"),
+            Self::Server(host, port, error) => write!(f, "--against {}: {error}", with_port(host, port)),
             Self::Peer(error) => write!(f, "a server for the test does not start on {HOST}: {error}"),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use nix::errno::Errno;
 
 use super::{quota::UsedUp, tls::TlsFault, unresolved::Unresolved};
-use crate::{catalogue::HostError, grant::Refusal};
+use crate::{catalogue::HostError, grant::Refusal, host::with_port};
 
 /// A failed call.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl fmt::Display for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection => Ok(()),
-            Self::Endpoint(host, port) => write!(f, "connect to {host}:{port}: "),
+            Self::Endpoint(host, port) => write!(f, "connect to {}: ", with_port(host, port)),
             Self::Address(address) => write!(f, "connect to {address}: "),
             Self::Name(name) => write!(f, "resolve {name}: "),
             Self::Tls { with, elsewhere: false } => write!(f, "TLS with {with}: "),
