@@ -214,7 +214,7 @@ fn planned(
     checks: &[Declared],
     deny: &Deny,
 ) -> Result<(Vec<Planned>, Vec<ConfigError>), ConfigError> {
-    let mut trusts = Trusts::default();
+    let (mut trusts, secrets) = (Trusts::default(), Arc::default());
     // Most have one host.
     let tables = shapes.len();
     let (mut jobs, mut doubts) = (Vec::with_capacity(tables), Vec::new());
@@ -229,7 +229,7 @@ fn planned(
         if !names.insert(Arc::clone(&name)) {
             return Err(refuse(At::key("name", Problem::DuplicateJob)));
         }
-        let own = job::planned(shape, &path, checks, deny, &mut trusts).map_err(refuse)?;
+        let own = job::planned(shape, &path, checks, deny, (&mut trusts, &secrets)).map_err(refuse)?;
         // Of all its hosts the same.
         doubts.extend(own.iter().take(1).flat_map(Planned::doubts));
         for job in own {

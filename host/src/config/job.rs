@@ -19,6 +19,7 @@ use super::{
     nearest::nearest,
     parameters,
     place::folder,
+    secret::Files,
     tls,
     tls::Trusts,
 };
@@ -53,6 +54,7 @@ struct Table {
     declared_in: Arc<Path>,
     check: String,
     given: toml::Table,
+    secrets: Arc<Files>,
     parts: Parts,
     /// What its check makes of it: the hosts share parameters and secrets, which may be large.
     job: OnceLock<Result<Job, ConfigError>>,
@@ -168,7 +170,7 @@ impl Table {
                 alarm::known_number(&check.description, limit)?;
             }
             let folder = folder(&self.declared_in);
-            let given = parameters::from_toml(&self.given, &check.description, folder)?;
+            let given = parameters::from_toml(&self.given, &check.description, folder, &self.secrets)?;
             job(self.parts.clone(), host.clone(), given, check)
         };
         build().map_err(|at: At| self.refused(at))
@@ -190,7 +192,7 @@ pub(super) fn planned(
     declared_in: &Arc<Path>,
     checks: &[Declared],
     deny: &Deny,
-    trusts: &mut Trusts,
+    (trusts, secrets): (&mut Trusts, &Arc<Files>),
 ) -> Result<Vec<Planned>, At> {
     let check = checks.iter().map(|check| &check.source).find(|check| check.name == shape.check);
     if check.is_none() && shape.check != SMTP {
@@ -252,6 +254,7 @@ pub(super) fn planned(
         declared_in: Arc::clone(declared_in),
         check: shape.check,
         given: shape.parameters,
+        secrets: Arc::clone(secrets),
         parts,
         job: OnceLock::new(),
     });

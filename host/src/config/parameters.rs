@@ -34,6 +34,7 @@ pub(super) fn from_toml(
     table: &toml::Table,
     description: &Description,
     folder: &Path,
+    secrets: &secret::Files,
 ) -> Result<Map<String, Json>, At> {
     let mut given = Map::new();
     for (name, value) in table {
@@ -42,7 +43,7 @@ pub(super) fn from_toml(
         let expected = || refuse(expectation(parameter));
         let value = match (parameter.kind, value) {
             (ParameterKind::Secret, value @ toml::Value::Table(_)) => {
-                Json::String(secret::read(name, value.clone(), folder)?)
+                Json::String(secret::read(name, value.clone(), folder, secrets)?)
             }
             (ParameterKind::Duration, toml::Value::String(text)) => {
                 Json::from(span::milliseconds(text).ok_or_else(expected)?)
@@ -84,7 +85,7 @@ pub(super) fn from_texts(
         let value = match parameter.kind {
             ParameterKind::Text => Some(Json::String(text.clone())),
             ParameterKind::Secret => Some(Json::String(match secret::source(text) {
-                Some(source) => secret::read(name, source, Path::new(""))?,
+                Some(source) => secret::read(name, source, Path::new(""), &secret::Files::default())?,
                 None => text.clone(),
             })),
             ParameterKind::TextList => Some(items().map(Json::from).collect()),

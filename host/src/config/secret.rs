@@ -2,10 +2,12 @@
 //! and a place where there is none.
 
 use std::{
+    collections::HashMap,
     env::{self, VarError},
     ffi::OsString,
     io,
     path::{Path, PathBuf, absolute},
+    sync::{Mutex, PoisonError},
 };
 
 use serde::Deserialize;
@@ -28,15 +30,31 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// Bytes of a credential's name, by systemd.
 const NAME_BYTES: usize = 255;
 
+/// The files of secrets that were read so far: jobs that name one have the same secret, and it is read once.
+#[derive(Default)]
+pub(super) struct Files(Mutex<HashMap<PathBuf, String>>);
+
+impl Files {
+    fn secret(&self, path: &Path) -> io::Result<String> {
+        let read = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = read().get(path) {
+            return Ok(secret.clone());
+        }
+        let secret = of_file(path)?;
+        read().insert(path.to_owned(), secret.clone());
+        Ok(secret)
+    }
+}
+
 /// Reads that of a parameter, whose file stands in `folder`.
-pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path) -> Result<String, At> {
+pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path, files: &Files) -> Result<String, At> {
     let refuse = |problem| At::key(format!("parameters.{parameter}"), problem);
     let expected = || refuse(Problem::Expected(EXPECTED.into()));
     let source = Source::deserialize(source).map_err(|_| expected())?;
     match source {
         Source { file: Some(file), env: None, credential: None } => {
             let path = place(folder, &file).map_err(refuse)?;
-            of_file(&path).map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
+            files.secret(&path).map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
         }
         Source { file: None, env: Some(variable), credential: None } => {
             let wrong = match env::var(&variable) {

@@ -213,3 +213,19 @@ fn what_stands_in_a_wrong_place_is_not_shown() {
     let refused = read("deny = ['hunter2']").unwrap_err();
     assert!(!refused.contains("hunter2"), "{refused}");
 }
+
+#[test]
+fn jobs_that_name_one_file_have_one_secret_which_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = config::secret::Files::default();
+    let read = |job: &str| {
+        let source = toml::from_str("file = \"secret\"").unwrap();
+        config::secret::read(job, toml::Value::Table(source), folder.path(), &secrets).ok()
+    };
+    // That there is none is not remembered.
+    assert_eq!(read("a"), None);
+    for text in ["hunter2", "open-sesame"] {
+        fs::write(folder.path().join("secret"), text).unwrap();
+        assert_eq!(read("b").as_deref(), Some("hunter2"));
+    }
+}
