@@ -9,6 +9,9 @@ use crate::{
     text::counted,
 };
 
+const NO_INTERVAL: &str =
+    "`jitter` of [daemon] has no effect without an interval: a round that is asked for begins at once";
+
 /// Of rounds without an agent.
 pub(super) struct Clock {
     /// Above that of any configuration.
@@ -32,6 +35,9 @@ impl Clock {
         if (interval, jitter) != (self.interval, self.jitter) {
             (self.interval, self.jitter) = (interval, jitter);
             self.ticks = interval.map(|interval| Ticks::every(interval, jitter));
+            if interval.is_none() && !jitter.is_zero() {
+                output::log(Level::Warning, NO_INTERVAL);
+            }
         }
     }
 

@@ -125,6 +125,18 @@ fn a_round_that_is_late_by_chance_has_the_time_of_its_tick() {
 }
 
 #[test]
+fn lateness_by_chance_is_for_rounds_of_an_interval_and_elsewhere_said_to_have_no_effect() {
+    let (_held, port) = refusing();
+    let config = Config::new(&format!("[daemon]\njitter = \"1h\"\n{}", job("a", port)));
+    let mut agent = config.start();
+    agent.gather();
+    assert_eq!(agent.lines(1)[0].tags["job"], "a");
+    let said =
+        "W! `jitter` of [daemon] has no effect without an interval: a round that is asked for begins at once";
+    assert_eq!(agent.stop().log[0], said);
+}
+
+#[test]
 fn a_file_that_changes_is_read_again_and_a_broken_one_is_said_once() {
     let (_held, port) = refusing();
     let config = Config::new("");
