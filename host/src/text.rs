@@ -4,8 +4,8 @@
 use std::{borrow::Cow, ops::Range};
 
 /// Said where no thread begins, and what to do then.
-pub(crate) const NO_THREAD: &str =
-    "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`)";
+pub(crate) const NO_THREAD: &str = "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`), leave LimitAS= unset \
+     (`ulimit -v`)";
 
 /// The longest text of a field.
 pub const TEXT_BYTES: usize = 256;
