@@ -1,7 +1,12 @@
 //! A host as people name it: text in; an address, or a name in the one form in which names are compared, out. Pure. Refuses what
 //! is neither, such as a URL, and what a resolver would take for an address that nobody sees in it.
 
-use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 use crate::text;
 
@@ -67,7 +72,7 @@ impl FromStr for Host {
 
 /// As a URL has them: an IPv6 address in brackets (RFC 3986 section 3.2.2).
 pub(crate) fn with_port(host: &str, port: impl fmt::Display) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// In the letters of DNS (UTS 46); a dot at the end stays.

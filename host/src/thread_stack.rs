@@ -31,29 +31,49 @@ impl Place {
     fn left(&self) -> MutexGuard<'_, Vec<Work>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn take(&self) -> Vec<Work> {
+        mem::take(&mut *self.left())
+    }
+}
+
+/// Whoever serves it. What nobody has taken goes with it.
+struct Served(Arc<Place>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.is_served.store(false, Ordering::Relaxed);
+        drop(self.0.take());
+    }
 }
 
 impl ThreadStack {
     /// The same future, with what it leaves polled beside it.
     pub(crate) fn serve<F: Future + Unpin>(&self, mut future: F) -> impl Future<Output = F::Output> + use<F> {
         self.0.is_served.store(true, Ordering::Relaxed);
-        let (place, mut begun) = (Arc::clone(&self.0), Vec::<Work>::new());
+        let (served, mut begun) = (Served(Arc::clone(&self.0)), Vec::<Work>::new());
         poll_fn(move |context| {
-            let mut is_new = false;
+            let (mut is_polled, mut has_ended) = (false, false);
             loop {
                 let count = begun.len();
                 begun.retain_mut(|work| work.as_mut().poll(context).is_pending());
-                // Whoever has just left something has nothing to go on with.
-                if is_new && begun.len() == count {
+                has_ended |= begun.len() < count;
+                let left = served.0.take();
+                if !left.is_empty() {
+                    begun.extend(left);
+                    continue;
+                }
+                // Who has only left something has nothing to go on with.
+                if is_polled && !has_ended {
                     return Poll::Pending;
                 }
                 let polled = Pin::new(&mut future).poll(context);
-                let mut left = mem::take(&mut *place.left());
+                let left = served.0.take();
                 if polled.is_ready() || left.is_empty() {
                     return polled;
                 }
-                begun.append(&mut left);
-                is_new = true;
+                begun.extend(left);
+                (is_polled, has_ended) = (true, false);
             }
         })
     }
@@ -143,6 +163,28 @@ mod tests {
         }));
         assert!(timeout(Duration::from_millis(10), thread_stack.serve(leaves)).await.is_err());
         assert!(gone.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_left_may_leave_something_itself() {
+        let thread_stack = ThreadStack::default();
+        let (outer, inner) = (thread_stack.clone(), thread_stack.clone());
+        let nested = Box::pin(outer.run(async move || 1 + inner.run(async || 2).await));
+        assert_eq!(timeout(Duration::from_mins(1), thread_stack.serve(nested)).await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn when_nobody_serves_any_more_nothing_is_kept_and_it_runs_where_it_is() {
+        let thread_stack = ThreadStack::default();
+        let (inside, kept) = (thread_stack.clone(), Arc::new(()));
+        let (weak, of_work) = (Arc::downgrade(&kept), inside.clone());
+        let leaves = Box::pin(async move {
+            let mut left = Box::pin(inside.run(move || async move { (of_work, kept) }));
+            poll_fn(|context| Poll::Ready(left.as_mut().poll(context).is_ready())).await
+        });
+        assert!(!thread_stack.serve(leaves).await);
+        assert!(weak.upgrade().is_none());
+        assert_eq!(thread_stack.run(|| ready(1)).await, 1);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path, process::Command};
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use support::{binary, points, succeed};
+use support::{binary, points, stderr, stdout, succeed};
 
 use crate::certificates::{HOST, Place, TRUSTED, fails, succeeds};
 
@@ -63,14 +63,31 @@ fn the_systems_roots_are_asked_beside_a_ca_file_and_read_only_where_that_does_no
     let Some(place) = Place::new() else { return };
     place.issue("-algorithm ED25519", "");
     place.openssl("req -x509 -newkey rsa:2048 -nodes -subj /CN=Other -keyout other.key -out other.pem");
-    // Whoever reads this one waits for ever.
+    // Whoever would read these says why that cannot be.
     mkfifo(&place.path("endless"), Mode::S_IRWXU).unwrap();
-    for (system, own) in [("endless", Some("ca.pem")), ("ca.pem", Some("other.pem")), ("ca.pem", None)] {
+    fs::write(place.path("empty"), "# none\n").unwrap();
+    let check = |system: &str, own: Option<&str>| {
         let (_server, port) = place.serve("");
         let mut command = Command::new(binary());
         command.args(["check", HOST, "--connection", "tls", "--port", &port.to_string()]);
         command.args(own.map(|own| [Path::new("--ca-file").into(), place.path(own)]).iter().flatten());
-        succeeds(&points(&succeed(command.env("SSL_CERT_FILE", place.path(system))))[0]);
+        let output = command.env("SSL_CERT_FILE", place.path(system)).output().unwrap();
+        (points(&stdout(&output)).remove(0), stderr(&output))
+    };
+    for (system, own) in [("endless", Some("ca.pem")), ("ca.pem", Some("other.pem")), ("ca.pem", None)] {
+        let (point, log) = check(system, own);
+        succeeds(&point);
+        assert_eq!(log, "");
+    }
+    for (system, why) in [
+        ("endless", "not a regular file"),
+        ("empty", "no certificate in it"),
+        ("none", "No such file or directory (os error 2)"),
+    ] {
+        let (point, log) = check(system, None);
+        fails(&point, "cert_invalid", 504, "");
+        let said = format!("W! trusted roots: {}: {why}: ", place.path(system).display());
+        assert!(log.starts_with(&said), "{log}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connection, as a run holds it: calls in; what comes of them out. TLS computes on the stack of the thread, where a run that
-//! waits keeps nothing of it.
+//! waits keeps nothing of it; a call that is dropped meanwhile has the stream, and those behind it are refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     error::{Fault, NetError, Tried},
@@ -14,12 +14,13 @@ pub struct Connection {
     opened: Opened,
     /// None: a call was given up while it had it.
     pub(super) stream: Option<Box<Stream>>,
+    peer: SocketAddr,
     run: Arc<Run>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, run: Arc<Run>) -> Self {
-        Self { opened: stream.opened(), stream: Some(Box::new(stream)), run }
+    pub(super) fn new(stream: Stream, peer: SocketAddr, run: Arc<Run>) -> Self {
+        Self { opened: stream.opened(), stream: Some(Box::new(stream)), peer, run }
     }
 
     /// How it came about.
@@ -72,7 +73,7 @@ impl Connection {
     where
         F: Future<Output = (Result<T, NetError>, Box<Stream>)> + Send + 'static,
     {
-        let given_up = || NetError::new(Tried::Connection, Fault::TimeOver);
+        let given_up = || NetError::new(Tried::Exchange(self.peer), Fault::CallGivenUp);
         let stream = self.stream.take().ok_or_else(given_up)?;
         let (came, stream) = self.run.thread_stack.run(move || work(stream)).await;
         self.stream = Some(stream);

@@ -1,23 +1,34 @@
 //! Waits that end: a moment and what is waited for in; what came of it, or that the time is over, out. What had come by then is
 //! seen, however late we are.
 
-use std::{pin::Pin, time::Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     task::yield_now,
-    time::{error::Elapsed, timeout_at},
+    time::{error::Elapsed, timeout, timeout_at},
 };
+
+/// Whoever looks so long behind a moment was stopped, or waited for a machine that is too busy; and so did all others that what
+/// came has to go through, such as a look-up's own task.
+const LATE: Duration = Duration::from_millis(50);
+/// What they get then.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Waits no longer than until then.
 pub(super) async fn until<T>(
     deadline: Instant,
     mut wait: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Elapsed> {
-    if let Ok(came) = timeout_at(deadline.into(), wait.as_mut()).await {
-        return Ok(came);
+    let has_time = Instant::now() < deadline;
+    match timeout_at(deadline.into(), wait.as_mut()).await {
+        Err(_late) if has_time => {}
+        ended => return ended,
     }
     // When a stopped process goes on, its question what has come is interrupted, and the runtime knows of the clock alone. Now it
     // asks again.
     yield_now().await;
-    timeout_at(deadline.into(), wait).await
+    timeout(if deadline.elapsed() < LATE { Duration::ZERO } else { MOMENT }, wait).await
 }

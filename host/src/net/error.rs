@@ -43,7 +43,8 @@ pub(super) enum Fault {
     NotGranted,
     /// It leads to an address that is not connected to.
     Forbidden(IpAddr, Refusal),
-    TimeOver,
+    /// It was over before anything began; how much of it went by in this process. Nobody else's fault.
+    NoTime(HostError, Duration),
     Name(Unresolved),
     NoAddress,
     Connect(io::Error),
@@ -51,6 +52,8 @@ pub(super) enum Fault {
     NoAnswer(Duration),
     TlsIsOn,
     TlsFailedBefore,
+    /// While it had the stream.
+    CallGivenUp,
     /// Plaintext that nobody has read.
     LeftOver,
     /// For so long.
@@ -128,7 +131,7 @@ impl Fault {
             Self::UsedUp(share) => (HostError::CheckLimit, share.to_string()),
             Self::NotGranted => (HostError::Denied, "the job does not grant it".into()),
             Self::Forbidden(address, refusal) => (HostError::Denied, format!("it is {address}, {refusal}")),
-            Self::TimeOver => (HostError::ConnectTimeout, "the job's time is over".into()),
+            Self::NoTime(number, own) => (*number, no_time(*own)),
             Self::Connect(error) | Self::HandshakeLost(error) | Self::Stream(error)
                 if is_out_of_files(error) =>
             {
@@ -143,6 +146,7 @@ impl Fault {
             Self::Connect(error) => (of_connecting(error.kind()), plain(error)),
             Self::NoAnswer(time) => (HostError::ConnectTimeout, format!("no answer in {time:.1?}")),
             Self::TlsIsOn => (HostError::CheckState, "it is on already".into()),
+            Self::CallGivenUp => (HostError::CheckState, "an earlier call was given up".into()),
             Self::TlsFailedBefore => (HostError::CheckState, "TLS failed before".into()),
             Self::LeftOver => {
                 (HostError::PlaintextBeforeTls, "plaintext was left over before the handshake".into())
@@ -174,6 +178,9 @@ impl Fault {
         }
     }
 }
+
+/// Of a job's time.
+const WORTH_TELLING: Duration = Duration::from_millis(100);
 
 /// Of this process, or of the machine.
 const NO_FILE: &str =
@@ -225,6 +232,14 @@ fn of_a_stream(kind: io::ErrorKind) -> HostError {
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+fn no_time(own: Duration) -> String {
+    if own < WORTH_TELLING {
+        return "the job's time is over".to_owned();
+    }
+    let own = seconds(own);
+    format!("the job's time is over, of which this process was stopped, or waited for its machine, for {own}")
 }
 
 fn seconds(time: Duration) -> String {

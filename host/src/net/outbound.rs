@@ -19,7 +19,7 @@ use super::{
     stream::{Stream, To},
     tcp::Tcp,
 };
-use crate::{host::Host, measured::Measured, thread_stack::ThreadStack};
+use crate::{catalogue::HostError, host::Host, measured::Measured, thread_stack::ThreadStack};
 
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
@@ -37,7 +37,7 @@ impl Outbound {
         Self { reach, run: Arc::new(Run::new(quota, deadline)) }
     }
 
-    /// Where its connections leave what whoever polls the run is to compute.
+    /// Where it leaves what whoever polls the run is to poll: look-ups, connecting, TLS.
     pub(crate) fn thread_stack(&self) -> &ThreadStack {
         &self.run.thread_stack
     }
@@ -86,12 +86,14 @@ impl Outbound {
         let rules = self.reach.rules(&host, port);
         let first_to = run.first_to(rules.endpoint);
         // Nobody is asked for what nobody waits for.
-        if run.deadline <= Instant::now() {
-            return Err(failed(Fault::TimeOver));
-        }
+        let in_time = || {
+            if run.is_over() { Err(failed(run.no_time(HostError::ConnectTimeout))) } else { Ok(()) }
+        };
+        in_time()?;
         let resolved = resolve(&host, port, &self.reach.resolver(), &run).await;
         run.note(first_to, |contact| contact.dns = resolved.took);
         let found = resolved.found.map_err(|fault| NetError::new(Tried::Name(host.to_string()), fault))?;
+        in_time()?;
         let granted = self.granted(found, &host).map_err(|fault| {
             if let Fault::Forbidden(address, _) = fault {
                 run.note(first_to, |contact| contact.ip = Some(address));
@@ -100,7 +102,7 @@ impl Outbound {
         })?;
         let (tcp, peer) = connect_to(in_turn(granted), first_to, &run).await?;
         let to = To { host, rules, measured: first_to, peer };
-        Ok(Connection::new(Stream::new(tcp, to, Arc::clone(&run)), run))
+        Ok(Connection::new(Stream::new(tcp, to, Arc::clone(&run)), peer, run))
     }
 
     /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
@@ -138,7 +140,7 @@ pub(super) async fn connect_to(
     let mut last = NetError::new(Tried::Connection, Fault::NoAddress);
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
-        if index > 0 && run.quota.connection().is_err() {
+        if index > 0 && (run.is_over() || run.quota.connection().is_err()) {
             break;
         }
         run.note(first_to, |contact| contact.ip = Some(address.ip()));
@@ -150,8 +152,10 @@ pub(super) async fn connect_to(
         let ended = tried
             .as_ref()
             .map_or(began + share, |tried| tried.as_ref().map_or_else(|_| Instant::now(), Tcp::connected));
-        run.clock.count_wait(began, ended);
+        run.clock.count_wait(began, ended.min(began + share));
         let fault = match tried {
+            // One that was there too late was not waited for.
+            Ok(Ok(tcp)) if tcp.connected() > began + share => Fault::NoAnswer(share),
             Ok(Ok(tcp)) => {
                 run.note(first_to, |contact| contact.connect = Some(tcp.connected() - tcp.started()));
                 return Ok((tcp, address));

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{clock::RunClock, quota::Quota};
-use crate::{measured::Contact, thread_stack::ThreadStack};
+use super::{clock::RunClock, error::Fault, quota::Quota};
+use crate::{catalogue::HostError, measured::Contact, thread_stack::ThreadStack};
 
 /// One run.
 pub(super) struct Run {
@@ -15,7 +15,7 @@ pub(super) struct Run {
     pub(super) quota: Quota,
     /// Nothing is waited for any longer.
     pub(super) deadline: Instant,
-    /// For handshakes.
+    /// For look-ups, connecting and TLS.
     pub(super) thread_stack: ThreadStack,
     /// By the endpoint's number; mostly there is one, and a tree has room for eleven.
     contacts: Mutex<BTreeMap<usize, Box<Contact>>>,
@@ -42,6 +42,11 @@ impl Run {
     /// Its deadline has come.
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.deadline
+    }
+
+    /// Why nothing begins any more: what was to be done would have this number.
+    pub(super) fn no_time(&self, number: HostError) -> Fault {
+        Fault::NoTime(number, self.clock.elapsed().saturating_sub(self.clock.waited()))
     }
 
     /// A connection is asked for: the endpoint whose first it is, which is the one that is measured.

@@ -20,7 +20,7 @@ use super::{
     tcp::Tcp,
     tls::{TlsStream, Verification},
 };
-use crate::{host::Host, outcome::Outcome};
+use crate::{catalogue::HostError, host::Host, outcome::Outcome};
 
 /// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
 const READY_BYTES: usize = 64 << 10;
@@ -105,6 +105,9 @@ impl Stream {
 
     pub(super) async fn start_tls(&mut self) -> Result<Secured, NetError> {
         self.ready_for_tls().map_err(|fault| self.no_tls(fault))?;
+        if self.run.is_over() {
+            return Err(self.no_tls(self.run.no_time(HostError::TlsTimeout)));
+        }
         let run = Arc::clone(&self.run);
         let (with, elsewhere) = (self.to.peer, self.to.rules.elsewhere);
         let failed = |fault| NetError::new(Tried::Tls { with, elsewhere }, fault);
@@ -149,24 +152,40 @@ impl Stream {
     }
 
     pub(super) async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {
-        let deadline = self.run.until(wait);
+        let (deadline, since, has_time) =
+            (self.run.until(wait), self.tcp.last_arrival(), !self.run.is_over());
         let received = until(deadline, pin!(self.receive(max))).await;
-        let received = received.unwrap_or_else(|_late| {
-            let silence = self.tcp.silence(deadline);
-            Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
-        });
+        let received = match received {
+            Ok(received) => received.and_then(|received| self.in_time(since, received)),
+            Err(_late) if !has_time => Err(self.run.no_time(HostError::ReadTimeout)),
+            Err(_late) => {
+                let silence = self.tcp.silence(deadline);
+                Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
+            }
+        };
         received.map_err(|fault| self.failed(fault))
     }
 
     pub(super) async fn look(&mut self, max: usize) -> Result<Received, NetError> {
-        let deadline = self.run.deadline;
-        let looked = time::timeout_at(deadline.into(), self.receive_now(max)).await.unwrap_or(Ok(None));
-        // Who only looks would never learn that the time is over.
-        let nothing = || {
-            if self.run.is_over() { Fault::Silent(self.tcp.silence(deadline)) } else { Fault::NothingThere }
+        let since = self.tcp.last_arrival();
+        let looked = time::timeout_at(self.run.deadline.into(), self.receive_now(max)).await;
+        let received = match looked.unwrap_or(Ok(None)) {
+            Ok(Some(received)) => self.in_time(since, received),
+            // Who only looks would never learn that the time is over.
+            Ok(None) if self.run.is_over() => Err(self.run.no_time(HostError::ReadTimeout)),
+            Ok(None) => Err(Fault::NothingThere),
+            Err(fault) => Err(fault),
         };
-        let received = looked.and_then(|received| received.ok_or_else(nothing));
         received.map_err(|fault| self.failed(fault))
+    }
+
+    /// What came when the time was over did not come, whenever that was seen; since when it was waited for.
+    fn in_time(&self, since: Instant, received: Received) -> Result<Received, Fault> {
+        let deadline = self.run.deadline;
+        if self.tcp.last_read() <= deadline {
+            return Ok(received);
+        }
+        Err(Fault::Silent(deadline.saturating_duration_since(since)))
     }
 
     fn no_tls(&self, fault: Fault) -> NetError {
@@ -228,6 +247,9 @@ impl Stream {
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<Duration, NetError> {
+        if self.run.is_over() {
+            return Err(self.failed(self.run.no_time(HostError::WriteTimeout)));
+        }
         self.look_for_secrets(bytes).await.map_err(|fault| self.failed(fault))?;
         let (began, deadline) = (Instant::now(), self.run.deadline);
         let sent = until(deadline, pin!(self.send(bytes))).await;

@@ -145,7 +145,8 @@ impl Tcp {
         let stamp = received.as_ref().map_or(None, |(_, stamp)| *stamp);
         let seen = self.seen.take().unwrap_or_else(Instant::now);
         let arrival = arrival(stamp, seen).max(self.last_arrival);
-        self.run.clock.count_wait(self.last_arrival, arrival);
+        // Longer it is not waited for.
+        self.run.clock.count_wait(self.last_arrival, arrival.min(self.run.deadline));
         self.last_arrival = arrival;
         self.last_read = arrival;
         let (bytes, _) = received?;

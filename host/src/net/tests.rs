@@ -24,6 +24,7 @@ use super::{outbound::connect_to, reach::OWN, run::Run, *};
 use crate::{
     catalogue::HostError,
     grant::{Deny, Grant},
+    host::with_port,
     measured::Contact,
     tls_rules::TlsRules,
 };
@@ -333,8 +334,8 @@ async fn what_the_configuration_denies_is_not_connected_to_though_it_is_the_jobs
         let outbound = Outbound::new(Reach::new(grant, Arc::default()), quota(), later());
         let denied = outbound.connect(host, port).await.err().unwrap();
         assert_eq!(denied.host_error(), HostError::Denied);
-        let text =
-            format!("connect to {host}:{port}: it is {host}, which `deny` of the configuration forbids");
+        let at = with_port(host, port);
+        let text = format!("connect to {at}: it is {host}, which `deny` of the configuration forbids");
         assert_eq!(denied.to_string(), text);
         assert_eq!(contact(&outbound).ip, Some(host.parse().unwrap()));
     }

@@ -114,6 +114,9 @@ impl TlsStream {
             let (count, fed) = self.session.feed_handshake(&ahead);
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;
+            if tcp.last_arrival() > deadline {
+                return Err(Fault::HandshakeSilent(deadline.saturating_duration_since(since)));
+            }
             if taken.is_empty() {
                 return Err(Fault::HandshakeClosed);
             }

@@ -134,14 +134,16 @@ pub(super) fn run<'a>(
     }
 }
 
-/// With its grace, which begins when we know that the time is over: a process that was stopped learns that late, and has its
-/// connections ask once more what has come (`net::deadline`), which is not to be disturbed.
+/// With its grace, and as much more as we are late ourselves when we learn that its time is over: where the process was stopped, all
+/// runs have something to do then. Its connections ask once more what has come (`net::deadline`), which is not to be disturbed.
 async fn within<T>(time: Duration, mut called: impl Future<Output = T> + Unpin) -> Result<T, Elapsed> {
-    match time::timeout(time, &mut called).await {
+    let over = Instant::now() + time;
+    match time::timeout_at(over.into(), &mut called).await {
         Ok(ended) => Ok(ended),
         Err(_over) => {
+            let late = over.elapsed();
             tokio::task::yield_now().await;
-            time::timeout(limits::GRACE, called).await
+            time::timeout(limits::GRACE + late, called).await
         }
     }
 }

@@ -3,14 +3,17 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener},
     path::Path,
+    sync::{Mutex, mpsc},
     thread,
     time::Duration,
 };
 
 use nix::sys::{signal::Signal, stat::Mode};
 
-use support::{agent::Execd, refusing};
+use support::{Point, agent::Execd, name_server::NameServer, refusing};
 
 use super::{Config, Gate, answering, job, many, now_ns, times};
 
@@ -173,25 +176,73 @@ fn while_a_configuration_is_waited_for_the_end_comes_as_at_any_time() {
     assert_eq!(stopped.log, [said]);
 }
 
-#[test]
-fn what_came_in_time_counts_also_where_the_process_was_stopped_until_the_time_was_over() {
-    let gate = Gate::new();
-    let config = Config::new(&job("a", gate.port).replace("60s", "3s"));
+/// What comes of a job whose process is stopped while the greeting is awaited, until longer than it would have been waited for with
+/// the grace of a check that goes on by itself; and what the server heard, which said this meanwhile: in time, or too late.
+fn stopped(greeting: &str, in_time: bool) -> (Point, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config::new(&job("a", listener.local_addr().unwrap().port()).replace("60s", "3s"));
     let mut agent = config.start();
     agent.gather();
-    gate.wait();
+    let (mut peer, _) = listener.accept().unwrap();
     // By then it waits for the greeting.
     thread::sleep(Duration::from_millis(500));
     agent.signal(Signal::SIGSTOP);
-    gate.answer();
-    // Longer than it would have been waited for, with the grace of a check that goes on by itself.
+    let (before, behind) = if in_time { (0, 3500) } else { (3000, 500) };
+    thread::sleep(Duration::from_millis(before));
+    peer.write_all(greeting.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(behind));
+    agent.signal(Signal::SIGCONT);
+    let point = agent.lines(1).remove(0);
+    let mut heard = String::new();
+    peer.read_to_string(&mut heard).unwrap();
+    assert_eq!(agent.stop().lines, [""; 0]);
+    (point, heard)
+}
+
+#[test]
+fn of_a_process_that_was_stopped_what_came_in_time_counts_and_nothing_begins_when_the_time_is_over() {
+    let (refused, _) = stopped("554 5.7.1 no\r\n", true);
+    assert_eq!((&*refused.tags["result"], refused.code("response_code")), ("rejected", 554));
+    let (greeted, heard) = stopped("220 mx1\r\n", true);
+    assert_eq!((&*greeted.tags["result"], greeted.code("sequence_code")), ("timeout", 3), "{greeted:?}");
+    let said = "the job's time is over, of which this process was stopped, or waited for its machine, for ";
+    assert!(greeted.text("error").contains(said), "{greeted:?}");
+    assert!(greeted.time("own_time_ms").unwrap() > 3000.0, "{greeted:?}");
+    assert_eq!(heard, "");
+    let (late, heard) = stopped("554 5.7.1 no\r\n", false);
+    assert_eq!((&*late.tags["result"], late.code("sequence_code")), ("timeout", 1), "{late:?}");
+    assert!(late.text("error").contains("silence for 3.0 s"), "{late:?}");
+    assert_eq!(heard, "");
+}
+
+#[test]
+fn a_name_server_that_answered_in_time_was_not_silent_where_the_process_was_stopped() {
+    let (_held, port) = refusing();
+    let (asking, asked) = mpsc::channel();
+    let (answering, answered) = mpsc::channel::<()>();
+    let ends = Mutex::new((asking, answered));
+    let server = NameServer::of_addresses(60, move |_name| {
+        let ends = ends.lock().unwrap();
+        // The test may be over.
+        ends.0.send(()).ok();
+        // Until there is none to come.
+        ends.1.recv().ok();
+        vec![Ipv4Addr::LOCALHOST.into()]
+    });
+    let job = job("a", port).replace("\"127.0.0.1\"", "\"mx.test\"").replace("60s", "3s");
+    let granted = job.replace("timeout", &format!("grants = [\"tcp://127.0.0.1:{port}\"]\ntimeout"));
+    let config = Config::new(&format!("[resolver]\nservers = [\"{}\"]\n{granted}", server.address));
+    let mut agent = config.start();
+    agent.gather();
+    asked.recv_timeout(Duration::from_mins(1)).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    agent.signal(Signal::SIGSTOP);
+    drop(answering);
     thread::sleep(Duration::from_millis(3500));
     agent.signal(Signal::SIGCONT);
-    let point = &agent.lines(1)[0];
-    assert_eq!(
-        (point.tags["result"].as_str(), point.fields["response_code"].1.as_str()),
-        ("rejected", "554")
-    );
+    let point = agent.lines(1).remove(0);
+    assert_eq!(point.code("error_code"), 402, "{point:?}");
+    assert!(point.text("error").contains("the job's time is over"), "{point:?}");
     assert_eq!(agent.stop().lines, [""; 0]);
 }
 

@@ -2,18 +2,24 @@
 //! else only be silent. What it said last is kept: the resolver passes only on that something failed.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
+    os::fd::AsRawFd,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioRuntimeProvider};
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, recv},
+};
 use tokio::{io::Interest, net::UdpSocket};
 
 /// Of one server.
@@ -78,7 +84,7 @@ impl RuntimeProvider for Sockets {
                 Ok::<_, io::Error>(socket)
             };
             match connected.await {
-                Ok(socket) => Ok(Connected { socket, said }),
+                Ok(socket) => Ok(Connected { socket, server, said }),
                 Err(error) => Err(said.keep(error)),
             }
         })
@@ -88,7 +94,31 @@ impl RuntimeProvider for Sockets {
 /// One of UDP. (On some systems such a one could not be told whom to send to; on Linux it can.)
 pub(super) struct Connected {
     socket: UdpSocket,
+    server: SocketAddr,
     said: Said,
+}
+
+impl Connected {
+    /// Asks the kernel each time: when a stopped process goes on, its runtime knows of the clock before it knows of what has come, and
+    /// whoever waits for both would be told of silence.
+    fn poll_receive(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        loop {
+            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(count) => return Poll::Ready(Ok((count, self.server))),
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+            ready!(self.socket.poll_recv_ready(context))?;
+            // What it knew of is gone.
+            let forgotten =
+                self.socket.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            drop(forgotten);
+        }
+    }
 }
 
 impl DnsUdpSocket for Connected {
@@ -112,7 +142,9 @@ impl DnsUdpSocket for Connected {
         Box::pin(async move {
             let failed = tokio::select! {
                 biased;
-                received = self.socket.recv_from(buffer) => return received.map_err(|error| self.said.keep(error)),
+                received = poll_fn(|context| self.poll_receive(context, buffer)) => {
+                    return received.map_err(|error| self.said.keep(error));
+                }
                 failed = self.socket.ready(Interest::ERROR) => failed,
             };
             failed?;

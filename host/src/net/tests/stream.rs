@@ -54,6 +54,22 @@ async fn a_close_notify_is_the_end_though_the_stream_stays_open() {
     }
 }
 
+#[tokio::test]
+async fn a_call_that_is_dropped_while_it_has_the_stream_is_said_to_be_why_the_next_is_refused() {
+    let authority = Authority::default();
+    let listener = listener().await;
+    let outbound = outbound_by(&listener, &trusting(&authority), quota());
+    let (mut connection, peer) = opened_from(&outbound, &listener).await;
+    let server = authority.issue("localhost", FAR).server();
+    let serving = tokio::spawn(async move { TlsAcceptor::from(server).accept(peer).await.unwrap() });
+    connection.start_tls().await.unwrap();
+    let _open = serving.await.unwrap();
+    assert!(time::timeout(BRIEF, connection.read(512, None)).await.is_err());
+    let refused = connection.write(b"NOOP\r\n").await.err().unwrap();
+    assert_eq!(refused.host_error(), HostError::CheckState);
+    assert!(refused.to_string().ends_with(": an earlier call was given up"), "{refused}");
+}
+
 /// More than rustls buffers of what it does not take any more.
 const BEHIND_THE_END: usize = 100_000;
 

@@ -1,5 +1,5 @@
-//! Trusted roots: certificates in; those that may have issued a chain out. The system's are read when a chain first needs them: the
-//! file that has them all, and the folders beside it only for what is not in there. Refuses what holds no certificate.
+//! Trusted roots: certificates in; those that may have issued a chain out. The system's are read when they are first needed: the
+//! file that has them all, and the folders beside it only for a chain that ends at none of those. Refuses what holds no certificate.
 
 use std::{env, path::PathBuf, sync::OnceLock};
 
@@ -9,10 +9,16 @@ use webpki::anchor_from_trusted_cert;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Version};
 
 use super::no_tls::{NoTls, pem_words};
-use crate::output::{self, Level};
+use crate::{
+    output::{self, Level},
+    regular,
+};
 
 const NO_ROOTS: &str = "this machine has no trusted roots (package ca-certificates; SSL_CERT_FILE, SSL_CERT_DIR): a server's \
                         certificate is verified by a ca_file alone";
+
+/// Bytes of the file that has them all: a hundred times what it mostly has.
+const FILE_BYTES: usize = 32 << 20;
 
 /// Certificates that are trusted.
 #[derive(Default)]
@@ -49,8 +55,22 @@ impl Roots {
     pub(super) fn of_the_systems_file() -> &'static Self {
         static ROOTS: OnceLock<Roots> = OnceLock::new();
         ROOTS.get_or_init(|| {
-            let file = Places::get().file.as_deref();
-            Self::usable(load_certs_from_paths(file, None).certs)
+            let Some(file) = &Places::get().file else { return Self::default() };
+            let none = |why: &str| {
+                let text = format!(
+                    "trusted roots: {}: {why}: those in folders alone are known (SSL_CERT_FILE, SSL_CERT_DIR)",
+                    file.display()
+                );
+                output::log(Level::Warning, &text);
+                Self::default()
+            };
+            match regular::bytes(file, FILE_BYTES) {
+                Ok(pem) => {
+                    let roots = Self::usable(CertificateDer::pem_slice_iter(&pem).flatten());
+                    if roots.is_empty() { none("no certificate in it") } else { roots }
+                }
+                Err(error) => none(&error.to_string()),
+            }
         })
     }
 
@@ -117,7 +137,7 @@ impl<'a> Authorities<'a> {
     }
 }
 
-/// Where the system's roots are: as the environment says, as for OpenSSL, else where they usually are.
+/// Where the system's roots are: where the environment says, in OpenSSL's words, else where they usually are.
 struct Places {
     file: Option<PathBuf>,
     folders: Vec<PathBuf>,
