@@ -127,7 +127,7 @@ fn a_round_that_is_late_by_chance_has_the_time_of_its_tick() {
 #[test]
 fn lateness_by_chance_is_for_rounds_of_an_interval_and_elsewhere_said_to_have_no_effect() {
     let (_held, port) = refusing();
-    let config = Config::new(&format!("[daemon]\njitter = \"1h\"\n{}", job("a", port)));
+    let config = Config::new(&format!("[daemon]\njitter = \"20s\"\n{}", job("a", port)));
     let mut agent = config.start();
     agent.gather();
     assert_eq!(agent.lines(1)[0].tags["job"], "a");
