@@ -252,8 +252,8 @@ impl Stream {
         }
         self.look_for_secrets(bytes).await.map_err(|fault| self.failed(fault))?;
         let (began, deadline) = (Instant::now(), self.run.deadline);
-        let sent = until(deadline, pin!(self.send(bytes))).await;
-        match sent {
+        // Nothing more is sent then, whatever the peer has taken meanwhile.
+        match time::timeout_at(deadline.into(), self.send(bytes)).await {
             Err(_late) => {
                 self.run.clock.count_wait(began, deadline.min(Instant::now()));
                 Err(self.failed(Fault::NotTaken))
@@ -286,6 +286,9 @@ impl Stream {
         self.tcp.flush().await?;
         let mut first = None;
         for bytes in bytes.chunks(READY_BYTES) {
+            if first.is_some() && self.run.is_over() {
+                return Err(Fault::NotTaken);
+            }
             let sent = match &mut self.tls {
                 None => {
                     self.spoke_plain = true;
