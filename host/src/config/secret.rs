@@ -41,8 +41,8 @@ impl Files {
             return Ok(secret.clone());
         }
         let secret = of_file(path)?;
-        read().insert(path.to_owned(), secret.clone());
-        Ok(secret)
+        // Somebody else may have been first.
+        Ok(read().entry(path.to_owned()).or_insert(secret).clone())
     }
 }
 

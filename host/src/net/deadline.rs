@@ -1,5 +1,5 @@
-//! Waits that end: a moment and what is waited for in; what came of it, or that the time is over, out. What had come by then is
-//! seen, however late we are.
+//! Waits that end: a moment and what is waited for in; what came of it, or that the time is over, out. What has come by then is
+//! seen, however late we are; what came since is seen with it, for of the bytes of one read only the last have a time stamp.
 
 use std::{
     pin::Pin,
@@ -13,7 +13,7 @@ use tokio::{
 
 /// Whoever looks so long behind a moment was stopped, or waited for a machine that is too busy; and so did all others that what
 /// came has to go through, such as a look-up's own task.
-const LATE: Duration = Duration::from_millis(50);
+pub(super) const LATE: Duration = Duration::from_millis(50);
 /// What they get then.
 const MOMENT: Duration = Duration::from_millis(20);
 

@@ -239,7 +239,9 @@ fn no_time(own: Duration) -> String {
         return "the job's time is over".to_owned();
     }
     let own = seconds(own);
-    format!("the job's time is over, of which this process was stopped, or waited for its machine, for {own}")
+    format!(
+        "the job's time is over: {own} of it went by here (this process was stopped or busy, or the check slept or computed)"
+    )
 }
 
 fn seconds(time: Duration) -> String {

@@ -169,7 +169,8 @@ pub(super) async fn resolve(host: &Host, port: u16, resolver: &Resolver, run: &R
     };
     // Of a look-up that others began before, and of an answer that was there: what this run waited.
     let started = asked.max(answer.started);
-    let ended = started.max(answer.ended);
+    // Its answer may have been seen late.
+    let ended = started.max(answer.ended.min(run.deadline));
     run.clock.count_wait(started, ended);
     let found = match &answer.found {
         Ok(found) if found.is_empty() => Err(Fault::NoAddress),

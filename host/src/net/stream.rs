@@ -13,11 +13,11 @@ use bytes::Bytes;
 use tokio::time;
 
 use super::{
-    deadline::until,
+    deadline::{LATE, until},
     error::{Fault, NetError, Tried},
     reach::Rules,
     run::Run,
-    tcp::Tcp,
+    tcp::{Tcp, is_too_late},
     tls::{TlsStream, Verification},
 };
 use crate::{catalogue::HostError, host::Host, outcome::Outcome};
@@ -152,40 +152,33 @@ impl Stream {
     }
 
     pub(super) async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {
-        let (deadline, since, has_time) =
-            (self.run.until(wait), self.tcp.last_arrival(), !self.run.is_over());
+        let deadline = self.run.until(wait);
         let received = until(deadline, pin!(self.receive(max))).await;
         let received = match received {
-            Ok(received) => received.and_then(|received| self.in_time(since, received)),
-            Err(_late) if !has_time => Err(self.run.no_time(HostError::ReadTimeout)),
+            Ok(received) => received,
             Err(_late) => {
                 let silence = self.tcp.silence(deadline);
-                Err(if self.run.is_over() { Fault::Silent(silence) } else { Fault::WaitOver(silence) })
+                Err(match self.run.is_over() {
+                    // The peer had none.
+                    true if silence < LATE => self.run.no_time(HostError::ReadTimeout),
+                    true => Fault::Silent(silence),
+                    false => Fault::WaitOver(silence),
+                })
             }
         };
         received.map_err(|fault| self.failed(fault))
     }
 
     pub(super) async fn look(&mut self, max: usize) -> Result<Received, NetError> {
-        let since = self.tcp.last_arrival();
         let looked = time::timeout_at(self.run.deadline.into(), self.receive_now(max)).await;
         let received = match looked.unwrap_or(Ok(None)) {
-            Ok(Some(received)) => self.in_time(since, received),
+            Ok(Some(received)) => Ok(received),
             // Who only looks would never learn that the time is over.
             Ok(None) if self.run.is_over() => Err(self.run.no_time(HostError::ReadTimeout)),
             Ok(None) => Err(Fault::NothingThere),
             Err(fault) => Err(fault),
         };
         received.map_err(|fault| self.failed(fault))
-    }
-
-    /// What came when the time was over did not come, whenever that was seen; since when it was waited for.
-    fn in_time(&self, since: Instant, received: Received) -> Result<Received, Fault> {
-        let deadline = self.run.deadline;
-        if self.tcp.last_read() <= deadline {
-            return Ok(received);
-        }
-        Err(Fault::Silent(deadline.saturating_duration_since(since)))
     }
 
     fn no_tls(&self, fault: Fault) -> NetError {
@@ -252,11 +245,13 @@ impl Stream {
         }
         self.look_for_secrets(bytes).await.map_err(|fault| self.failed(fault))?;
         let (began, deadline) = (Instant::now(), self.run.deadline);
-        // Nothing more is sent then, whatever the peer has taken meanwhile.
         match time::timeout_at(deadline.into(), self.send(bytes)).await {
             Err(_late) => {
                 self.run.clock.count_wait(began, deadline.min(Instant::now()));
                 Err(self.failed(Fault::NotTaken))
+            }
+            Ok(Err(Fault::Stream(error))) if is_too_late(&error) => {
+                Err(self.failed(self.run.no_time(HostError::WriteTimeout)))
             }
             Ok(Err(fault)) => Err(self.failed(fault)),
             Ok(Ok(sent)) => Ok(self.run.clock.at(sent)),
@@ -286,9 +281,6 @@ impl Stream {
         self.tcp.flush().await?;
         let mut first = None;
         for bytes in bytes.chunks(READY_BYTES) {
-            if first.is_some() && self.run.is_over() {
-                return Err(Fault::NotTaken);
-            }
             let sent = match &mut self.tls {
                 None => {
                     self.spoke_plain = true;

@@ -160,19 +160,27 @@ impl Tcp {
         deadline.saturating_duration_since(self.last_arrival)
     }
 
+    /// The run's time.
+    pub(super) fn is_over(&self) -> bool {
+        self.run.is_over()
+    }
+
     /// Where bytes wait for [`Self::flush`], charged already: whoever gives up a write has sent them all the same.
     pub(super) fn outgoing(&mut self) -> Outgoing<'_> {
         Outgoing { queue: &mut self.outgoing, quota: &self.run.quota }
     }
 
     /// Sends what waits; gives the moment at which the first of it was handed to the kernel. Dropped in between, it leaves
-    /// the rest to the next call, so that the stream stays whole.
+    /// the rest to the next call, so that the stream stays whole. Refuses to send anything when the run's time is over.
     pub(super) async fn flush(&mut self) -> io::Result<Instant> {
         if let Some(reset) = self.reset.take() {
             return Err(reset);
         }
         let mut sent = None;
         while !self.outgoing.is_empty() {
+            if self.run.is_over() {
+                return Err(too_late());
+            }
             // The moment before: a busy machine may let us go on long after the peer has answered.
             let before = Instant::now();
             match self.stream.try_write(self.outgoing.as_slices().0) {
@@ -183,7 +191,7 @@ impl Tcp {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.stream.writable().await?;
-                    self.run.clock.count_wait(before, Instant::now());
+                    self.run.clock.count_wait(before, self.run.deadline.min(Instant::now()));
                 }
                 Err(error) => return Err(error),
             }
@@ -216,6 +224,15 @@ impl Write for Outgoing<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn too_late() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}
+
+/// Nothing was sent, for the run's time was over: the system's own has a number.
+pub(super) fn is_too_late(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
 /// Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.

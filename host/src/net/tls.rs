@@ -36,7 +36,12 @@ pub use self::{
     trust::{Tls, Trust},
 };
 use self::{observer::Seen, session::Session, situation::Situation};
-use super::{deadline::until, error::Fault, run::Run, tcp::Tcp};
+use super::{
+    deadline::until,
+    error::Fault,
+    run::Run,
+    tcp::{Tcp, is_too_late},
+};
 use crate::{catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
 
 /// Bytes of one read from the network: a TLS record and its header.
@@ -103,7 +108,13 @@ impl TlsStream {
         let silent = |tcp: &Tcp| Fault::HandshakeSilent(tcp.silence(run.deadline));
         loop {
             let sent = until(deadline, pin!(self.flush(tcp))).await;
-            let sent = sent.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
+            let sent = sent.map_err(|_late| silent(tcp))?.map_err(|error| {
+                if is_too_late(&error) {
+                    run.no_time(HostError::TlsTimeout)
+                } else {
+                    Fault::HandshakeLost(error)
+                }
+            })?;
             started = started.or(Some(sent));
             if !self.session.connection.is_handshaking() {
                 return Ok(started.unwrap_or(sent));
@@ -114,9 +125,6 @@ impl TlsStream {
             let (count, fed) = self.session.feed_handshake(&ahead);
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;
-            if tcp.last_arrival() > deadline {
-                return Err(Fault::HandshakeSilent(deadline.saturating_duration_since(since)));
-            }
             if taken.is_empty() {
                 return Err(Fault::HandshakeClosed);
             }
@@ -166,7 +174,7 @@ impl TlsStream {
                 break;
             }
             self.take(&bytes, tcp).await?;
-            self.make_way().await;
+            self.make_way(tcp).await;
         }
         Ok(self.session.hand_out(max))
     }
@@ -180,7 +188,7 @@ impl TlsStream {
                 Some(bytes) if bytes.is_empty() => break,
                 Some(bytes) => self.take(&bytes, tcp).await?,
             }
-            self.make_way().await;
+            self.make_way(tcp).await;
         }
         Ok(Some(self.session.hand_out(max)))
     }
@@ -191,16 +199,17 @@ impl TlsStream {
         if let Err(error) = fed {
             self.failed = Some(self.fault(&error));
         }
-        let told = self.flush(tcp).await;
-        if self.failed.is_none() {
-            told?;
+        match self.flush(tcp).await {
+            // What came was read.
+            Err(error) if self.failed.is_none() && !is_too_late(&error) => Err(error.into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Records with nothing in them may follow one another as fast as they can be decrypted: the other runs have their turn.
-    async fn make_way(&self) {
-        if self.session.wants_bytes() {
+    /// Not when the time is over: nobody waits longer then, and what is there is to be seen.
+    async fn make_way(&self, tcp: &Tcp) {
+        if self.session.wants_bytes() && !tcp.is_over() {
             tokio::task::yield_now().await;
         }
     }
