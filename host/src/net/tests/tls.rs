@@ -58,26 +58,36 @@ async fn a_good_certificate_is_accepted_and_described() {
 }
 
 #[tokio::test]
-async fn what_came_in_time_is_judged_however_late_we_are() {
+async fn what_came_in_time_is_judged_however_late_we_are_and_nothing_more_is_said() {
     let (authority, listener) = (Authority::default(), listener().await);
-    let tls = Arc::new(Tls::new(&trusting(&authority)).unwrap());
-    let deadline = Instant::now() + Duration::from_millis(500);
-    let outbound = Outbound::new(Reach::new(grant("localhost", port(&listener)), tls), quota(), deadline);
-    let (mut connection, peer) = opened_from(&outbound, &listener).await;
-    let (peer, acceptor) = (peer.into_std().unwrap(), authority.issue("localhost", FAR).server());
-    // On a thread of its own, the server is not held up.
-    let serving = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let peer = TcpStream::from_std(peer).unwrap();
-            drop(tokio_rustls::TlsAcceptor::from(acceptor).accept(peer).await);
+    for (rules, expected, text) in [
+        (trusting(&authority), HostError::TlsTimeout, "the job's time is over: "),
+        (TlsRules::default(), HostError::CertificateUnknownIssuer, "the certificate's issuer is unknown"),
+    ] {
+        let tls = Arc::new(Tls::new(&rules).unwrap());
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let reach = Reach::new(grant("localhost", port(&listener)), tls);
+        let outbound = Outbound::new(reach, quota(), deadline);
+        let (mut connection, peer) = opened_from(&outbound, &listener).await;
+        let (peer, acceptor) = (peer.into_std().unwrap(), authority.issue("localhost", FAR).server());
+        // On a thread of its own, the server is not held up.
+        let serving = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let peer = TcpStream::from_std(peer).unwrap();
+                tokio_rustls::TlsAcceptor::from(acceptor).accept(peer).await.is_ok()
+            })
         });
-    });
-    let held_up = async { std::thread::sleep(Duration::from_secs(1)) };
-    let secured = outbound.thread_stack().serve(Box::pin(connection.start_tls()));
-    let (secured, ()) = tokio::join!(secured, held_up);
-    assert_eq!(secured.unwrap().verification, Verification::Verified);
-    serving.join().unwrap();
+        let held_up = async { std::thread::sleep(Duration::from_secs(1)) };
+        let secured = outbound.thread_stack().serve(Box::pin(connection.start_tls()));
+        let (secured, ()) = tokio::join!(secured, held_up);
+        let failed = secured.err().unwrap();
+        assert_eq!(failed.host_error(), expected);
+        assert!(failed.to_string().contains(text), "{failed}");
+        assert!(contact(&outbound).tls_facts.not_after.is_some());
+        drop(connection);
+        assert!(!serving.join().unwrap());
+    }
 }
 
 #[tokio::test]
