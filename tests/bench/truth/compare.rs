@@ -28,7 +28,7 @@ pub(crate) struct Truth {
 
 impl Truth {
     pub(crate) fn new(session: &Session, openings: &Openings) -> Self {
-        let opening = openings.of(session.port, session.greeted);
+        let opening = session.ends.and_then(|ends| openings.of(ends, session.greeted));
         let mut phases = BTreeMap::new();
         if let Some(&Opening { asked, answered: Some(answered) }) = opening {
             phases.insert("connect".to_owned(), between(asked, answered));

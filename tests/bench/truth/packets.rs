@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::Ipv4Addr,
     os::fd::AsRawFd,
     sync::{Arc, Mutex},
     thread,
@@ -32,14 +33,17 @@ pub(crate) struct Opening {
     pub(crate) answered: Option<u64>,
 }
 
-/// By the client's port, which one connection may have after another.
+/// A client's port, and the server's address: a port may lead to several at once.
+pub(crate) type Ends = (u16, Ipv4Addr);
+
+/// By their ends, which one connection may have after another.
 #[derive(Default)]
-pub(crate) struct Openings(HashMap<u16, Vec<Opening>>);
+pub(crate) struct Openings(HashMap<Ends, Vec<Opening>>);
 
 impl Openings {
-    /// Of the connection that this port had at a moment.
-    pub(crate) fn of(&self, port: u16, at: u64) -> Option<&Opening> {
-        self.0.get(&port)?.iter().rev().find(|opening| opening.asked <= at)
+    /// Of the connection that these ends had at a moment.
+    pub(crate) fn of(&self, ends: Ends, at: u64) -> Option<&Opening> {
+        self.0.get(&ends)?.iter().rev().find(|opening| opening.asked <= at)
     }
 }
 
@@ -66,7 +70,7 @@ impl Packets {
                 let Ok((length, stamp)) = receive(socket.as_raw_fd(), &mut packet) else { return };
                 // A packet from before the kernel stamps is none of ours.
                 if let Some((packet, stamp)) = tcp(&packet[..length]).zip(stamp) {
-                    note(&mut seen.lock().unwrap(), server, packet, stamp);
+                    note(&mut seen.lock().unwrap(), server, &packet, stamp);
                 }
             }
         });
@@ -79,26 +83,37 @@ impl Packets {
     }
 }
 
-fn note(openings: &mut Openings, server: u16, (from, to, flags): (u16, u16, u8), stamp: u64) {
-    if to == server && flags & ACK == 0 {
-        let of_port = openings.0.entry(from).or_default();
+fn note(openings: &mut Openings, server: u16, Packet { from, to, flags }: &Packet, stamp: u64) {
+    if to.0 == server && flags & ACK == 0 {
+        let of_ends = openings.0.entry((from.0, to.1)).or_default();
         // Asked again where nobody has answered.
-        if of_port.last().is_none_or(|opening| opening.answered.is_some()) {
-            of_port.push(Opening { asked: stamp, answered: None });
+        if of_ends.last().is_none_or(|opening| opening.answered.is_some()) {
+            of_ends.push(Opening { asked: stamp, answered: None });
         }
-    } else if from == server
+    } else if from.0 == server
         && flags & ACK != 0
-        && let Some(opening) = openings.0.get_mut(&to).and_then(|of_port| of_port.last_mut())
+        && let Some(opening) = openings.0.get_mut(&(to.0, from.1)).and_then(|of_ends| of_ends.last_mut())
     {
         opening.answered.get_or_insert(stamp);
     }
 }
 
-/// Ports and flags of an IPv4 packet with TCP.
-fn tcp(packet: &[u8]) -> Option<(u16, u16, u8)> {
+/// Of IPv4 with TCP.
+struct Packet {
+    from: Ends,
+    to: Ends,
+    flags: u8,
+}
+
+fn tcp(packet: &[u8]) -> Option<Packet> {
     let header = usize::from(packet.first()? & 15) * 4;
     let port = |at: usize| Some(u16::from_be_bytes([*packet.get(at)?, *packet.get(at + 1)?]));
-    Some((port(header)?, port(header + 2)?, *packet.get(header + 13)?))
+    let address = |at: usize| Some(Ipv4Addr::from(*packet.get(at..)?.first_chunk::<4>()?));
+    Some(Packet {
+        from: (port(header)?, address(12)?),
+        to: (port(header + 2)?, address(16)?),
+        flags: *packet.get(header + 13)?,
+    })
 }
 
 /// Lets IPv4 packets with TCP and SYN through, and none of the others.

@@ -4,7 +4,7 @@
 use std::{
     env,
     io::{self, BufRead, BufReader, Read, Write},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     os::fd::AsRawFd,
     process::{ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex},
@@ -23,7 +23,10 @@ use tokio::{
 
 use support::certificates::{Authority, FAR};
 
-use crate::clock::{now, receive, sent};
+use crate::{
+    clock::{now, receive, sent},
+    packets::Ends,
+};
 
 /// The argument with which this program is the server.
 pub(crate) const ARGUMENT: &str = "serve";
@@ -52,8 +55,8 @@ pub(crate) struct Wait {
 pub(crate) struct Session {
     /// The number in the name that the client gave itself; none if it did not come so far.
     pub(crate) job: Option<usize>,
-    /// The client's.
-    pub(crate) port: u16,
+    /// None: the system did not say.
+    pub(crate) ends: Option<Ends>,
     /// When the greeting left.
     pub(crate) greeted: u64,
     pub(crate) waits: Vec<Wait>,
@@ -137,7 +140,11 @@ pub(crate) fn serve() -> io::Result<()> {
             let (stream, client) = listener.accept().await?;
             let (config, ended) = (Arc::clone(&config), Arc::clone(&ended));
             tokio::spawn(async move {
-                let seen = Session { port: client.port(), ..Session::default() };
+                let ends = match stream.local_addr().map(|server| server.ip()) {
+                    Ok(IpAddr::V4(server)) => Some((client.port(), server)),
+                    _ => None,
+                };
+                let seen = Session { ends, ..Session::default() };
                 let mut client = Client { stream, config, tls: None, input: Vec::new(), reached: 0, seen };
                 // A client that breaks off is missing in the tables.
                 drop(client.converse().await);
