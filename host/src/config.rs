@@ -229,7 +229,7 @@ fn planned(
         if !names.insert(Arc::clone(&name)) {
             return Err(refuse(At::key("name", Problem::DuplicateJob)));
         }
-        let own = job::planned(shape, &path, checks, deny, (&mut trusts, &secrets)).map_err(refuse)?;
+        let own = job::planned(shape, &path, checks, deny, &mut trusts, &secrets).map_err(refuse)?;
         // Of all its hosts the same.
         doubts.extend(own.iter().take(1).flat_map(Planned::doubts));
         for job in own {

@@ -70,6 +70,11 @@ impl FromStr for Host {
     }
 }
 
+/// IPv6 is often written in them.
+pub(crate) fn without_brackets(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text)
+}
+
 /// As a URL has them: an IPv6 address in brackets (RFC 3986 section 3.2.2).
 pub(crate) fn with_port(host: &str, port: impl fmt::Display) -> String {
     if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -120,7 +125,7 @@ fn is_number(label: &str) -> bool {
 impl Host {
     /// As people write it: IPv6 also in brackets.
     pub fn bracketed(text: &str) -> Result<Self, NoHost> {
-        text.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(text).parse()
+        without_brackets(text).parse()
     }
 
     /// What it is, to be compared.

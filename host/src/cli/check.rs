@@ -15,6 +15,7 @@ use super::{
 use crate::{
     check::Check,
     config::{self, AdHoc},
+    host::without_brackets,
     job::Job,
     line,
     net::{NoTls, Tls},
@@ -221,6 +222,6 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
     let alarm_limits = arguments.alarm_limits.clone();
     let host = &arguments.host;
     // As tag `server` has it.
-    let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = without_brackets(host);
     Ok(AdHoc { timeout, parameters, read, endpoints, tls, alarm_limits, ..AdHoc::new(name, check, host) })
 }

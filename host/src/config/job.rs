@@ -192,7 +192,8 @@ pub(super) fn planned(
     declared_in: &Arc<Path>,
     checks: &[Declared],
     deny: &Deny,
-    (trusts, secrets): (&mut Trusts, &Arc<Files>),
+    trusts: &mut Trusts,
+    secrets: &Arc<Files>,
 ) -> Result<Vec<Planned>, At> {
     let check = checks.iter().map(|check| &check.source).find(|check| check.name == shape.check);
     if check.is_none() && shape.check != SMTP {
