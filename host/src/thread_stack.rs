@@ -35,6 +35,10 @@ impl Place {
     fn take(&self) -> Vec<Work> {
         mem::take(&mut *self.left())
     }
+
+    fn has_more(&self) -> bool {
+        !self.left().is_empty()
+    }
 }
 
 /// Whoever serves it. What nobody has taken goes with it.
@@ -55,12 +59,11 @@ impl ThreadStack {
         poll_fn(move |context| {
             let (mut is_polled, mut has_ended) = (false, false);
             loop {
+                begun.extend(served.0.take());
                 let count = begun.len();
                 begun.retain_mut(|work| work.as_mut().poll(context).is_pending());
                 has_ended |= begun.len() < count;
-                let left = served.0.take();
-                if !left.is_empty() {
-                    begun.extend(left);
+                if served.0.has_more() {
                     continue;
                 }
                 // Who has only left something has nothing to go on with.
@@ -68,11 +71,9 @@ impl ThreadStack {
                     return Poll::Pending;
                 }
                 let polled = Pin::new(&mut future).poll(context);
-                let left = served.0.take();
-                if polled.is_ready() || left.is_empty() {
+                if polled.is_ready() || !served.0.has_more() {
                     return polled;
                 }
-                begun.extend(left);
                 (is_polled, has_ended) = (true, false);
             }
         })
