@@ -17,7 +17,7 @@ use crate::{
 const NO_ROOTS: &str = "this machine has no trusted roots (package ca-certificates; SSL_CERT_FILE, SSL_CERT_DIR): a server's \
                         certificate is verified by a ca_file alone";
 
-/// Bytes of the file that has them all: a hundred times what it mostly has.
+/// Bytes of the file that has them all: more than a hundred times what it mostly has.
 const FILE_BYTES: usize = 32 << 20;
 
 /// Certificates that are trusted.
