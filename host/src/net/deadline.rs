@@ -22,13 +22,11 @@ pub(super) async fn until<T>(
     deadline: Instant,
     mut wait: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Elapsed> {
-    let has_time = Instant::now() < deadline;
-    match timeout_at(deadline.into(), wait.as_mut()).await {
-        Err(_late) if has_time => {}
-        ended => return ended,
+    if let Ok(came) = timeout_at(deadline.into(), wait.as_mut()).await {
+        return Ok(came);
     }
     // When a stopped process goes on, its question what has come is interrupted, and the runtime knows of the clock alone. Now it
-    // asks again.
+    // asks again. And what gives way to others on its way has its turn.
     yield_now().await;
     timeout(if deadline.elapsed() < LATE { Duration::ZERO } else { MOMENT }, wait).await
 }

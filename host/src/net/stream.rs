@@ -170,7 +170,7 @@ impl Stream {
     }
 
     pub(super) async fn look(&mut self, max: usize) -> Result<Received, NetError> {
-        let looked = time::timeout_at(self.run.deadline.into(), self.receive_now(max)).await;
+        let looked = until(self.run.deadline, pin!(self.receive_now(max))).await;
         let received = match looked.unwrap_or(Ok(None)) {
             Ok(Some(received)) => Ok(received),
             // Who only looks would never learn that the time is over.
@@ -248,7 +248,10 @@ impl Stream {
         match time::timeout_at(deadline.into(), self.send(bytes)).await {
             Err(_late) => {
                 self.run.clock.count_wait(began, deadline.min(Instant::now()));
-                Err(self.failed(Fault::NotTaken))
+                // Who is late himself cannot tell.
+                let is_late = deadline.elapsed() >= LATE;
+                let fault = if is_late { self.run.no_time(HostError::WriteTimeout) } else { Fault::NotTaken };
+                Err(self.failed(fault))
             }
             Ok(Err(Fault::Stream(error))) if is_too_late(&error) => {
                 Err(self.failed(self.run.no_time(HostError::WriteTimeout)))

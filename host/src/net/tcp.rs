@@ -160,11 +160,6 @@ impl Tcp {
         deadline.saturating_duration_since(self.last_arrival)
     }
 
-    /// The run's time.
-    pub(super) fn is_over(&self) -> bool {
-        self.run.is_over()
-    }
-
     /// Where bytes wait for [`Self::flush`], charged already: whoever gives up a write has sent them all the same.
     pub(super) fn outgoing(&mut self) -> Outgoing<'_> {
         Outgoing { queue: &mut self.outgoing, quota: &self.run.quota }

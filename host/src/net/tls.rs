@@ -174,7 +174,7 @@ impl TlsStream {
                 break;
             }
             self.take(&bytes, tcp).await?;
-            self.make_way(tcp).await;
+            self.make_way().await;
         }
         Ok(self.session.hand_out(max))
     }
@@ -188,7 +188,7 @@ impl TlsStream {
                 Some(bytes) if bytes.is_empty() => break,
                 Some(bytes) => self.take(&bytes, tcp).await?,
             }
-            self.make_way(tcp).await;
+            self.make_way().await;
         }
         Ok(Some(self.session.hand_out(max)))
     }
@@ -207,9 +207,8 @@ impl TlsStream {
     }
 
     /// Records with nothing in them may follow one another as fast as they can be decrypted: the other runs have their turn.
-    /// Not when the time is over: nobody waits longer then, and what is there is to be seen.
-    async fn make_way(&self, tcp: &Tcp) {
-        if self.session.wants_bytes() && !tcp.is_over() {
+    async fn make_way(&self) {
+        if self.session.wants_bytes() {
             tokio::task::yield_now().await;
         }
     }

@@ -70,6 +70,23 @@ async fn a_call_that_is_dropped_while_it_has_the_stream_is_said_to_be_why_the_ne
     assert!(refused.to_string().ends_with(": an earlier call was given up"), "{refused}");
 }
 
+#[tokio::test]
+async fn when_the_time_is_over_nothing_of_what_waits_is_sent() {
+    let listener = listener().await;
+    let deadline = Instant::now() + BRIEF;
+    let outbound = Outbound::new(reach("localhost", port(&listener)), quota(), deadline);
+    let (mut connection, mut peer) = opened_from(&outbound, &listener).await;
+    let tcp = &mut connection.stream.as_mut().unwrap().tcp;
+    tcp.outgoing().write_all(b".\r\n").unwrap();
+    time::sleep_until(deadline.into()).await;
+    assert_eq!(tcp.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert_eq!(connection.write(b".\r\n").await.err().unwrap().host_error(), HostError::WriteTimeout);
+    drop(connection);
+    let mut heard = Vec::new();
+    peer.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"");
+}
+
 /// More than rustls buffers of what it does not take any more.
 const BEHIND_THE_END: usize = 100_000;
 
