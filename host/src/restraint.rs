@@ -28,6 +28,7 @@ use crate::{
     report::Outcome,
     schedule::RoundTime,
     span,
+    text::counted,
 };
 
 /// By what a check calls whoever logs in.
@@ -78,6 +79,10 @@ pub struct Restraint {
     rounds: HashMap<JobKey, i64>,
     /// Of jobs whose account is not known.
     unknown: Unknown,
+    /// Jobs of the round that begins that have run as often as they may.
+    often: usize,
+    /// Since the last change somebody was told of such jobs.
+    told_often: bool,
     memory: Option<Memory>,
 }
 
@@ -120,6 +125,7 @@ impl Restraint {
         if let Some(most) = most
             && !self.hours.entry(key.clone()).or_default().admits(most, now)
         {
+            self.often += 1;
             return false;
         }
         if !self.account_admits(key, job, now) {
@@ -133,6 +139,17 @@ impl Restraint {
             }
         }
         true
+    }
+
+    /// All jobs of a round were asked for: what there is to say, once, of those that have run as often as they may.
+    pub fn begun(&mut self) -> Option<String> {
+        let often = std::mem::take(&mut self.often);
+        let is_news = often > 0 && !self.told_often;
+        self.told_often |= is_news;
+        is_news.then(|| {
+            let jobs = counted(often, "job");
+            format!("{jobs} left out of this round, by `max_per_hour`; in later rounds it is not said again")
+        })
     }
 
     /// A run that it admitted to the round of this time was dropped before it began: it has not tried, and does not count.
@@ -239,6 +256,7 @@ impl Restraint {
     /// From now on, which is this time, of these jobs, which are all. One whose parameters are others than when its log-in was
     /// refused is tried.
     pub fn change(&mut self, jobs: &[Candidate], now: RoundTime) {
+        self.told_often = false;
         let by_key: HashMap<&JobKey, &Candidate> = jobs.iter().map(|job| (&job.key, job)).collect();
         let mut accounts = std::mem::take(&mut self.accounts);
         let mut gone = self.unknown.retain(|key| by_key.contains_key(key));

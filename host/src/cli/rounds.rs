@@ -183,6 +183,9 @@ impl Rounds {
         let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| may_begin(job, place));
         let jobs = jobs.map(|(job, place)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
+        if let Some(text) = self.restraint.as_mut().and_then(Restraint::begun) {
+            output::log(Level::Information, &text);
+        }
         let before = self.metrics.begin(time, late, counted, of_now);
         // Those that were not due, or are held back.
         self.metrics.skip(self.jobs() - counted.begun - counted.skipped);

@@ -195,6 +195,23 @@ fn a_job_begins_no_more_often_in_an_hour_than_it_may() {
     assert_eq!(begun, [120, 165]);
 }
 
+#[test]
+fn that_jobs_have_run_as_often_as_they_may_is_said_once_of_a_configuration() {
+    let (a, b, mut known) = (with("a", "hunter2"), with("b", "hunter2"), Restraint::default());
+    let counted = |job| Candidate { max_per_hour: Some(1), ..candidate(job) };
+    let round = |known: &mut Restraint, at| {
+        let begun = [&a, &b].map(|job| known.admits(&counted(job), minute(at)));
+        (begun, known.begun())
+    };
+    let text = "2 jobs left out of this round, by `max_per_hour`; in later rounds it is not said again";
+    assert_eq!(round(&mut known, 0), ([true; 2], None));
+    assert_eq!(round(&mut known, 1), ([false; 2], Some(text.to_owned())));
+    assert_eq!(round(&mut known, 2), ([false; 2], None));
+    known.change(&[&a, &b].map(counted), minute(3));
+    assert_eq!(round(&mut known, 4), ([false; 2], Some(text.to_owned())));
+    assert_eq!(round(&mut known, 60), ([true; 2], None));
+}
+
 /// As a program that begins when the last has ended, whose thread may have the file a moment longer.
 async fn started(file: &std::path::Path) -> Restraint {
     for _ in 0..1000 {

@@ -99,6 +99,7 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 3), ["a", "quick", "seldom"]);
     assert_eq!(round(&mut agent, 1), ["quick"]);
+    agent.logged("I! 1 job left out of this round, by `max_per_hour`");
     agent.stop();
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 1), ["quick"]);
