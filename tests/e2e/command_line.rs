@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     process::{Child, Command, ExitStatus, Stdio},
@@ -47,6 +47,36 @@ fn a_failed_check_exits_with_0_unless_told_to_fail() {
     assert_eq!(stderr(&output).lines().count(), 1);
     assert!(stderr(&output).starts_with("W! job 127.0.0.1: 127.0.0.1:"), "{}", stderr(&output));
     assert_eq!(check(&["--fail"]).status.code(), Some(1));
+}
+
+/// A server of one dialogue: `250` to all but QUIT.
+fn willing() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map(Result::unwrap) {
+            let say = |text: &str| (&stream).write_all(text.as_bytes());
+            // The other side may be gone.
+            drop(say("220 mx1\r\n"));
+            for line in BufReader::new(&stream).lines().map_while(Result::ok) {
+                drop(say(if line == "QUIT" { "221 bye\r\n" } else { "250 mx1\r\n" }));
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn with_fail_a_broken_critical_limit_and_one_on_what_was_not_measured_fail_as_well() {
+    let port = willing().to_string();
+    for (limit, state, status) in
+        [("response_code=0", 0, 0), ("total_time_ms=>= 0", 1, 0), ("total_time_ms=>= 0,>= 0", 2, 1)]
+    {
+        let output = sonde(&["check", "127.0.0.1", "--port", &port, "--fail", "--limit", limit]);
+        let point = &points(&stdout(&output))[0];
+        assert_eq!((point.outcome(), point.code("alarm_state")), (("success", 0, 0, 0), state), "{limit}");
+        assert_eq!(output.status.code(), Some(status), "{limit}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::{
     failures,
 };
 use crate::{
+    alarm::State,
     check::Check,
     config::{self, AdHoc},
     host::without_brackets,
@@ -26,6 +27,7 @@ use crate::{
     sandbox::{SMTP, Sandbox},
     schedule::{self, RoundTime},
     tls_rules::{TlsRules, TlsVersion, Verify},
+    value::Value,
     waterfall,
 };
 
@@ -95,7 +97,7 @@ pub(super) struct Arguments {
     /// What to print (default: waterfall on a terminal, else influx)
     #[arg(long, value_enum)]
     output: Option<Output>,
-    /// Exit with 1 if the check fails
+    /// Exit with 1 if the check fails, a critical limit is broken, or a limited value was not measured
     #[arg(long)]
     fail: bool,
 }
@@ -138,7 +140,14 @@ pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     print(&text)?;
     // What they hold goes with the process: to take it down before takes longer.
     mem::forget((sandbox.clone(), check.clone()));
-    Ok(if arguments.fail && report.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    // As a plugin of Nagios would fail.
+    let bad = [State::Critical, State::Unknown].map(|state| Value::Integer(state.code()));
+    let alarms = points.all().filter_map(|point| point.field("alarm_state")).any(|state| bad.contains(state));
+    Ok(if arguments.fail && (report.failure.is_some() || alarms) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) -> Result<Report, Refusal> {
