@@ -16,6 +16,16 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The first line of what was received, where it is text.
+#[must_use]
+pub fn first_line(bytes: &[u8]) -> Option<String> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim();
+    (!text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER) && !has_hidden(text))
+        .then(|| text.to_owned())
+}
+
 /// A character that could break a line, colour a terminal or turn text around, or that nobody sees: controls, format
 /// characters, line separators, what Unicode calls ignorable by default, and a Braille cell without dots.
 fn is_hidden(c: char) -> bool {

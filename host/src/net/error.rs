@@ -54,8 +54,8 @@ pub(super) enum Fault {
     TlsFailedBefore,
     /// While it had the stream.
     CallGivenUp,
-    /// Plaintext that nobody has read.
-    LeftOver,
+    /// Plaintext that nobody has read; the first line of it, where it is text.
+    LeftOver(Option<String>),
     /// For so long.
     HandshakeSilent(Duration),
     HandshakeClosed,
@@ -148,8 +148,10 @@ impl Fault {
             Self::TlsIsOn => (HostError::CheckState, "it is on already".into()),
             Self::CallGivenUp => (HostError::CheckState, "an earlier call was given up".into()),
             Self::TlsFailedBefore => (HostError::CheckState, "TLS failed before".into()),
-            Self::LeftOver => {
-                (HostError::PlaintextBeforeTls, "plaintext was left over before the handshake".into())
+            Self::LeftOver(said) => {
+                let said = said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
+                let text = format!("plaintext was left over before the handshake{said}");
+                (HostError::PlaintextBeforeTls, text)
             }
             Self::HandshakeSilent(time) => {
                 (HostError::TlsTimeout, format!("silence inside the handshake for {}", seconds(*time)))

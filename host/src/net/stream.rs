@@ -20,7 +20,12 @@ use super::{
     tcp::{Tcp, is_too_late},
     tls::{TlsStream, Verification},
 };
-use crate::{catalogue::HostError, host::Host, outcome::Outcome};
+use crate::{
+    catalogue::HostError,
+    host::Host,
+    outcome::Outcome,
+    text::{self, TEXT_BYTES},
+};
 
 /// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
 const READY_BYTES: usize = 64 << 10;
@@ -111,7 +116,7 @@ impl Stream {
         let run = Arc::clone(&self.run);
         let (with, elsewhere) = (self.to.peer, self.to.rules.elsewhere);
         let failed = |fault| NetError::new(Tried::Tls { with, elsewhere }, fault);
-        let stream = TlsStream::new(&self.to.rules.tls, &self.to.host);
+        let stream = TlsStream::new(&self.to.rules.tls, &self.to.host, !self.spoke_plain);
         let mut stream = stream.map_err(|fault| failed(fault.into()))?;
         self.spoilt = true;
         let done = stream.handshake(&mut self.tcp, &run).await.map_err(failed);
@@ -147,8 +152,14 @@ impl Stream {
         if self.tls.is_some() {
             return Err(Fault::TlsIsOn);
         }
-        let arrived = self.spoke_plain && self.tcp.has_more();
-        if arrived || !self.plain.is_empty() { Err(Fault::LeftOver) } else { Ok(()) }
+        let left = if !self.plain.is_empty() {
+            self.plain.clone()
+        } else if self.spoke_plain {
+            self.tcp.peek(TEXT_BYTES).into()
+        } else {
+            Bytes::new()
+        };
+        if left.is_empty() { Ok(()) } else { Err(Fault::LeftOver(text::first_line(&left))) }
     }
 
     pub(super) async fn read(&mut self, max: usize, wait: Option<Duration>) -> Result<Received, NetError> {

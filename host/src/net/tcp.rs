@@ -196,10 +196,13 @@ impl Tcp {
         Ok(sent)
     }
 
-    /// Bytes wait to be taken.
-    pub(super) fn has_more(&self) -> bool {
+    /// What waits to be taken, `most` of it, and is left.
+    pub(super) fn peek(&self, most: usize) -> Vec<u8> {
         let (descriptor, how) = (self.stream.as_raw_fd(), MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
-        matches!(nix::sys::socket::recv(descriptor, &mut [0; 1], how), Ok(1..))
+        let mut bytes = vec![0; most];
+        let count = nix::sys::socket::recv(descriptor, &mut bytes, how).unwrap_or_default();
+        bytes.truncate(count);
+        bytes
     }
 }
 

@@ -35,14 +35,18 @@ pub use self::{
     no_tls::NoTls,
     trust::{Tls, Trust},
 };
-use self::{observer::Seen, session::Session, situation::Situation};
+use self::{
+    observer::Seen,
+    session::{HEADER_BYTES, Session},
+    situation::Situation,
+};
 use super::{
     deadline::until,
     error::Fault,
     run::Run,
     tcp::{Tcp, is_too_late},
 };
-use crate::{catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
+use crate::{catalogue::HostError, host::Host, measured::TlsFacts, text::TEXT_BYTES, tls_rules::Verify};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -63,6 +67,10 @@ pub(super) struct TlsStream {
     session: Session,
     /// The stream broke behind what was received.
     failed: Option<TlsFault>,
+    /// What the server sent first, until it is known to be TLS.
+    heard: Vec<u8>,
+    /// TLS began without a word in plain text.
+    unasked: bool,
     /// What the handshake waited for the server.
     wait: Duration,
     seen: Arc<Mutex<Seen>>,
@@ -70,8 +78,8 @@ pub(super) struct TlsStream {
 }
 
 impl TlsStream {
-    /// Prepares everything that is not the server's to wait for.
-    pub(super) fn new(tls: &Tls, host: &Host) -> Result<Self, TlsFault> {
+    /// Prepares everything that is not the server's to wait for. `unasked`: nothing was said in plain text before.
+    pub(super) fn new(tls: &Tls, host: &Host, unasked: bool) -> Result<Self, TlsFault> {
         let name = match &tls.server_name {
             Some(name) => name.clone(),
             None => trust::name_of(host.ascii()).map_err(TlsFault::Name)?,
@@ -82,6 +90,8 @@ impl TlsStream {
         Ok(Self {
             session: Session::new(connection),
             failed: None,
+            heard: Vec::new(),
+            unasked,
             wait: Duration::ZERO,
             seen,
             trust: Arc::clone(&tls.trust),
@@ -97,6 +107,8 @@ impl TlsStream {
             verify: self.trust.verify,
             has_identity: self.trust.identity.is_some(),
             seen: &self.seen.lock().unwrap_or_else(PoisonError::into_inner),
+            heard: &self.heard,
+            unasked: self.unasked,
         }
         .fault(error)
     }
@@ -117,11 +129,15 @@ impl TlsStream {
             })?;
             started = started.or(Some(sent));
             if !self.session.connection.is_handshaking() {
+                self.heard = Vec::new();
                 return Ok(started.unwrap_or(sent));
             }
             let since = tcp.last_arrival();
             let ahead = until(deadline, pin!(tcp.ahead(RECORD_BYTES))).await;
             let ahead = ahead.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
+            if self.heard.len() < HEADER_BYTES {
+                self.heard.extend(ahead.iter().take(TEXT_BYTES));
+            }
             let (count, fed) = self.session.feed_handshake(&ahead);
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();
             self.wait += tcp.last_arrival() - since;

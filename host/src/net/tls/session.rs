@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use rustls::{ClientConnection, Error};
 
 /// Bytes of a record's header.
-const HEADER_BYTES: usize = 5;
+pub(super) const HEADER_BYTES: usize = 5;
 /// Bytes taken at once of what was decrypted.
 const CLEAR_BYTES: usize = 4096;
 

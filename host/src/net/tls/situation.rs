@@ -7,7 +7,10 @@ use super::{
     fault::{NotShown, TlsFault},
     observer::Seen,
 };
-use crate::tls_rules::{TlsVersion, Verify};
+use crate::{
+    text,
+    tls_rules::{TlsVersion, Verify},
+};
 
 /// How far a handshake came, and by which rules.
 pub(super) struct Situation<'a> {
@@ -18,6 +21,10 @@ pub(super) struct Situation<'a> {
     /// The job has a client certificate.
     pub(super) has_identity: bool,
     pub(super) seen: &'a Seen,
+    /// What the server sent first.
+    pub(super) heard: &'a [u8],
+    /// TLS began without a word in plain text.
+    pub(super) unasked: bool,
 }
 
 impl Situation<'_> {
@@ -30,7 +37,9 @@ impl Situation<'_> {
             Error::NoCertificatesPresented => TlsFault::NoCertificate,
             Error::AlertReceived(alert) => self.alert(*alert),
             Error::PeerIncompatible(incompatible) => self.incompatible(incompatible),
-            Error::InvalidMessage(_) if !self.begun => TlsFault::NotTls,
+            Error::InvalidMessage(_) if !self.begun => {
+                TlsFault::NotTls { said: text::first_line(self.heard), unasked: self.unasked }
+            }
             Error::InvalidMessage(wrong) => TlsFault::IllFormed(spaced(&format!("{wrong:?}"))),
             Error::PeerMisbehaved(how) => TlsFault::Misbehaved(spaced(&format!("{how:?}"))),
             other => TlsFault::Rare(rare(other)),
@@ -153,6 +162,8 @@ mod tests {
             verify: Verify::Full,
             has_identity: false,
             seen,
+            heard: b"",
+            unasked: true,
         }
     }
 
@@ -253,6 +264,23 @@ mod tests {
                 "a TLS message of the server is not well-formed: invalid content type".to_owned()
             )
         );
+    }
+
+    #[test]
+    fn plain_text_in_place_of_tls_is_shown_and_only_a_port_that_was_not_asked_may_speak_it_first() {
+        let error = Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        let text = |heard, unasked| {
+            let seen = Seen::default();
+            Situation { heard, unasked, ..situation(&seen) }.fault(&error).says().1
+        };
+        let (greeting, busy) = (b"220 mx1 ESMTP\r\n", b"421 Too many connections\r\nbye");
+        assert_eq!(
+            text(greeting, true),
+            "what the server sent is not TLS: 220 mx1 ESMTP; it may speak plain text first, and TLS on request"
+        );
+        let said = "what the server sent is not TLS: 421 Too many connections";
+        assert_eq!([text(busy, true), text(busy, false)], [said; 2]);
+        assert_eq!(text(b"\0\x01junk", false), "what the server sent is not TLS");
     }
 
     #[test]
