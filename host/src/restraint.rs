@@ -4,7 +4,8 @@
 //! whoever asks which are due. What is decided here outlasts the program where there is a file for it.
 //!
 //! The host does not know log-ins. What it knows is that a run ended as `auth_failed`, whom it asked, the job's secrets, and the
-//! parameter `username` of a check that has one: these are the account. Without a secret there is none.
+//! parameter `username` of a check that has one: these are the account. Without a secret there is none; and a check that has a field
+//! `response_code`, and says −1 in it, was refused by nobody: no log-in was offered, or it held back its secrets itself.
 
 mod back_off;
 mod hour;
@@ -25,14 +26,18 @@ use crate::{
     job::Job,
     memory::{KEY_BYTES, Memory, Refusal},
     output::{self, Level},
-    report::Outcome,
+    report::{Outcome, Report},
     schedule::RoundTime,
     span,
     text::counted,
+    value::Value,
 };
 
 /// By what a check calls whoever logs in.
 const USERNAME: &str = "username";
+/// In which a check says by what code a peer refused, and that none did.
+const RESPONSE_CODE: &str = "response_code";
+const NOBODY: Value = Value::Integer(-1);
 
 /// Of whom an account is: in memory only.
 type Account = [u8; KEY_BYTES];
@@ -211,7 +216,8 @@ impl Restraint {
     }
 
     /// Learns what a run came to.
-    pub fn learn(&mut self, job: &Job, outcome: Outcome, time: RoundTime) {
+    pub fn learn(&mut self, job: &Job, report: &Report, time: RoundTime) {
+        let (outcome, is_refused) = (report.outcome(), is_refused(report));
         let key = (job.name.clone(), job.host.written().to_owned());
         self.unknown.end_trial(&key);
         if let Some(last) = self.rounds.get_mut(&key) {
@@ -220,7 +226,7 @@ impl Restraint {
                 memory.keep_round(&key, Some(*last));
             }
         }
-        if self.accounts.is_empty() && self.unknown.is_empty() && outcome != Outcome::AuthFailed {
+        if self.accounts.is_empty() && self.unknown.is_empty() && !is_refused {
             return;
         }
         let Some(account) = self.account(job) else { return };
@@ -228,7 +234,7 @@ impl Restraint {
         if let Some(refusal) = self.unknown.take(&key) {
             self.restore(&key, job, &refusal, milliseconds(time));
         }
-        if outcome == Outcome::AuthFailed {
+        if is_refused {
             let fingerprint = self.fingerprint(job);
             let back_off = self.accounts.entry(account).or_default();
             let pause = back_off.refuse(key, fingerprint, milliseconds(time));
@@ -345,6 +351,12 @@ impl Restraint {
         drop(serde_json::to_writer(&mut hasher, &*job.parameters));
         *hasher.finalize().as_bytes()
     }
+}
+
+/// A peer refused the log-in.
+fn is_refused(report: &Report) -> bool {
+    let nobody = report.fields.iter().any(|(name, value)| name == RESPONSE_CODE && *value == NOBODY);
+    report.outcome() == Outcome::AuthFailed && !nobody
 }
 
 /// What is written of a fingerprint. One byte shows a changed password to us, but for one in 256, and next to nothing of the

@@ -249,7 +249,7 @@ impl Rounds {
             self.failures.log(job, &points.job);
         }
         if let Some(restraint) = &mut self.restraint {
-            restraint.learn(&ended.job, ended.report.outcome(), ended.time);
+            restraint.learn(&ended.job, &ended.report, ended.time);
         }
         self.unread = false;
         self.writer.write(

@@ -1,6 +1,6 @@
 //! Jobs with and without secrets, round after round.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use serde_json::{Map, json};
 
@@ -11,6 +11,7 @@ use crate::{
     description::{Description, Parameter},
     grant::Deny,
     net::Tls,
+    report::Failure,
     secret::{Secrets, apart::Apart},
 };
 
@@ -77,11 +78,17 @@ fn minute(minute: i64) -> RoundTime {
     RoundTime { unix_ns: minute * 60_000_000_000 }
 }
 
+fn came_to(outcome: Outcome) -> Report {
+    let code = HostError::CheckTrapped.code();
+    let failure = (outcome != Outcome::Success).then(|| Failure { outcome, code, text: String::new() });
+    Report { failure, ..Report::default() }
+}
+
 /// Runs those that may begin; who that is.
 fn round(known: &mut Restraint, jobs: &[&Job], at: i64, outcome: Outcome) -> Vec<String> {
     let begun: Vec<_> = jobs.iter().filter(|job| known.admits(&candidate(job), minute(at))).collect();
     for job in &begun {
-        known.learn(job, outcome, minute(at));
+        known.learn(job, &came_to(outcome), minute(at));
     }
     begun.iter().map(|job| job.name.clone()).collect()
 }
@@ -98,6 +105,29 @@ fn a_refused_log_in_is_tried_again_later_and_a_success_ends_that() {
     // From the beginning.
     round(&mut known, &[&a], 50, Outcome::AuthFailed);
     assert_eq!(round(&mut known, &[&a], 55, Outcome::Success), ["a"]);
+}
+
+#[test]
+fn where_nobody_refused_the_log_in_it_is_tried_in_the_next_round_and_refusals_before_that_count_on() {
+    let (a, mut known) = (with("a", "hunter2"), Restraint::default());
+    let answered = |code| Report {
+        fields: vec![("response_code".to_owned(), Value::Integer(code))],
+        ..came_to(Outcome::AuthFailed)
+    };
+    let mut tried = |rounds: Range<i64>, code| {
+        let round = |at: &i64| {
+            let begins = known.admits(&candidate(&a), minute(*at));
+            if begins {
+                known.learn(&a, &answered(code), minute(*at));
+            }
+            begins
+        };
+        rounds.filter(round).collect::<Vec<_>>()
+    };
+    assert_eq!(tried(0..3, -1), [0, 1, 2]);
+    assert_eq!(tried(3..9, 535), [3, 8]);
+    assert_eq!(tried(9..20, -1), [18, 19]);
+    assert_eq!(tried(20..50, 454), [20, 40]);
 }
 
 #[test]
@@ -187,10 +217,10 @@ fn a_job_begins_no_more_often_in_an_hour_than_it_may() {
     known.change(&[candidate(&a)], minute(0));
     assert!(known.hours.is_empty());
     // What is left out for its log-in is not counted.
-    known.learn(&a, Outcome::AuthFailed, minute(100));
+    known.learn(&a, &came_to(Outcome::AuthFailed), minute(100));
     let begun: Vec<_> = (101..120).filter(|at| known.admits(&counted, minute(*at))).collect();
     assert_eq!(begun, [105]);
-    known.learn(&a, Outcome::Success, minute(105));
+    known.learn(&a, &came_to(Outcome::Success), minute(105));
     let begun: Vec<_> = (120..170).filter(|at| known.admits(&counted, minute(*at))).collect();
     assert_eq!(begun, [120, 165]);
 }
@@ -289,7 +319,7 @@ async fn a_check_that_cannot_be_loaded_makes_nobody_forget_who_was_refused() {
             for candidate in &unfit {
                 assert!(known.admits(candidate, minute(at)));
                 let of = job(&candidate.key.0, &candidate.key.1, json!({}));
-                known.learn(&of, Outcome::CheckError, minute(at));
+                known.learn(&of, &came_to(Outcome::CheckError), minute(at));
             }
         }
         known.change(&jobs.map(candidate), minute(0));
@@ -317,11 +347,11 @@ async fn of_a_hosts_jobs_whose_check_is_not_there_yet_one_tries_for_all() {
     assert_eq!(asked(&mut known, 10), [true, false]);
     // It waits for its check still, and so does one that is there by now.
     assert!(!known.admits(&awaited(&b), minute(11)) && !known.admits(&candidate(&b), minute(11)));
-    known.learn(&job("a", "mx1", json!({})), Outcome::CheckError, minute(10));
+    known.learn(&job("a", "mx1", json!({})), &came_to(Outcome::CheckError), minute(10));
     // Whoever is there comes first.
     assert_eq!(asked(&mut known, 12), [false, false]);
     assert!(known.admits(&candidate(&b), minute(12)));
-    known.learn(&b, Outcome::AuthFailed, minute(12));
+    known.learn(&b, &came_to(Outcome::AuthFailed), minute(12));
     assert!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed).is_empty());
     assert_eq!(round(&mut known, &[&a, &b], 32, Outcome::Success), ["a"]);
 
@@ -332,7 +362,7 @@ async fn of_a_hosts_jobs_whose_check_is_not_there_yet_one_tries_for_all() {
     known.take_back(&held.key, minute(10));
     assert!(known.admits(&awaited(&b), minute(11)) && !known.admits(&held, minute(11)));
     // Its check came in time.
-    known.learn(&b, Outcome::AuthFailed, minute(11));
+    known.learn(&b, &came_to(Outcome::AuthFailed), minute(11));
     assert_eq!([11, 12, 30].map(|at| known.admits(&held, minute(at))), [false; 3]);
     assert!(round(&mut known, &[&a, &b], 30, Outcome::AuthFailed).is_empty());
     assert_eq!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed), ["a"]);
