@@ -52,7 +52,8 @@ pub(crate) fn login(session: &mut Session<'_>) -> Result<(), Stop> {
             None => format!("{command} {}", word.text),
         };
         let step = if word.is_last { AUTH } else { CHALLENGE };
-        let reply = session.exchange(&step, &format!("{command}{}", word.called), &line).map_err(deferred)?;
+        let reply = session.exchange(&step, &format!("{command}{}", word.called), &line);
+        let reply = reply.map_err(|stop| another_way(session, &*mechanism, deferred(stop)))?;
         if word.is_last {
             return Ok(());
         }
@@ -69,16 +70,40 @@ fn deferred(stop: Stop) -> Stop {
     stop
 }
 
+/// Servers offer CRAM-MD5 that have no password for it, but a digest of their own.
+fn another_way(session: &Session<'_>, mechanism: &dyn Mechanism, stop: Stop) -> Stop {
+    let parameters = session.job.parameters;
+    let by_itself = parameters.auth == Auth::Auto && mechanism.asked_for_by() == Auth::CramMd5;
+    if !by_itself || stop.cause != Cause::own(ErrorCode::AuthRefused) {
+        return stop;
+    }
+    let others = [("PLAIN", "plain"), ("LOGIN", "login")];
+    let another = others.iter().find(|(name, _)| offered(session).any(|it| it.eq_ignore_ascii_case(name)));
+    match another {
+        Some((name, auth)) if may_show(session) => {
+            let text = format!("{}; it offers {name} as well (auth = \"{auth}\")", stop.text);
+            Stop { text, ..stop }
+        }
+        _ => stop,
+    }
+}
+
+/// The mechanisms that the server offers. Some still write AUTH=; the union of all such lines counts.
+fn offered<'a>(session: &'a Session<'_>) -> impl Iterator<Item = &'a str> {
+    let lines = session.extensions.iter();
+    let lines = lines.filter_map(|line| behind(line, "AUTH ").or_else(|| behind(line, "AUTH=")));
+    lines.flat_map(str::split_whitespace)
+}
+
+/// Nobody on the way reads a password, or the operator does not mind.
+fn may_show(session: &Session<'_>) -> bool {
+    session.secured || session.job.parameters.allow_plaintext_auth
+}
+
 /// The strongest that is offered, wanted and allowed.
 fn choose<'a>(session: &Session<'a>) -> Result<Box<dyn Mechanism + 'a>, Stop> {
     let parameters = session.job.parameters;
-    // Some servers still write AUTH=; the union of all such lines counts.
-    let offered: Vec<&str> = session
-        .extensions
-        .iter()
-        .filter_map(|line| behind(line, "AUTH ").or_else(|| behind(line, "AUTH=")))
-        .flat_map(str::split_whitespace)
-        .collect();
+    let offered: Vec<&str> = offered(session).collect();
     let any = parameters.auth == Auth::Auto;
     let wanted: Vec<_> = mechanisms(parameters)
         .into_iter()
@@ -87,11 +112,11 @@ fn choose<'a>(session: &Session<'a>) -> Result<Box<dyn Mechanism + 'a>, Stop> {
     let names: Vec<&str> = wanted.iter().map(|mechanism| mechanism.name()).collect();
     let is_offered = |name: &str| offered.iter().any(|offered| offered.eq_ignore_ascii_case(name));
     let Some(strongest) = names.iter().find(|name| is_offered(name)) else {
-        let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(" ") };
+        let offered = if offered.is_empty() { session.offer() } else { offered.join(" ") };
         let text = format!("AUTH: wanted is {}, the server offers {offered}", names.join(" or "));
         return Err(Stop::own(&AUTH, ErrorCode::AuthNotOffered, text));
     };
-    let may_show = session.secured || parameters.allow_plaintext_auth;
+    let may_show = may_show(session);
     let allowed = wanted
         .into_iter()
         .find(|mechanism| is_offered(mechanism.name()) && (may_show || !mechanism.shows_password()));

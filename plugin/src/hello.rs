@@ -14,6 +14,7 @@ use crate::{
 pub(crate) fn ehlo(session: &mut Session<'_>) -> Result<(), Stop> {
     // Before TLS nothing learnt counts (RFC 3207 section 4.2).
     session.extensions.clear();
+    session.ehlo_refused = None;
     match hello(session, &EHLO, "EHLO") {
         Ok(reply) => {
             // The first line is the server's name. The others as they were said: texts show them, and secrets are looked for
@@ -26,10 +27,12 @@ pub(crate) fn ehlo(session: &mut Session<'_>) -> Result<(), Stop> {
     }
 }
 
-/// Where the server is gone or silent now, what it had to say is its refusal of EHLO.
+/// Where the server is gone or silent now, what it had to say is its refusal of EHLO; else that is told as well, for it may be the
+/// reason of all that follows.
 fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
     let answered = session.report.time(Field::EhloTime);
-    match hello(session, &EHLO, "HELO") {
+    session.ehlo_refused = Some(refused.text.clone());
+    match hello(session, &EHLO, "HELO").map_err(|stop| with_reason(stop, &refused)) {
         Ok(_) => Ok(()),
         Err(stop) if stop.is_loss() => {
             session.report.set(Field::EhloTime, Value::Time(answered));
@@ -37,6 +40,16 @@ fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
         }
         Err(stop) if stop.is_for_good() => Err(lhlo(session, stop)),
         Err(stop) => Err(stop),
+    }
+}
+
+/// A refusal of HELO, and that of EHLO before it.
+fn with_reason(stop: Stop, refused: &Stop) -> Stop {
+    match (&stop.reply, &refused.reply) {
+        (Some(last), Some(first)) if last.is_refusal() && last.lines != first.lines => {
+            Stop { text: format!("{}; {}", stop.text, refused.text), ..stop }
+        }
+        _ => stop,
     }
 }
 

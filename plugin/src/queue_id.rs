@@ -7,8 +7,8 @@ type Row = (&'static str, fn(&str) -> bool);
 /// The first row that fits counts.
 const ROWS: &[Row] = &[
     // Postfix, and all that say so
-    ("queued as ID", any),
-    ("queued on * as ID", any),
+    ("queued as ID", is_no_word),
+    ("queued on * as ID", is_no_word),
     // Exim
     ("OK id=ID", any),
     // sendmail and OpenSMTPD
@@ -32,6 +32,11 @@ const AROUND: [char; 10] = ['<', '>', '(', ')', '[', ']', ',', ';', '.', '"'];
 
 fn any(_: &str) -> bool {
     true
+}
+
+/// No word of a sentence ("queued as requested"): they have neither digits nor capitals.
+fn is_no_word(id: &str) -> bool {
+    id.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase())
 }
 
 /// Letters and digits, one digit at least.
@@ -128,6 +133,7 @@ mod tests {
             "2.6.0 Queued mail for delivery",
             "ok 1700000000 qp",
             "2.0.0 Ok: queued",
+            "2.0.0 Message queued as requested",
             "2.0.0 OK 1700000000 - gsmtp",
         ] {
             assert_eq!(find(reply), None, "{reply}");

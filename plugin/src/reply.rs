@@ -30,8 +30,8 @@ pub enum NoReply {
     Fault(Fault),
     /// The stream ended.
     Closed,
-    /// Not a reply.
-    Garbage,
+    /// Not a reply; for a character that nobody sees, where there is one.
+    Garbage(Option<char>),
     /// A line or the whole is too long.
     TooLong,
     /// A TLS record.
@@ -43,7 +43,7 @@ impl NoReply {
         match self {
             Self::Closed => true,
             Self::Fault(fault) => fault.kind.is_loss(),
-            Self::Garbage | Self::TooLong | Self::Tls => false,
+            Self::Garbage(_) | Self::TooLong | Self::Tls => false,
         }
     }
 }
@@ -149,12 +149,12 @@ impl Reader {
         for _ in 0..LINES {
             let line = self.line(transport, wait)?;
             self.say(&line);
-            let (code, last) = parse(&line).ok_or(NoReply::Garbage)?;
+            let (code, last) = parse(&line).ok_or_else(|| NoReply::Garbage(unseen(&line)))?;
             differ |= !reply.lines.is_empty() && code != reply.code;
             reply.push(code, &line);
             if last {
                 (reply.at, reply.whole) = (self.at, true);
-                return if differ && !reply.is_refusal() { Err(NoReply::Garbage) } else { Ok(()) };
+                return if differ && !reply.is_refusal() { Err(NoReply::Garbage(None)) } else { Ok(()) };
             }
         }
         Err(NoReply::TooLong)
@@ -209,6 +209,18 @@ impl Reader {
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A byte order mark, a NUL, a tab in place of a space: where a code and what follows it are due, and cannot be seen.
+fn unseen(line: &[u8]) -> Option<char> {
+    let text = String::from_utf8_lossy(line);
+    let wrong = |(at, c): &(usize, char)| match at {
+        0..3 => !c.is_ascii_digit(),
+        _ => !matches!(c, ' ' | '-'),
+    };
+    let (_, wrong) = text.chars().take(4).enumerate().find(wrong)?;
+    let is_seen = wrong.is_alphanumeric() || wrong.is_ascii_graphic() || wrong == char::REPLACEMENT_CHARACTER;
+    (!is_seen).then_some(wrong)
 }
 
 /// The code, and whether this is the last line: a code is followed by a space, a hyphen or nothing.

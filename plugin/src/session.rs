@@ -28,8 +28,10 @@ pub(crate) struct Session<'a> {
     pub(crate) unproven: bool,
     pub(crate) secured: bool,
     pub(crate) verify_error: Option<String>,
-    /// The keywords of the last EHLO, in upper case.
+    /// The keywords of the last EHLO, as they were said.
     pub(crate) extensions: Vec<String>,
+    /// How the last EHLO was refused, where HELO is what counts.
+    pub(crate) ehlo_refused: Option<String>,
     /// The mail under way.
     pub(crate) mail: Vec<u8>,
     /// The first recipient's refusal, where others were accepted.
@@ -58,6 +60,7 @@ impl<'a> Session<'a> {
             secured: false,
             verify_error: None,
             extensions: Vec::new(),
+            ehlo_refused: None,
             mail: Vec::new(),
             refused: None,
             last: None,
@@ -75,6 +78,15 @@ impl<'a> Session<'a> {
             let rest = behind(line, keyword)?;
             (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
         })
+    }
+
+    /// What the server offers, for texts; where that is nothing, perhaps why.
+    pub(crate) fn offer(&self) -> String {
+        match &self.ehlo_refused {
+            Some(refusal) => format!("nothing, since it refused {refusal}"),
+            None if self.extensions.is_empty() => "nothing".to_owned(),
+            None => self.extensions.join(", "),
+        }
     }
 
     /// Sends a command and waits for its reply. `name` stands for it in texts: a command may hold a secret.
@@ -163,7 +175,12 @@ impl<'a> Session<'a> {
                 let text = "the server closed the connection".to_owned();
                 Fault { kind: ErrorKind::ConnectionClosed, text }
             }
-            NoReply::Garbage => return own(ErrorCode::NotSmtp, &format!("not an SMTP reply: {said}")),
+            NoReply::Garbage(unseen) => {
+                let unseen =
+                    unseen.map_or_else(String::new, |c| format!(" (U+{:04X} in its code)", u32::from(c)));
+                let said = if said.is_empty() { "an empty line" } else { said };
+                return own(ErrorCode::NotSmtp, &format!("not an SMTP reply{unseen}: {said}"));
+            }
             NoReply::TooLong => {
                 let text = "the reply is longer than 8192 bytes a line or 100 lines";
                 return own(ErrorCode::ReplyTooLong, text);

@@ -1,6 +1,12 @@
 //! Why a session stops: at which step, by what, and whether the server still waits for a command.
 
-use crate::{error::ErrorCode, reply::Reply, report::Cause, step::Step, transport::Fault};
+use crate::{
+    error::ErrorCode,
+    reply::Reply,
+    report::Cause,
+    step::{AUTH, Step},
+    transport::Fault,
+};
 
 /// The session ends here.
 #[derive(Debug)]
@@ -33,10 +39,12 @@ impl Stop {
             400.. => step.refused,
             _ => ErrorCode::UnexpectedReply,
         };
-        let doubt = if code == ErrorCode::UnexpectedReply {
-            " (that is no answer to it: the server's replies may be one behind)"
-        } else {
-            ""
+        let doubt = match reply.code {
+            334 if step.code == AUTH.code => " (it asks on, and has been told all)",
+            _ if code == ErrorCode::UnexpectedReply => {
+                " (that is no answer to it: the server's replies may be one behind)"
+            }
+            _ => "",
         };
         Self {
             step: *step,

@@ -9,7 +9,7 @@ use crate::{
 
 pub(crate) fn starttls(session: &mut Session<'_>) -> Result<(), Stop> {
     if !session.extensions.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
-        let text = "STARTTLS: the server does not offer it".to_owned();
+        let text = format!("STARTTLS: the server does not offer it; it offers {}", session.offer());
         return Err(Stop::own(&STARTTLS, ErrorCode::StarttlsNotOffered, text));
     }
     session.exchange(&STARTTLS, "STARTTLS", "STARTTLS").map(drop)

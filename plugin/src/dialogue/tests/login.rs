@@ -76,6 +76,24 @@ fn a_refused_login_has_the_mailers_code() {
 }
 
 #[test]
+fn who_offers_cram_md5_and_refuses_it_may_know_the_password_by_another_mechanism() {
+    let text = |parameters: Parameters, offer| {
+        let ask = Ask("AUTH CRAM-MD5", "535 5.7.8 no\r\n");
+        let (report, _) = drive(&parameters, [HELLO, Ask("EHLO", offer), ask, QUIT]);
+        report.failure.unwrap().text
+    };
+    let (all, alone) = ("250-mx1\r\n250 AUTH LOGIN PLAIN CRAM-MD5\r\n", "250-mx1\r\n250 AUTH CRAM-MD5\r\n");
+    let open = |auth| Parameters { allow_plaintext_auth: true, ..login(auth) };
+    let plain = "AUTH CRAM-MD5: 535 5.7.8 no";
+    assert_eq!(text(open(Auth::Auto), all), format!("{plain}; it offers PLAIN as well (auth = \"plain\")"));
+    for (parameters, offer) in
+        [(open(Auth::CramMd5), all), (open(Auth::Auto), alone), (login(Auth::Auto), all)]
+    {
+        assert_eq!(text(parameters, offer), plain);
+    }
+}
+
+#[test]
 fn a_refusal_for_now_is_not_a_refused_password() {
     let parameters = Parameters { connection: Security::Tls, ..login(Auth::Plain) };
     let deferred = own(Kind::AuthFailed, ErrorCode::AuthDeferred);
@@ -134,5 +152,10 @@ fn where_nothing_usable_is_offered_the_text_says_what_was_wanted_and_what_is() {
     assert_eq!(
         offering(Auth::Auto, "250 mx1\r\n"),
         "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers nothing"
+    );
+    // As a server that wants TLS first.
+    assert_eq!(
+        offering(Auth::Auto, "250-mx1\r\n250-SIZE 1000\r\n250 STARTTLS\r\n"),
+        "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers SIZE 1000, STARTTLS"
     );
 }
