@@ -6,6 +6,7 @@ use std::fmt;
 use crate::{
     measured::{Ending, Measured},
     report,
+    text::TEXT_BYTES,
     value::Value,
 };
 
@@ -92,7 +93,7 @@ impl State {
 pub struct Alarm {
     /// The worst.
     pub state: State,
-    /// What broke or could not be judged; empty: nothing.
+    /// What broke or could not be judged, the worst first, and of a field's limits the worst alone; empty: nothing.
     pub text: String,
 }
 
@@ -170,7 +171,7 @@ pub fn judge(
         match &limit.part {
             None => verdict.look(limit, fields, measured.ending(&limit.field)),
             Some(kind) if parts.iter().any(|part| part.kind == *kind) => {}
-            Some(kind) => verdict.add(State::Unknown, format!("no part {kind} has a line")),
+            Some(kind) => verdict.add(State::Unknown, kind, format!("no part {kind} has a line")),
         }
     }
     verdict.alarm()
@@ -188,39 +189,56 @@ pub fn judge_part(limits: &[Limit], kind: &str, fields: &[(String, Value)]) -> A
 
 /// What the limits said so far.
 #[derive(Default)]
-struct Verdict {
-    state: State,
-    said: Vec<String>,
+struct Verdict<'a> {
+    said: Vec<Said<'a>>,
 }
 
-impl Verdict {
-    fn look(&mut self, limit: &Limit, fields: &[(String, Value)], ending: Option<&Ending>) {
+struct Said<'a> {
+    state: State,
+    /// What was limited.
+    of: &'a str,
+    text: String,
+}
+
+impl<'a> Verdict<'a> {
+    fn look(&mut self, limit: &'a Limit, fields: &[(String, Value)], ending: Option<&Ending>) {
         let Limit { field, severity, .. } = limit;
         match fields.iter().find(|(name, _)| name == field).and_then(|(_, value)| value.as_number()) {
-            None => self.add(State::Unknown, format!("{field} not measured")),
+            None => self.add(State::Unknown, field, format!("{field} not measured")),
             Some(value) if limit.broken_by(value) => {
                 let state = match severity {
                     Severity::Warning => State::Warning,
                     Severity::Critical => State::Critical,
                 };
                 let whose = ending.map_or_else(String::new, |it| format!(" ({it})"));
-                self.add(state, format!("{field} {value} {limit}{whose}"));
+                self.add(state, field, format!("{field} {value} {limit}{whose}"));
             }
             Some(_) => {}
         }
     }
 
-    fn add(&mut self, state: State, text: String) {
-        if state.rank() > self.state.rank() {
-            self.state = state;
-        }
-        if !self.said.contains(&text) {
-            self.said.push(text);
+    /// Of one field, or kind of parts, the worst counts.
+    fn add(&mut self, state: State, of: &'a str, text: String) {
+        match self.said.iter_mut().find(|said| said.of == of) {
+            Some(said) if said.state.rank() >= state.rank() => {}
+            Some(said) => (said.state, said.text) = (state, text),
+            None => self.said.push(Said { state, of, text }),
         }
     }
 
-    fn alarm(self) -> Alarm {
-        Alarm { state: self.state, text: self.said.join(", ") }
+    fn alarm(mut self) -> Alarm {
+        // The text may be cut: what woke somebody stands first.
+        self.said.sort_by_key(|said| std::cmp::Reverse(said.state.rank()));
+        let state = self.said.first().map_or(State::Ok, |worst| worst.state);
+        let texts: Vec<_> = self.said.into_iter().map(|said| said.text).collect();
+        let mut text = texts.join(", ");
+        let mut shown = texts.len();
+        while text.len() > TEXT_BYTES && shown > 1 {
+            shown -= 1;
+            let (seen, others) = texts.split_at(shown);
+            text = format!("{}, and {} more", seen.join(", "), others.len());
+        }
+        Alarm { state, text }
     }
 }
 
@@ -267,7 +285,23 @@ mod tests {
         let other = Limit { field: "y".into(), ..limit(Severity::Critical, "1") };
         let fields = [("y".to_owned(), Value::Integer(2))];
         let alarm = judge(&[limit(Severity::Warning, "1"), other], &fields, &Measured::default(), &[]);
-        assert_eq!(alarm, Alarm { state: State::Critical, text: "x not measured, y 2 > 1".into() });
+        assert_eq!(alarm, Alarm { state: State::Critical, text: "y 2 > 1, x not measured".into() });
+    }
+
+    #[test]
+    fn what_is_worst_is_said_first_once_of_a_field_and_how_much_is_left_out() {
+        let on = |field: &str, severity, text| Limit::parse(field, severity, text).unwrap();
+        let names: Vec<_> = (0..30).map(|number| format!("field_{number}_time_ms")).collect();
+        let mut limits: Vec<_> = names.iter().map(|name| on(name, Severity::Warning, "1")).collect();
+        limits.extend([on("z", Severity::Warning, "1"), on("z", Severity::Critical, "5")]);
+        let mut fields: Vec<_> = names.iter().skip(1).map(|name| (name.clone(), Value::Integer(2))).collect();
+        fields.push(("z".to_owned(), Value::Integer(9)));
+        let Alarm { state, text } = judge(&limits, &fields, &Measured::default(), &[]);
+        assert_eq!(state, State::Critical);
+        assert!(text.starts_with("z 9 > 5, field_0_time_ms not measured, field_1_time_ms 2 > 1, "), "{text}");
+        let (shown, more) = text.rsplit_once(", and ").unwrap();
+        let shown = shown.split(", ").count();
+        assert!(more == format!("{} more", 31 - shown) && text.len() <= TEXT_BYTES, "{text}");
     }
 
     #[test]
