@@ -15,6 +15,8 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 
+use super::limits;
+
 /// A poll that is over sooner was hardly ever interrupted for long: whoever takes a processor keeps it for longer.
 const BRIEF_NS: u64 = 250_000;
 
@@ -119,9 +121,10 @@ impl Crowd {
 pub(crate) struct Busy(Crowd);
 
 impl Busy {
-    /// How long it stays aside after a turn of this length: two turns of each of the others.
-    pub(crate) fn pause(&self, turn: Duration) -> Duration {
-        turn * self.0.0.load(Ordering::Relaxed).saturating_sub(1).saturating_mul(2)
+    /// How long it stays aside after this turn of the run: two such turns of each of the others. What the engine does for a check
+    /// cannot be interrupted, so that a turn may be longer than a tick.
+    pub(crate) fn pause(&self, run: &Meter) -> Duration {
+        run.turn().max(limits::TICK) * self.0.0.load(Ordering::Relaxed).saturating_sub(1).saturating_mul(2)
     }
 }
 
@@ -137,13 +140,25 @@ mod tests {
 
     #[test]
     fn the_more_compute_the_longer_each_stays_aside() {
-        let (crowd, turn) = (Crowd::default(), Duration::from_millis(10));
+        let (crowd, run) = (Crowd::default(), Meter::default());
+        run.0.began.store(time(ClockId::CLOCK_MONOTONIC), Ordering::Relaxed);
         let first = crowd.enter();
-        assert_eq!(first.pause(turn), Duration::ZERO);
+        assert_eq!(first.pause(&run), Duration::ZERO);
         let others = [crowd.enter(), crowd.enter()];
-        assert_eq!(first.pause(turn), turn * 4);
+        assert_eq!(first.pause(&run), limits::TICK * 4);
         drop(others);
-        assert_eq!(first.pause(turn), Duration::ZERO);
+        assert_eq!(first.pause(&run), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn who_has_a_long_turn_stays_aside_for_longer() {
+        let (crowd, run) = (Crowd::default(), Meter::default());
+        let (first, _other) = (crowd.enter(), crowd.enter());
+        run.count(Box::pin(async {
+            compute(100_000_000);
+            assert!(first.pause(&run) >= Duration::from_millis(200), "{:?}", first.pause(&run));
+        }))
+        .await;
     }
 
     fn compute(nanoseconds: u64) {

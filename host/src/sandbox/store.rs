@@ -33,7 +33,7 @@ pub(super) fn store(engine: &Engine, state: State, crowd: &Crowd) -> Store<State
             return Ok(UpdateDeadline::Yield(1));
         }
         let busy: &mut Busy = busy.get_or_insert_with(|| crowd.enter());
-        Ok(match busy.pause(limits::TICK) {
+        Ok(match busy.pause(&meter) {
             // The runtime looks at sockets, clocks and other threads only after some dozens of turns, or when nobody wants one:
             // who computes alone takes his next one after that look.
             Duration::ZERO => UpdateDeadline::YieldCustom(1, Box::pin(task::yield_now())),
