@@ -18,13 +18,17 @@ use crate::{
     },
 };
 
+/// Of what a check calls a host: more than any name has, in whatever letters (RFC 1035 section 2.3.4: 255 octets).
+const HOST_BYTES: usize = 2048;
+
 impl Host for State {}
 
 impl HostConnection for State {
     async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         self.charge_call()?;
         let outbound = Arc::clone(&self.outbound);
-        let connect = move || async move { outbound.connect(&to.host, to.port).await };
+        let (host, port) = (no_longer_than_a_name(to.host), to.port);
+        let connect = move || async move { outbound.connect(&host, port).await };
         match self.outbound.thread_stack().run(connect).await {
             Ok(connection) => Ok(self.table.push(connection).map_err(|_full| full())),
             Err(error) => {
@@ -101,6 +105,15 @@ impl HostConnection for State {
         self.table.delete(this)?;
         Ok(())
     }
+}
+
+/// A check may name as much as its memory holds, and each text about it would hold it again. What is cut is still no host.
+fn no_longer_than_a_name(mut host: String) -> String {
+    if host.len() > HOST_BYTES {
+        host.truncate(host.floor_char_boundary(HOST_BYTES));
+        host.shrink_to_fit();
+    }
+    host
 }
 
 fn full() -> Error {
@@ -181,4 +194,20 @@ kinds! {
     LimitExceeded: CheckLimit;
     InvalidState: CheckState;
     Other: NetworkOther;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host;
+
+    #[test]
+    fn what_is_too_long_for_a_name_is_cut_and_no_name_still() {
+        let long = format!("{}mx1.example.org", "ä.".repeat(1 << 20));
+        let cut = no_longer_than_a_name(long);
+        assert!(cut.capacity() <= HOST_BYTES && cut.len() > HOST_BYTES - 4);
+        assert!(cut.parse::<host::Host>().is_err());
+        let name = "bücher.example.org".to_owned();
+        assert_eq!(no_longer_than_a_name(name.clone()), name);
+    }
 }
