@@ -19,12 +19,15 @@ use tokio::{
     time,
 };
 
-pub use self::notes::{JobKey, KEY_BYTES, Refusal};
+pub use self::notes::{JobKey, KEY_BYTES, LONGEST_MS, Refusal};
 use self::{
     file::{FileError, StateFile},
     notes::{Changes, NoNotes, Notes},
 };
-use crate::output::{self, Level};
+use crate::{
+    output::{self, Level},
+    schedule::RoundTime,
+};
 
 /// How long the start waits for the file.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -167,7 +170,7 @@ fn open(path: PathBuf) -> Result<(StateFile, Notes), FileError> {
     let bytes = file.read()?;
     if !bytes.is_empty() {
         let error = match Notes::of(&bytes) {
-            Ok(notes) => return Ok((file, notes)),
+            Ok(notes) => return Ok((file, notes.at(RoundTime::now().unix_ms()))),
             Err(NoNotes::Others) => return Err(FileError::Others),
             Err(error) => error,
         };

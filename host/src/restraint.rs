@@ -125,7 +125,7 @@ impl Restraint {
     /// Whether it may run in the round of this time. It is to be asked last: one that may is taken to begin.
     pub fn admits(&mut self, candidate: &Candidate, time: RoundTime) -> bool {
         let Candidate { key, job, max_per_hour, .. } = candidate;
-        let now = milliseconds(time);
+        let now = time.unix_ms();
         let most = max_per_hour.map(usize::from);
         if let Some(most) = most
             && !self.hours.entry(key.clone()).or_default().admits(most, now)
@@ -164,7 +164,7 @@ impl Restraint {
         }
         self.unknown.end_trial(key);
         if let Some(hour) = self.hours.get_mut(key) {
-            hour.take_back(milliseconds(time));
+            hour.take_back(time.unix_ms());
             if let Some(memory) = &self.memory {
                 memory.keep_runs(key, Some(hour.runs_ms()));
             }
@@ -221,7 +221,7 @@ impl Restraint {
         let key = (job.name.clone(), job.host.written().to_owned());
         self.unknown.end_trial(&key);
         if let Some(last) = self.rounds.get_mut(&key) {
-            *last = milliseconds(time);
+            *last = time.unix_ms();
             if let Some(memory) = &self.memory {
                 memory.keep_round(&key, Some(*last));
             }
@@ -232,12 +232,12 @@ impl Restraint {
         let Some(account) = self.account(job) else { return };
         // Its check came while it waited.
         if let Some(refusal) = self.unknown.take(&key) {
-            self.restore(&key, job, &refusal, milliseconds(time));
+            self.restore(&key, job, &refusal, time.unix_ms());
         }
         if is_refused {
             let fingerprint = self.fingerprint(job);
             let back_off = self.accounts.entry(account).or_default();
-            let pause = back_off.refuse(key, fingerprint, milliseconds(time));
+            let pause = back_off.refuse(key, fingerprint, time.unix_ms());
             log_pause(job, back_off.times, pause);
             if let Some(memory) = &self.memory {
                 let (times, until_ms) = (back_off.times, back_off.until_ms);
@@ -306,9 +306,9 @@ impl Restraint {
         }
         for Candidate { key, .. } in jobs.iter().filter(|job| job.has_time) {
             if !self.rounds.contains_key(key) {
-                self.rounds.insert(key.clone(), milliseconds(now));
+                self.rounds.insert(key.clone(), now.unix_ms());
                 if let Some(memory) = &self.memory {
-                    memory.keep_round(key, Some(milliseconds(now)));
+                    memory.keep_round(key, Some(now.unix_ms()));
                 }
             }
         }
@@ -364,10 +364,6 @@ fn is_refused(report: &Report) -> bool {
 fn mark(fingerprint: &Fingerprint) -> u8 {
     let [mark, ..] = fingerprint;
     *mark
-}
-
-fn milliseconds(time: RoundTime) -> i64 {
-    time.unix_ns.div_euclid(1_000_000)
 }
 
 fn log_pause(job: &Job, times: u32, pause_ms: i64) {

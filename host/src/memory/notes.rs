@@ -11,6 +11,9 @@ pub const KEY_BYTES: usize = 32;
 /// Of what is written; another one is not read.
 const VERSION: u32 = 2;
 
+/// The longest that a job is held back, whose log-in was refused.
+pub const LONGEST_MS: i64 = 60 * 60_000;
+
 /// A job by its name and host.
 pub type JobKey = (String, String);
 
@@ -98,6 +101,18 @@ impl Notes {
         let mut key = [0; KEY_BYTES];
         SystemRandom::new().fill(&mut key).ok()?;
         Some(Self { key, runs: BTreeMap::new(), rounds: BTreeMap::new(), refused: BTreeMap::new() })
+    }
+
+    /// As it can be by now. A clock that was ahead when it was written would else hold jobs back until it is so late: each program
+    /// that reads it would wait its longest anew.
+    pub(super) fn at(mut self, now_ms: i64) -> Self {
+        for run in self.runs.values_mut().flatten() {
+            *run = (*run).min(now_ms);
+        }
+        for refusal in self.refused.values_mut() {
+            refusal.until_ms = refusal.until_ms.min(now_ms.saturating_add(LONGEST_MS));
+        }
+        self
     }
 
     pub(super) fn of(bytes: &[u8]) -> Result<Self, NoNotes> {

@@ -6,7 +6,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use crate::memory::{JobKey, KEY_BYTES};
+use crate::memory::{JobKey, KEY_BYTES, LONGEST_MS};
 
 /// Of all that a job's configuration may have put right: of it one byte is written.
 pub(super) type Fingerprint = [u8; KEY_BYTES];
@@ -14,9 +14,8 @@ pub(super) type Fingerprint = [u8; KEY_BYTES];
 /// Accounts are commonly locked after 5 to 10 bad log-ins in 10 to 30 minutes, and some systems count on until half an hour
 /// passes without one. With pauses of 5, 10, 20, 40 and 60 minutes a job that stands alone has tried three times in half an
 /// hour, and four times when the pauses become longer than that.
+/// What was put right at the server is seen after the longest of them, at the latest.
 const FIRST_MS: i64 = 5 * 60_000;
-/// What was put right at the server is seen after this at the latest.
-const LONGEST_MS: i64 = 60 * 60_000;
 
 /// Of one account.
 #[derive(Debug, Default)]

@@ -293,6 +293,34 @@ async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwh
     assert_eq!(left["refused"], json!([]));
 }
 
+#[tokio::test]
+async fn a_clock_that_was_ahead_holds_nobody_back_for_longer_than_usual_however_often_the_program_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let (a, ahead) = (with("a", "hunter2"), minute(100_000_000));
+    let counted = Candidate { max_per_hour: Some(1), ..candidate(&job("c", "mx1", json!({}))) };
+    let mut known = started(&file).await;
+    known.change(&[&a].map(candidate), ahead);
+    assert!(known.admits(&counted, ahead));
+    known.learn(&a, &came_to(Outcome::AuthFailed), ahead);
+    known.kept().await;
+    drop(known);
+    let begun = RoundTime::now();
+    let later = |minutes: i64| RoundTime { unix_ns: begun.unix_ns + minutes * 60_000_000_000 };
+    let jobs =
+        || [candidate(&a), Candidate { max_per_hour: Some(1), ..candidate(&job("c", "mx1", json!({}))) }];
+    for _ in 0..2 {
+        // As by `sonde run`: each start reads it, and most begin nothing.
+        let mut known = started(&file).await;
+        known.change(&jobs(), begun);
+        assert!(!known.admits(&counted, later(1)) && !known.admits(&candidate(&a), later(1)));
+        known.kept().await;
+    }
+    let mut known = started(&file).await;
+    known.change(&jobs(), begun);
+    assert!(known.admits(&counted, later(61)) && known.admits(&candidate(&a), later(61)));
+}
+
 /// Two jobs of an account that were refused at 0, and are held back until 10, at the next start or later.
 async fn refused(file: &std::path::Path, restarts: bool) -> ([Job; 2], Restraint) {
     let jobs = [with("a", "hunter2"), with("b", "hunter2")];

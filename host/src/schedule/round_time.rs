@@ -17,6 +17,12 @@ impl RoundTime {
         Self { unix_ns: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX) }
     }
 
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn unix_ms(self) -> i64 {
+        self.unix_ns.div_euclid(1_000_000)
+    }
+
     /// What has gone by since then, by the clock on the wall.
     #[must_use]
     pub fn since(self, then: Self) -> Duration {
