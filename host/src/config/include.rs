@@ -16,6 +16,12 @@ use crate::regular;
 
 /// Bytes of one file: a hundred thousand jobs.
 const FILE_BYTES: usize = 16 << 20;
+/// `*.toml` is none of the hidden files (glob(7)): what an editor or another system leaves beside a file, or somebody put aside.
+pub(super) const AS_SHELLS_DO: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: false,
+    require_literal_leading_dot: true,
+};
 
 /// Where the files are that have no place: a pipe's or a stream's end is there by its number.
 const NUMBERED: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc"];
@@ -85,7 +91,7 @@ fn named(
             files.push(folder(path).join(pattern));
             continue;
         }
-        let found = glob::glob(&whole.to_string_lossy())
+        let found = glob::glob_with(&whole.to_string_lossy(), AS_SHELLS_DO)
             .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
         let before = files.len();
         for file in found {

@@ -117,8 +117,12 @@ fn of_file(path: &Path) -> io::Result<String> {
     regular::text(path, SECRET_BYTES).and_then(|text| in_file(&text))
 }
 
-/// Without one line end at its end. Refuses none at all: it would be tried as an empty password.
+/// Without one line end at its end. Refuses none at all, which would be tried as an empty password, and a byte order mark, which would be
+/// part of it.
 fn in_file(text: &str) -> io::Result<String> {
     let secret = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if secret.starts_with('\u{feff}') {
+        return Err(io::Error::other("begins with a byte order mark: save it without"));
+    }
     if secret.is_empty() { Err(io::Error::other("no secret in it")) } else { Ok(secret.to_owned()) }
 }

@@ -253,6 +253,9 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("main")));
     assert_eq!(read().unwrap(), ["main"]);
     write("conf.d/b.toml", &job("b"));
+    // An editor's, and one that was put aside.
+    write("conf.d/.#b.toml", "half a jo");
+    write("conf.d/.old.toml", &job("old"));
     write("conf.d/a.toml", &(job("a") + "parameters.password = { file = \"secret\" }"));
     write("conf.d/secret", "hunter2");
     write("conf.d/ignored.txt", "?");

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     file,
+    include::AS_SHELLS_DO,
     place::{folder, place},
 };
 use crate::regular::{Stamp, stamp};
@@ -48,7 +49,8 @@ impl Watched {
     /// How they are now. May wait for as long as a disk does.
     #[must_use]
     pub fn look(&self) -> Look {
-        let matching = self.patterns.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten();
+        let matching =
+            self.patterns.iter().filter_map(|pattern| glob::glob_with(pattern, AS_SHELLS_DO).ok()).flatten();
         let all = self.files.iter().cloned().chain(matching.filter_map(Result::ok));
         Look(
             all.map(|path| (stamp(&path).filter(Stamp::is_regular), path))

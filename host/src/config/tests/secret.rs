@@ -63,6 +63,7 @@ fn a_credential_is_read_where_systemd_puts_it_and_nowhere_else() {
     fs::write(folder.path().join("outside"), "hunter2").unwrap();
     fs::write(inside.join("smtp"), "hunter2\n").unwrap();
     fs::write(inside.join("empty"), "\n").unwrap();
+    fs::write(inside.join("marked"), "\u{feff}hunter2\r\n").unwrap();
     let read = |name: &str, folder: Option<&Path>| {
         let read = config::secret::credential(name.to_owned(), folder.map(Into::into));
         read.map_err(|problem| At::key("p", problem).within(None, None).to_string())
@@ -75,6 +76,8 @@ fn a_credential_is_read_where_systemd_puts_it_and_nowhere_else() {
         format!("p: there is no credential `imap` in {at}: the unit has no LoadCredential=imap:…")
     );
     assert_eq!(there("empty").unwrap_err(), format!("p: cannot read {at}/empty: no secret in it"));
+    let marked = format!("p: cannot read {at}/marked: begins with a byte order mark: save it without");
+    assert_eq!(there("marked").unwrap_err(), marked);
     for unset in [None, Some(Path::new("")), Some(Path::new("credentials"))] {
         assert_eq!(
             read("smtp", unset).unwrap_err(),
