@@ -1,13 +1,16 @@
 //! What can be wrong with a certificate: what verification found in; a number for the line, words for people and the alert
 //! for the server out.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use rustls::CertificateError;
 use x509_parser::x509::X509Name;
 
 use super::{algorithm::algorithm_name, date::date};
-use crate::{catalogue::HostError, text::clean_to};
+use crate::{
+    catalogue::HostError,
+    text::{self, clean_to},
+};
 
 /// A certificate's place on the way from the server to a root.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -124,6 +127,14 @@ impl fmt::Display for CertificateFault {
             }
             Self::OtherName(wanted, names) if names.is_empty() => {
                 return write!(f, "the certificate is not for {wanted}: it names no host");
+            }
+            Self::OtherName(wanted, names) if names.iter().any(|name| text::clean(name) == *wanted) => {
+                let as_what = if wanted.parse::<IpAddr>().is_ok() {
+                    "as a DNS name or common name, which stands for no address"
+                } else {
+                    "with characters in it that nobody sees"
+                };
+                return write!(f, "the certificate is not for {wanted}: it has that only {as_what}");
             }
             Self::OtherName(wanted, names) => {
                 let names = some_of(names);
@@ -282,6 +293,17 @@ mod tests {
         assert_eq!(
             texts[4],
             "the certificate is not for mx1 but for mx2, *.example.org (if that is the right server, set server_name)"
+        );
+        let alike = |wanted: &str, name: &str| {
+            CertificateFault::OtherName(wanted.into(), vec![name.into()]).to_string()
+        };
+        assert_eq!(
+            alike("192.0.2.1", "192.0.2.1"),
+            "the certificate is not for 192.0.2.1: it has that only as a DNS name or common name, which stands for no address"
+        );
+        assert_eq!(
+            alike("mx1.corp", "mx1.corp\n"),
+            "the certificate is not for mx1.corp: it has that only with characters in it that nobody sees"
         );
     }
 

@@ -48,8 +48,8 @@ pub(crate) enum NotShown {
 const UNKNOWN_NAME: &str =
     "the server does not know the name that it was asked for (server_name sets another)";
 const TOO_OLD: &str = "the server knows only TLS versions before 1.2, which are not safe: update it";
-const NO_CIPHER: &str = "no cipher suite in common: the server may know only RSA or DHE key exchange, or a certificate \
-    of an unusual kind; enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
+const NO_CIPHER: &str = "no cipher suite in common: the server may have no certificate or key that it can use (its log says so), one of \
+    an unusual kind, or know only RSA or DHE key exchange: enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
 
 impl TlsFault {
     /// Its number, and what it is.
