@@ -115,7 +115,8 @@ pub fn read(path: &Path) -> Result<Plan, ConfigError> {
     let Files { main, included, patterns, unmatched } = include::read(path)?;
     let plan = plan(path, main, included)?;
     let doubts = unmatched.into_iter().chain(plan.doubts).collect();
-    Ok(Plan { doubts, watched: plan.watched.matching(patterns), ..plan })
+    let watched = plan.watched.matching(patterns).asking(&plan.name_servers);
+    Ok(Plan { doubts, watched, ..plan })
 }
 
 /// What in limits of no file may be a mistake.

@@ -11,7 +11,10 @@ use super::{
     include::AS_SHELLS_DO,
     place::{folder, place},
 };
-use crate::regular::{Stamp, stamp};
+use crate::{
+    net::{NameServers, RESOLV_CONF},
+    regular::{Stamp, stamp},
+};
 
 /// What a configuration is made of.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,6 +31,14 @@ impl Watched {
     /// And files that match these, which begin at the root or where the program was started.
     pub(super) fn matching(self, patterns: Vec<String>) -> Self {
         Self { patterns: patterns.into_iter().collect(), ..self }
+    }
+
+    /// And what says which servers are asked for names: before a network is up that is nothing, or another one's.
+    pub(super) fn asking(mut self, servers: &NameServers) -> Self {
+        if *servers == NameServers::Usual {
+            self.files.insert(RESOLV_CONF.into());
+        }
+        self
     }
 
     /// Adds a file, and what it names.
@@ -75,6 +86,7 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config;
 
     #[test]
@@ -93,6 +105,7 @@ mod tests {
         );
         write("conf.d/b.toml", "[[job]]\nname = \"b\"\nhost = \"h\"");
         let watched = config::read(&at("sonde.toml")).unwrap().watched;
+        assert!(watched.files.contains(Path::new(RESOLV_CONF)));
         let mut last = watched.look();
         assert_eq!(watched.look(), last);
         for (name, text) in [
@@ -115,5 +128,7 @@ mod tests {
         std::fs::remove_file(at("conf.d/c.toml")).unwrap();
         write("password", "y");
         assert!(watched.look() != last);
+        write("own.toml", "[resolver]\nservers = [\"192.0.2.53\"]\n[[job]]\nname = \"a\"\nhost = \"h\"");
+        assert!(!config::read(&at("own.toml")).unwrap().watched.files.contains(Path::new(RESOLV_CONF)));
     }
 }

@@ -32,7 +32,8 @@ use crate::{
 pub use self::servers::PORT as NAME_SERVER_PORT;
 
 const HOSTS: &str = "/etc/hosts";
-const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Where the system names its servers.
+pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Bytes of `resolv.conf`: a few lines.
 const RESOLV_CONF_BYTES: usize = 64 << 10;
@@ -91,9 +92,9 @@ impl Resolver {
         self.shared.answer(&written, ask).await
     }
 
-    /// All that are asked.
+    /// By those that have not answered.
     fn silent(&self) -> Unresolved {
-        Unresolved::Silent(self.servers.get().map_or_else(String::new, ToString::to_string))
+        Unresolved::Silent(self.servers.get().map_or_else(String::new, |servers| servers.silent()))
     }
 }
 
@@ -108,7 +109,7 @@ async fn find_servers(asks: &NameServers) -> Arc<Servers> {
         };
         let (servers, doubt) = Servers::of_system(&text);
         if let Some(doubt) = unread.as_deref().or(doubt) {
-            output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: {servers} is asked"));
+            output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: asked is {servers}"));
         }
         return Arc::new(servers);
     };

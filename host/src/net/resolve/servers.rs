@@ -62,6 +62,8 @@ pub(super) struct Servers {
     search: Vec<Name>,
     /// A name with as many is tried as it is first.
     dots: usize,
+    /// So long the others are waited for where one has failed: the time of one attempt.
+    patience: Duration,
 }
 
 /// What came of it, and how long it holds.
@@ -74,6 +76,8 @@ struct Server {
     system: sockets::Said,
     /// It was, when it was last asked: it is asked after the others.
     is_silent: AtomicBool,
+    /// It was asked, and has said nothing since.
+    owes: AtomicBool,
 }
 
 /// What one server says.
@@ -101,6 +105,13 @@ impl fmt::Display for Servers {
 }
 
 impl Servers {
+    /// Those that were asked and have not answered; all, where that is not known.
+    pub(super) fn silent(&self) -> String {
+        let owing = self.all.iter().filter(|server| server.owes.load(Ordering::Relaxed));
+        let owing: Vec<_> = owing.map(ToString::to_string).collect();
+        if owing.is_empty() { self.to_string() } else { owing.join(", ") }
+    }
+
     /// These, and every name as it is.
     pub(super) fn new(addresses: &[SocketAddr]) -> Self {
         let mut options = ResolverOpts::default();
@@ -109,14 +120,23 @@ impl Servers {
         Self::by(addresses.iter().copied(), Vec::new(), &options)
     }
 
-    /// By the text of `resolv.conf`, and what is wrong with it: then the server on this machine is asked.
+    /// By the text of `resolv.conf`, and what is wrong with it: where it names no server, that on this machine is asked.
     pub(super) fn of_system(resolv_conf: &[u8]) -> (Self, Option<&'static str>) {
-        let (read, doubt) = match parse_resolv_conf(resolv_conf) {
-            Ok(read) => (Some(read), None),
-            Err(_) => match parse_resolv_conf([resolv_conf, b"\nnameserver 127.0.0.1\n"].concat()) {
-                Ok(read) => (Some(read), Some("it names no server")),
-                Err(_) => (None, Some("it cannot be understood")),
-            },
+        let local = |text: &[u8]| [text, b"\nnameserver 127.0.0.1\n"].concat();
+        // As by the C library, a domain that is none costs nobody his name servers.
+        let usual = usual_domains(resolv_conf);
+        let odd = "a domain to search in is none, and left out";
+        let texts = [
+            (resolv_conf.to_vec(), None),
+            (local(resolv_conf), Some("it names no server")),
+            (usual.clone(), Some(odd)),
+            (local(&usual), Some("it names no server")),
+        ];
+        let mut read =
+            texts.into_iter().filter_map(|(text, doubt)| Some((parse_resolv_conf(text).ok()?, doubt)));
+        let (read, doubt) = match read.next() {
+            Some((read, doubt)) => (Some(read), doubt),
+            None => (None, Some("it cannot be understood")),
         };
         let Some((config, options)) = read else {
             return (Self::new(&[(Ipv4Addr::LOCALHOST, PORT).into()]), doubt);
@@ -131,7 +151,8 @@ impl Servers {
 
     fn by(addresses: impl Iterator<Item = SocketAddr>, search: Vec<Name>, options: &ResolverOpts) -> Self {
         let servers = addresses.filter_map(|address| Server::new(address, options).map(Arc::new));
-        Self { all: servers.collect(), search, dots: options.ndots }
+        let patience = options.timeout.clamp(Duration::from_secs(1), LONGEST_TIMEOUT);
+        Self { all: servers.collect(), search, dots: options.ndots, patience }
     }
 
     /// The names that one stands for, in the order in which they are asked for.
@@ -185,14 +206,41 @@ impl Servers {
                     Some(Ok(Said::Failed(why))) => failed = Some(why),
                     Some(Ok(said)) => return said,
                     Some(Err(gone)) => failed = Some(Unresolved::System(gone.to_string())),
-                    None => return Said::Failed(failed.unwrap_or_else(|| Unresolved::Silent(self.to_string()))),
+                    None => return Said::Failed(failed.unwrap_or_else(|| Unresolved::Silent(self.silent()))),
                 },
+                () = sleep(self.patience), if turns.len() == 0 && failed.is_some() => {
+                    if let Some(why) = failed.take() {
+                        return Said::Failed(why);
+                    }
+                }
                 () = sleep(NEXT), if turns.len() > 0 => if let Some(server) = &last {
                     server.is_silent.store(true, Ordering::Relaxed);
                 }
             }
         }
     }
+}
+
+/// `resolv.conf` without the domains of `search` and `domain` that are none.
+fn usual_domains(resolv_conf: &[u8]) -> Vec<u8> {
+    let is_usual = |domain: &&[u8]| {
+        parse_resolv_conf([b"nameserver 127.0.0.1\nsearch ".as_slice(), domain, b"\n"].concat()).is_ok()
+    };
+    let mut text = Vec::new();
+    for line in resolv_conf.split(|byte| *byte == b'\n') {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        match words.next() {
+            Some(key @ (b"search" | b"domain")) => {
+                let usual: Vec<_> = words.filter(is_usual).collect();
+                if !usual.is_empty() {
+                    text.extend([[key].as_slice(), &usual].concat().join(&b' '));
+                }
+            }
+            _ => text.extend(line),
+        }
+        text.push(b'\n');
+    }
+    text
 }
 
 impl Server {
@@ -217,13 +265,21 @@ impl Server {
         // Both stand before this, for all servers.
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
-        Some(Self { address, resolver: resolver.build().ok()?, system, is_silent: AtomicBool::new(false) })
+        Some(Self {
+            address,
+            resolver: resolver.build().ok()?,
+            system,
+            is_silent: AtomicBool::new(false),
+            owes: AtomicBool::new(false),
+        })
     }
 
     async fn ask(self: Arc<Self>, name: Name) -> Said {
+        self.owes.store(true, Ordering::Relaxed);
         let said = self.both(&name).await;
         if !matches!(said, Said::Failed(Unresolved::Silent(_))) {
             self.is_silent.store(false, Ordering::Relaxed);
+            self.owes.store(false, Ordering::Relaxed);
         }
         said
     }
@@ -338,6 +394,20 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_that_is_none_is_left_out_and_the_servers_are_asked() {
+        let overlong = "a".repeat(64);
+        for odd in
+            ["corp.local\\000", ".corp.local", "corp..local", "corp.local\0", "\"corp.local\"", &*overlong]
+        {
+            let text = format!("search a.example {odd} b.example\nnameserver 192.0.2.53\noptions ndots:2\n");
+            let (servers, doubt) = Servers::of_system(text.as_bytes());
+            assert_eq!(servers.to_string(), "192.0.2.53", "{odd}");
+            assert_eq!(doubt, Some("a domain to search in is none, and left out"), "{odd}");
+            assert_eq!(meant(&text, "mx1.c"), "mx1.c.a.example. mx1.c.b.example. mx1.c.", "{odd}");
+        }
+    }
+
+    #[test]
     fn where_no_server_is_named_that_of_this_machine_is_asked() {
         let of = |text: &str| {
             let (servers, doubt) = Servers::of_system(text.as_bytes());
@@ -348,7 +418,7 @@ mod tests {
         assert_eq!(of("search a.example").1, Some("it names no server"));
         assert_eq!(meant("search a.example", "mx1"), "mx1.a.example. mx1.");
         let overlong = format!("search {}.example", "a".repeat(64));
-        assert_eq!(of(&overlong), ("127.0.0.1".to_owned(), Some("it cannot be understood")));
+        assert_eq!(of(&overlong), ("127.0.0.1".to_owned(), Some("it names no server")));
         let port = Servers::new(&["192.0.2.53:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
         assert_eq!(port.to_string(), "192.0.2.53:5353, ::1");
     }
