@@ -15,12 +15,22 @@ pub struct Connection {
     /// None: a call was given up while it had it.
     pub(super) stream: Option<Box<Stream>>,
     peer: SocketAddr,
+    passed: Vec<String>,
     run: Arc<Run>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, peer: SocketAddr, run: Arc<Run>) -> Self {
-        Self { opened: stream.opened(), stream: Some(Box::new(stream)), peer, run }
+    /// `passed`: other addresses that were tried before, and what came of each.
+    pub(super) fn new(stream: Stream, peer: SocketAddr, passed: Vec<String>, run: Arc<Run>) -> Self {
+        Self { opened: stream.opened(), stream: Some(Box::new(stream)), peer, passed, run }
+    }
+
+    /// That other addresses of the name failed before this one was there, and how: who only looks at what succeeds would not learn
+    /// that a half of it is dead.
+    #[must_use]
+    pub fn passed(&self) -> Option<String> {
+        let to = self.peer.ip();
+        (!self.passed.is_empty()).then(|| format!("{}; it went on to {to}", self.passed.join("; ")))
     }
 
     /// How it came about.

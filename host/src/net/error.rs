@@ -17,6 +17,8 @@ use crate::{catalogue::HostError, grant::Refusal, host::with_port};
 pub struct NetError {
     tried: Tried,
     fault: Fault,
+    /// Other addresses of the same name that were tried before, and what came of each.
+    before: Vec<String>,
 }
 
 /// What was tried, on what.
@@ -89,7 +91,12 @@ impl From<TlsFault> for Fault {
 
 impl NetError {
     pub(super) fn new(tried: Tried, fault: impl Into<Fault>) -> Self {
-        Self { tried, fault: fault.into() }
+        Self { tried, fault: fault.into(), before: Vec::new() }
+    }
+
+    /// The same, behind these.
+    pub(super) fn behind(self, before: Vec<String>) -> Self {
+        Self { before, ..self }
     }
 
     /// Its number, for the line.
@@ -101,7 +108,8 @@ impl NetError {
 
 impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.tried, self.fault.says().1)
+        write!(f, "{}{}", self.tried, self.fault.says().1)?;
+        self.before.iter().try_for_each(|other| write!(f, "; before that, {other}"))
     }
 }
 
@@ -167,7 +175,10 @@ impl Fault {
                 (HostError::TlsClosed, text)
             }
             Self::Tls(fault) => fault.says(),
-            Self::Silent(time) => (HostError::ReadTimeout, format!("silence for {}", seconds(*time))),
+            Self::Silent(time) => {
+                let text = format!("silence for {} until the job's time was over", seconds(*time));
+                (HostError::ReadTimeout, text)
+            }
             Self::WaitOver(time) => (HostError::WaitEnded, format!("silence for {}", seconds(*time))),
             Self::NothingThere => (HostError::WaitEnded, "nothing has arrived".into()),
             Self::SecretOfAnother => {

@@ -100,9 +100,9 @@ impl Outbound {
             }
             failed(fault)
         })?;
-        let (tcp, peer) = connect_to(in_turn(granted), first_to, &run).await?;
+        let (tcp, peer, passed) = connect_to(in_turn(granted), first_to, &run).await?;
         let to = To { host, rules, measured: first_to, peer };
-        Ok(Connection::new(Stream::new(tcp, to, Arc::clone(&run)), peer, run))
+        Ok(Connection::new(Stream::new(tcp, to, Arc::clone(&run)), peer, passed, run))
     }
 
     /// Those of a granted endpoint's addresses that may be connected to; refuses where there is none.
@@ -131,17 +131,23 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns.flatten().take(ADDRESSES).collect()
 }
 
-/// Tries one address after the other; the first attempt is paid for already.
+/// Tries one address after the other; the first attempt is paid for already. Gives, with the connection, what came of those before
+/// it, where they took time: that a family is not to be had is usual.
 pub(super) async fn connect_to(
     addresses: Vec<SocketAddr>,
     first_to: Option<usize>,
     run: &Arc<Run>,
-) -> Result<(Tcp, SocketAddr), NetError> {
-    let mut last = NetError::new(Tried::Connection, Fault::NoAddress);
+) -> Result<(Tcp, SocketAddr, Vec<String>), NetError> {
+    let (mut last, mut passed) = (NetError::new(Tried::Connection, Fault::NoAddress), Vec::new());
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
-        if index > 0 && (run.is_over() || run.quota.connection().is_err()) {
-            break;
+        if index > 0 {
+            if run.is_over() || run.quota.connection().is_err() {
+                break;
+            }
+            if last.host_error() == HostError::ConnectTimeout {
+                passed.push(last.to_string());
+            }
         }
         run.note(first_to, |contact| contact.ip = Some(address.ip()));
         let began = Instant::now();
@@ -158,14 +164,14 @@ pub(super) async fn connect_to(
             Ok(Ok(tcp)) if tcp.connected() > began + share => Fault::NoAnswer(share),
             Ok(Ok(tcp)) => {
                 run.note(first_to, |contact| contact.connect = Some(tcp.connected() - tcp.started()));
-                return Ok((tcp, address));
+                return Ok((tcp, address, passed));
             }
             Ok(Err(error)) => Fault::Connect(error),
             Err(_late) => Fault::NoAnswer(share),
         };
         last = NetError::new(Tried::Address(address), fault);
     }
-    Err(last)
+    Err(last.behind(passed))
 }
 
 #[cfg(test)]

@@ -172,11 +172,12 @@ async fn the_end_of_a_wait_is_told_from_the_end_of_the_jobs_time() {
     let (mut connection, _peer) = opened_from(&outbound, &listener).await;
     let silent = connection.read(512, Some(BRIEF)).await.err().unwrap();
     assert_eq!(silent.host_error(), HostError::WaitEnded);
-    assert!(silent.to_string().contains(": silence for 0.1 s"), "{silent}");
+    assert!(silent.to_string().ends_with(": silence for 0.1 s"), "{silent}");
     assert_eq!(connection.look(512).await.err().unwrap().host_error(), HostError::WaitEnded);
     for wait in [None, Some(Duration::ZERO), Some(BRIEF), Some(Duration::MAX)] {
         let silent = connection.read(512, wait).await.err().unwrap();
         assert_eq!(silent.host_error(), HostError::ReadTimeout, "{wait:?}");
+        assert!(silent.to_string().ends_with(" until the job's time was over"), "{silent}");
         assert!(Instant::now() >= deadline, "{wait:?}");
     }
     // Who polls learns it, too.
@@ -293,11 +294,40 @@ async fn behind_a_dead_address_the_next_is_tried_and_a_forbidden_one_never() {
     forbidden.set_ip("169.254.169.254".parse().unwrap());
     let (outbound, localhost) = (outbound("localhost", alive.port()), "localhost".parse().unwrap());
     let addresses = outbound.granted(vec![forbidden, dead, alive], &localhost).unwrap();
-    let (_, connected) = connect_to(addresses, Some(OWN), &outbound.run).await.unwrap();
+    let (_, connected, passed) = connect_to(addresses, Some(OWN), &outbound.run).await.unwrap();
     assert_eq!((connected, contact(&outbound).ip), (alive, Some(alive.ip())));
+    // It took no time, and mostly is a family that is not to be had.
+    assert!(passed.is_empty(), "{passed:?}");
     let (refused, text) = outbound.granted(vec![forbidden], &localhost).unwrap_err().says();
     assert_eq!(refused, HostError::Denied);
     assert!(text.contains("169.254.169.254"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_does_not_answer_is_told_though_the_next_one_does() {
+    let listener = listener().await;
+    let alive = listener.local_addr().unwrap();
+    let mut silent = alive;
+    silent.set_ip("127.0.0.2".parse().unwrap());
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&silent.into()).unwrap();
+    full.listen(0).unwrap();
+    // Until no more are taken.
+    let mut held = Vec::new();
+    while let Ok(stream) = time::timeout(BRIEF, TcpStream::connect(silent)).await {
+        held.push(stream);
+    }
+    let run = || Arc::new(Run::new(Quota::new(8, 0), Instant::now() + 4 * BRIEF));
+    let (_, connected, passed) = connect_to(vec![silent, alive], Some(OWN), &run()).await.unwrap();
+    let [said] = &*passed else { panic!("{passed:?}") };
+    assert!(connected == alive && said.starts_with(&format!("connect to {silent}: no answer in ")), "{said}");
+    let mut closed = alive;
+    closed.set_ip("127.0.0.3".parse().unwrap());
+    let failed = connect_to(vec![silent, closed], Some(OWN), &run()).await.err().unwrap().to_string();
+    let begin =
+        format!("connect to {closed}: connection refused; before that, connect to {silent}: no answer in ");
+    assert!(failed.starts_with(&begin), "{failed}");
 }
 
 #[tokio::test]

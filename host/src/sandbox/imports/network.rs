@@ -30,7 +30,12 @@ impl HostConnection for State {
         let (host, port) = (no_longer_than_a_name(to.host), to.port);
         let connect = move || async move { outbound.connect(&host, port).await };
         match self.outbound.thread_stack().run(connect).await {
-            Ok(connection) => Ok(self.table.push(connection).map_err(|_full| full())),
+            Ok(connection) => {
+                if let Some(passed) = connection.passed() {
+                    self.log.note(&passed);
+                }
+                Ok(self.table.push(connection).map_err(|_full| full()))
+            }
             Err(error) => {
                 self.note_denied(&error);
                 Ok(Err(failed(&error)))
