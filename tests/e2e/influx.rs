@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use support::{Server, free_port, points, program, refusing, run_text, start};
+use support::{Server, free_port, points, program, refusing, root, run_text, start};
 
 /// An InfluxDB with an empty database `sonde`.
 ///
@@ -92,6 +92,33 @@ fn answer(listener: &TcpListener) {
             return;
         }
     }
+}
+
+#[test]
+fn the_readmes_query_gives_one_row_for_a_job_and_in_it_what_came_last() {
+    let Some(database) = Database::start() else { return };
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let query = readme.lines().find(|line| line.starts_with("SELECT last(result_code) FROM smtp")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let round = || {
+        let job = format!("[[job]]\nname = \"a\"\nhost = \"127.0.0.1\"\nparameters.port = {port}\n");
+        let lines = run_text(&job, folder.path());
+        database.write(&lines);
+        points(&lines)[0].tags["result"].clone()
+    };
+    let asked = || {
+        let answer = database.query(&query.replace('>', "%3E").replace(' ', "+"));
+        let series = answer["results"][0]["series"].as_array().unwrap().clone();
+        series.iter().map(|series| series["values"][0][1].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(round(), "connection_failed");
+    assert_eq!(asked(), [2]);
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let answering = thread::spawn(move || answer(&listener));
+    assert_eq!(round(), "success");
+    answering.join().unwrap();
+    assert_eq!(asked(), [0]);
 }
 
 #[test]
