@@ -55,7 +55,33 @@ fn costly_instances() -> Vec<Refused> {
             HostError::CheckCompile,
             "a component in it imports, or takes out of another, a module or component",
         ),
+        (
+            "texts",
+            hands_texts("utf16"),
+            HostError::CheckCompile,
+            "components in it hand texts to one another that are not in UTF-8",
+        ),
+        (
+            "plain-texts",
+            hands_texts("utf8"),
+            HostError::CheckLoad,
+            "not a usable component: no exported instance",
+        ),
     ]
+}
+
+/// A component in which another one takes a text.
+fn hands_texts(encoding: &str) -> Vec<u8> {
+    let taker = format!(
+        "(component
+           (core module $module (memory (export \"memory\") 1) (func (export \"take\") (param i32 i32))
+             (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
+           (core instance $taker (instantiate $module))
+           (func (export \"take\") (param \"text\" string)
+             (canon lift (core func $taker \"take\") (memory (core memory $taker \"memory\"))
+               (realloc (core func $taker \"realloc\")) string-encoding={encoding})))"
+    );
+    wat::parse_str(format!("(component {taker})")).unwrap()
 }
 
 /// What the hostile check says of itself by its word, and why that is refused.

@@ -7,8 +7,9 @@ mod excess;
 mod function;
 
 use wasmtime::wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentType,
-    ComponentTypeRef, DataKind, ElementItems, Encoding, Instance, Parser, Payload,
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, DataKind, ElementItems, Encoding, Instance,
+    Parser, Payload,
 };
 
 pub(super) use self::excess::Excess;
@@ -72,6 +73,9 @@ struct Counts {
     types: u64,
     parts: u64,
     flow: u64,
+    /// There are components in it, and some function's texts are in UTF-16.
+    is_nested: bool,
+    has_utf16: bool,
 }
 
 impl Counts {
@@ -86,7 +90,8 @@ impl Counts {
                 return Err(excess);
             }
         }
-        Ok(())
+        // With the host alone, which counts what it converts, any are right.
+        if self.is_nested && self.has_utf16 { Err(Excess::Texts) } else { Ok(()) }
     }
 }
 
@@ -156,7 +161,10 @@ fn aliased(alias: &ComponentAlias<'_>, parts: &mut [Part]) -> Result<(), Excess>
 
 fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<(), Excess> {
     match payload {
-        Payload::ComponentCanonicalSection(section) => counts.functions += u64::from(section.count()),
+        Payload::ComponentCanonicalSection(section) => {
+            counts.functions += u64::from(section.count());
+            counts.has_utf16 |= section.into_iter().map_while(Result::ok).any(|function| is_utf16(&function));
+        }
         Payload::CoreTypeSection(section) => counts.types += u64::from(section.count()),
         Payload::ComponentTypeSection(section) => {
             counts.types += u64::from(section.count());
@@ -164,7 +172,8 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
             let resources = types.filter(|of| matches!(of, ComponentType::Resource { .. })).count();
             part.cost.make(resources as u64, PART_BYTES);
         }
-        Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => counts.parts += 1,
+        Payload::ModuleSection { .. } => counts.parts += 1,
+        Payload::ComponentSection { .. } => (counts.parts, counts.is_nested) = (counts.parts + 1, true),
         Payload::ComponentImportSection(section) => {
             let of = |import: wasmtime::wasmparser::ComponentImport<'_>| import.ty;
             let unknown = |of| matches!(of, ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_));
@@ -203,6 +212,15 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
         _ => {}
     }
     Ok(())
+}
+
+/// Its texts are, or may be.
+fn is_utf16(function: &CanonicalFunction) -> bool {
+    let (CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. }) = function
+    else {
+        return false;
+    };
+    options.iter().any(|option| matches!(option, CanonicalOption::UTF16 | CanonicalOption::CompactUTF16))
 }
 
 fn module(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<(), Excess> {

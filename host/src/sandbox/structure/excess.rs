@@ -49,6 +49,9 @@ pub(crate) enum Excess {
     Instance,
     /// What is copied when it is instantiated.
     Data,
+    /// Texts that its components hand to one another in UTF-16: the engine converts one as a whole, which nothing can stop halfway, and a
+    /// check's memory has room for a long one.
+    Texts,
     /// A module or component that only an instance could tell.
     Unknown,
 }
@@ -75,6 +78,7 @@ impl fmt::Display for Excess {
                 INSTANCE_BYTES >> 10
             ),
             Self::Data => write!(f, "an instance of it copies more than {} MiB of data", DATA_BYTES >> 20),
+            Self::Texts => f.write_str("components in it hand texts to one another that are not in UTF-8"),
             Self::Unknown => {
                 f.write_str("a component in it imports, or takes out of another, a module or component")
             }
