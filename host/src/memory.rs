@@ -24,10 +24,7 @@ use self::{
     file::{FileError, StateFile},
     notes::{Changes, NoNotes, Notes},
 };
-use crate::{
-    output::{self, Level},
-    schedule::RoundTime,
-};
+use crate::output::{self, Level};
 
 /// How long the start waits for the file.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -97,8 +94,8 @@ struct Waiting {
 }
 
 impl Memory {
-    /// Opens a file, which need not be there, and begins to write it. Gives what it holds.
-    pub async fn open(path: PathBuf) -> Result<(Self, Notes), NoMemory> {
+    /// Opens a file, which need not be there, and begins to write it. Gives what it holds that can be by now, in Unix milliseconds.
+    pub async fn open(path: PathBuf, now_ms: i64) -> Result<(Self, Notes), NoMemory> {
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Waiting { number: FIRST, ..Waiting::default() }),
             changed: Condvar::new(),
@@ -107,7 +104,7 @@ impl Memory {
         let (sender, opened) = oneshot::channel();
         let (own, at) = (Arc::clone(&shared), path.clone());
         let refuse = |why| NoMemory { path, why };
-        let started = thread::Builder::new().spawn(move || match open(at) {
+        let started = thread::Builder::new().spawn(move || match open(at, now_ms) {
             Ok((file, notes)) => {
                 // Nobody waits any more: what he begins with would be written over what is here.
                 if sender.send(Ok(notes.clone())).is_ok() {
@@ -165,12 +162,12 @@ impl Drop for Memory {
 }
 
 /// What stands in the file; what cannot be used of it is said, and gone.
-fn open(path: PathBuf) -> Result<(StateFile, Notes), FileError> {
+fn open(path: PathBuf, now_ms: i64) -> Result<(StateFile, Notes), FileError> {
     let file = StateFile::open(path)?;
     let bytes = file.read()?;
     if !bytes.is_empty() {
         let error = match Notes::of(&bytes) {
-            Ok(notes) => return Ok((file, notes.at(RoundTime::now().unix_ms()))),
+            Ok(notes) => return Ok((file, notes.at(now_ms))),
             Err(NoNotes::Others) => return Err(FileError::Others),
             Err(error) => error,
         };

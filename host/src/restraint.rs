@@ -94,7 +94,7 @@ pub struct Restraint {
 impl Restraint {
     /// With what this file remembers. Where that cannot be had the log says so, and nothing is remembered.
     pub async fn remembering(path: PathBuf) -> Self {
-        match Memory::open(path).await {
+        match Memory::open(path, RoundTime::now().unix_ms()).await {
             Ok((memory, known)) => Self {
                 key: known.key,
                 hours: known.runs.into_iter().map(|(job, runs)| (job, Hour::of(runs))).collect(),

@@ -95,7 +95,7 @@ fn limits_given_on_the_command_line_are_judged() {
     ]);
     let points = points(&stdout(&output));
     assert_eq!(points[0].code("alarm_state"), 3);
-    assert_eq!(points[0].text("alarm"), "error_code 403 > 0, login_time_ms not measured");
+    assert_eq!(points[0].text("alarm"), "login_time_ms not measured, error_code 403 > 0");
 }
 
 #[test]

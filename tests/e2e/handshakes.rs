@@ -20,8 +20,8 @@ fn each_fault_of_a_handshake_has_its_number_and_says_what_to_do() {
     }
     let point = place.probe("-tls1_2", &format!("{TRUSTED}\nmin_version = \"1.3\""), "");
     fails(&point, "tls_error", 518, "the server does not know TLS 1.3, which min_version asks for");
-    let text = "no cipher suite in common: the server may know only RSA or DHE key exchange, or a certificate of an \
-                unusual kind; enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
+    let text = "no cipher suite in common: the server may have no certificate or key that it can use (its log says so), one of \
+                an unusual kind, or know only RSA or DHE key exchange: enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
     for cipher in ["AES128-GCM-SHA256", "AES256-SHA", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA"] {
         let point = place.probe(&format!("-tls1_2 -cipher {cipher}"), TRUSTED, "");
         fails(&point, "tls_error", 519, text);

@@ -4,6 +4,9 @@ use std::{fs, path::Path};
 
 use super::*;
 
+/// Later than all that is written here.
+const NOW_MS: i64 = 1_800_000_000_000;
+
 fn key() -> JobKey {
     ("a".to_owned(), "h".to_owned())
 }
@@ -13,7 +16,7 @@ const REFUSAL: Refusal = Refusal { times: 3, until_ms: 7, mark: 9 };
 async fn opened(path: &Path) -> (Memory, Notes) {
     // The thread of the last may have the file a moment longer.
     for _ in 0..1000 {
-        if let Ok(opened) = Memory::open(path.to_owned()).await {
+        if let Ok(opened) = Memory::open(path.to_owned(), NOW_MS).await {
             return opened;
         }
         time::sleep(Duration::from_millis(10)).await;
@@ -62,7 +65,7 @@ async fn what_sonde_never_wrote_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     fs::write(&path, "hunter2").unwrap();
-    let refused = Memory::open(path.clone()).await.err().unwrap().to_string();
+    let refused = Memory::open(path.clone(), NOW_MS).await.err().unwrap().to_string();
     assert!(refused.contains(": not what sonde writes: remove it, or give `state_file` a name"), "{refused}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "hunter2");
 }
@@ -73,7 +76,7 @@ async fn a_second_program_does_without_and_the_first_goes_on() {
     let path = folder.path().join("state");
     let (first, _) = opened(&path).await;
     first.keep_runs(&key(), Some(vec![1]));
-    let Err(error) = Memory::open(path.clone()).await else { panic!("both have it") };
+    let Err(error) = Memory::open(path.clone(), NOW_MS).await else { panic!("both have it") };
     assert_eq!(error.level(), Level::Warning);
     let said = "another sonde has it: what is held back now is forgotten at the end";
     assert_eq!(error.to_string(), format!("state_file {}: {said}", path.display()));
