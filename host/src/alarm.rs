@@ -230,13 +230,16 @@ impl<'a> Verdict<'a> {
         // The text may be cut: what woke somebody stands first.
         self.said.sort_by_key(|said| std::cmp::Reverse(said.state.rank()));
         let state = self.said.first().map_or(State::Ok, |worst| worst.state);
-        let texts: Vec<_> = self.said.into_iter().map(|said| said.text).collect();
-        let mut text = texts.join(", ");
-        let mut shown = texts.len();
-        while text.len() > TEXT_BYTES && shown > 1 {
-            shown -= 1;
-            let (seen, others) = texts.split_at(shown);
-            text = format!("{}, and {} more", seen.join(", "), others.len());
+        let (mut text, count) = (String::new(), self.said.len());
+        for (number, said) in self.said.iter().enumerate() {
+            let more = |left: usize| format!(", and {left} more");
+            let last = if number + 1 == count { 0 } else { more(count).len() };
+            if number > 0 && text.len() + ", ".len() + said.text.len() + last > TEXT_BYTES {
+                text.push_str(&more(count - number));
+                break;
+            }
+            text.push_str(if number > 0 { ", " } else { "" });
+            text.push_str(&said.text);
         }
         Alarm { state, text }
     }

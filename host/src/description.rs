@@ -307,7 +307,7 @@ pub const OUTCOME_FIELDS: &[HostField] = &[
         name: "alarm",
         kind: FieldKind::Text,
         unit: "",
-        doc: "The limits that are broken or could not be judged.",
+        doc: "The limits that are broken or could not be judged, the worst first.",
     },
     HostField { name: "error", kind: FieldKind::Text, unit: "", doc: "What went wrong, for people." },
 ];

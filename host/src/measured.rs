@@ -104,7 +104,7 @@ facts! {
     Contact {
         /// What the run waited for the name's addresses, about 0 where an earlier answer still held; absent for an IP address.
         dns: Duration = "dns_time_ms" "ms";
-        /// From the first SYN to the address that answered to the established TCP connection.
+        /// Of the address that answered: from the first SYN until the TCP connection was established.
         connect: Duration = "connect_time_ms" "ms";
         /// What the TLS handshake waited for the server; when refused by us, up to our alert.
         tls: Duration = "tls_time_ms" "ms";

@@ -19,7 +19,7 @@ use tokio::{
     time,
 };
 
-pub use self::notes::{JobKey, KEY_BYTES, LONGEST_MS, Refusal};
+pub use self::notes::{JobKey, KEY_BYTES, LONGEST_MS, Refusal, pause_ms};
 use self::{
     file::{FileError, StateFile},
     notes::{Changes, NoNotes, Notes},

@@ -25,7 +25,7 @@ pub use self::{
     outbound::Outbound,
     quota::Quota,
     reach::{NamedEndpoint, Reach},
-    resolve::{NAME_SERVER_PORT, NameServers, RESOLV_CONF, Resolver},
+    resolve::{NAME_SERVER_PORT, NameServers, RESOLV_CONF, RESOLV_CONF_BYTES, Resolver},
     stream::{Opened, Received, Secured},
     tls::{NoTls, Tls, Trust, Verification},
 };

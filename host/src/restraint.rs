@@ -29,7 +29,6 @@ use crate::{
     report::{Outcome, Report},
     schedule::RoundTime,
     span,
-    text::counted,
     value::Value,
 };
 
@@ -38,6 +37,9 @@ const USERNAME: &str = "username";
 /// In which a check says by what code a peer refused, and that none did.
 const RESPONSE_CODE: &str = "response_code";
 const NOBODY: Value = Value::Integer(-1);
+
+/// Jobs that a line of the log names.
+const NAMED: usize = 5;
 
 /// Of whom an account is: in memory only.
 type Account = [u8; KEY_BYTES];
@@ -84,10 +86,8 @@ pub struct Restraint {
     rounds: HashMap<JobKey, i64>,
     /// Of jobs whose account is not known.
     unknown: Unknown,
-    /// Jobs of the round that begins that have run as often as they may.
-    often: usize,
-    /// Since the last change somebody was told of such jobs.
-    told_often: bool,
+    /// Of the round that begins, jobs that have run as often as they may: those of which nobody was told yet.
+    often: Vec<String>,
     memory: Option<Memory>,
 }
 
@@ -127,11 +127,14 @@ impl Restraint {
         let Candidate { key, job, max_per_hour, .. } = candidate;
         let now = time.unix_ms();
         let most = max_per_hour.map(usize::from);
-        if let Some(most) = most
-            && !self.hours.entry(key.clone()).or_default().admits(most, now)
-        {
-            self.often += 1;
-            return false;
+        if let Some(most) = most {
+            let hour = self.hours.entry(key.clone()).or_default();
+            if !hour.admits(most, now) {
+                if !std::mem::replace(&mut hour.is_told, true) {
+                    self.often.push(key.0.clone());
+                }
+                return false;
+            }
         }
         if !self.account_admits(key, job, now) {
             return false;
@@ -146,15 +149,13 @@ impl Restraint {
         true
     }
 
-    /// All jobs of a round were asked for: what there is to say, once, of those that have run as often as they may.
+    /// All jobs of a round were asked for: what there is to say of those that have run as often as they may, of each once.
     pub fn begun(&mut self) -> Option<String> {
         let often = std::mem::take(&mut self.often);
-        let is_news = often > 0 && !self.told_often;
-        self.told_often |= is_news;
-        is_news.then(|| {
-            let jobs = counted(often, "job");
-            format!("{jobs} left out of this round, by `max_per_hour`; in later rounds it is not said again")
-        })
+        let (shown, others) = often.split_at(often.len().min(NAMED));
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        let names = shown.join(", ");
+        (!often.is_empty()).then(|| format!("left out of this round by `max_per_hour`: {names}{others}"))
     }
 
     /// A run that it admitted to the round of this time was dropped before it began: it has not tried, and does not count.
@@ -262,7 +263,6 @@ impl Restraint {
     /// From now on, which is this time, of these jobs, which are all. One whose parameters are others than when its log-in was
     /// refused is tried.
     pub fn change(&mut self, jobs: &[Candidate], now: RoundTime) {
-        self.told_often = false;
         let by_key: HashMap<&JobKey, &Candidate> = jobs.iter().map(|job| (&job.key, job)).collect();
         let mut accounts = std::mem::take(&mut self.accounts);
         let mut gone = self.unknown.retain(|key| by_key.contains_key(key));
@@ -355,8 +355,8 @@ impl Restraint {
 
 /// A peer refused the log-in.
 fn is_refused(report: &Report) -> bool {
-    let nobody = report.fields.iter().any(|(name, value)| name == RESPONSE_CODE && *value == NOBODY);
-    report.outcome() == Outcome::AuthFailed && !nobody
+    let by_nobody = |(name, value): &(String, Value)| name == RESPONSE_CODE && *value == NOBODY;
+    report.outcome() == Outcome::AuthFailed && !report.fields.iter().any(by_nobody)
 }
 
 /// What is written of a fingerprint. One byte shows a changed password to us, but for one in 256, and next to nothing of the

@@ -16,14 +16,14 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The first line of what was received, where it is text.
+/// The first line of what was received, where that is text. None: its end has not come; a part of a secret in it would not be
+/// known as such.
 #[must_use]
 pub fn first_line(bytes: &[u8]) -> Option<String> {
-    let line = bytes.split(|byte| *byte == b'\n').next()?;
-    let text = String::from_utf8_lossy(line);
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let text = String::from_utf8_lossy(bytes.get(..end)?);
     let text = text.trim();
-    (!text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER) && !has_hidden(text))
-        .then(|| text.to_owned())
+    (!text.is_empty() && !has_hidden(text)).then(|| text.to_owned())
 }
 
 /// A character that could break a line, colour a terminal or turn text around, or that nobody sees: controls, format

@@ -211,16 +211,20 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A byte order mark, a NUL, a tab in place of a space: where a code and what follows it are due, and cannot be seen.
+/// A byte order mark, a NUL, a tab in place of a space: what nobody sees where a code, and what follows it, is due.
 fn unseen(line: &[u8]) -> Option<char> {
     let text = String::from_utf8_lossy(line);
-    let wrong = |(at, c): &(usize, char)| match at {
+    let is_wrong = |(at, c): &(usize, char)| match at {
         0..3 => !c.is_ascii_digit(),
         _ => !matches!(c, ' ' | '-'),
     };
-    let (_, wrong) = text.chars().take(4).enumerate().find(wrong)?;
-    let is_seen = wrong.is_alphanumeric() || wrong.is_ascii_graphic() || wrong == char::REPLACEMENT_CHARACTER;
-    (!is_seen).then_some(wrong)
+    let (at, wrong) = text.chars().take(4).enumerate().find(is_wrong)?;
+    let is_unseen = match wrong {
+        ' ' => at == 0,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => true,
+        _ => wrong.is_control() || wrong.is_whitespace(),
+    };
+    is_unseen.then_some(wrong)
 }
 
 /// The code, and whether this is the last line: a code is followed by a space, a hyphen or nothing.
@@ -234,5 +238,28 @@ fn parse(line: &[u8]) -> Option<(u16, bool)> {
         None | Some(b' ') => Some((code, true)),
         Some(b'-') => Some((code, false)),
         Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unseen;
+
+    #[test]
+    fn what_nobody_sees_in_a_code_is_told_and_what_is_seen_is_not() {
+        for (line, expected) in [
+            ("\u{feff}220 mx1", Some('\u{feff}')),
+            ("220\tmx1", Some('\t')),
+            ("22\u{0}0 mx1", Some('\u{0}')),
+            (" 220 mx1", Some(' ')),
+            ("22 hello", None),
+            ("220\u{2013}mx1", None),
+            ("\u{1f600} hello", None),
+            ("HTTP/1.1 400", None),
+            ("", None),
+            ("220 \tmx1", None),
+        ] {
+            assert_eq!(unseen(line.as_bytes()), expected, "{line:?}");
+        }
     }
 }

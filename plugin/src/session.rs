@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
         match &self.ehlo_refused {
             Some(refusal) => format!("nothing, since it refused {refusal}"),
             None if self.extensions.is_empty() => "nothing".to_owned(),
-            None => self.extensions.join(", "),
+            None => self.extensions.join(" "),
         }
     }
 
@@ -176,8 +176,8 @@ impl<'a> Session<'a> {
                 Fault { kind: ErrorKind::ConnectionClosed, text }
             }
             NoReply::Garbage(unseen) => {
-                let unseen =
-                    unseen.map_or_else(String::new, |c| format!(" (U+{:04X} in its code)", u32::from(c)));
+                let unseen = unseen
+                    .map_or_else(String::new, |c| format!(" (U+{:04X} in or behind its code)", u32::from(c)));
                 let said = if said.is_empty() { "an empty line" } else { said };
                 return own(ErrorCode::NotSmtp, &format!("not an SMTP reply{unseen}: {said}"));
             }

@@ -21,7 +21,7 @@ use crate::{
     line,
     net::{NoTls, Tls},
     output::{self, Level},
-    point::Points,
+    point::{Point, Points},
     regular,
     report::Report,
     sandbox::{SMTP, Sandbox},
@@ -142,8 +142,12 @@ pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     mem::forget((sandbox.clone(), check.clone()));
     // As a plugin of Nagios would fail.
     let bad = [State::Critical, State::Unknown].map(|state| Value::Integer(state.code()));
-    let alarms = points.all().filter_map(|point| point.field("alarm_state")).any(|state| bad.contains(state));
-    Ok(if arguments.fail && (report.failure.is_some() || alarms) {
+    let is_bad = |point: &&Point| point.field("alarm_state").is_some_and(|state| bad.contains(state));
+    let alarm = points.all().find(is_bad);
+    if let Some(point) = alarm.filter(|_| arguments.fail && output != Output::Waterfall) {
+        output::log(Level::Warning, &format!("{}: {}", point.measurement, point.text("alarm")));
+    }
+    Ok(if arguments.fail && (report.failure.is_some() || alarm.is_some()) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

@@ -53,6 +53,8 @@ pub(super) struct Rounds {
     admitted: Vec<(JobKey, Place, RoundTime)>,
     /// In the last round.
     skipped: usize,
+    /// What is to be said of those that it left out, when it is over.
+    left_out: Option<String>,
     /// Nobody has read what is there, which was said.
     unread: bool,
     awaited: Awaited,
@@ -89,6 +91,7 @@ impl Rounds {
             restraint: None,
             admitted: Vec::new(),
             skipped: 0,
+            left_out: None,
             unread: false,
             awaited: Awaited::default(),
             missing,
@@ -183,8 +186,9 @@ impl Rounds {
         let jobs = self.loading.jobs.iter().zip(&self.places).filter(|(job, place)| may_begin(job, place));
         let jobs = jobs.map(|(job, place)| (place.clone(), job.clone().in_time(now)));
         let counted = self.schedule.round(&self.loading.sandbox, jobs, time);
-        if let Some(text) = self.restraint.as_mut().and_then(Restraint::begun) {
-            output::log(Level::Information, &text);
+        self.left_out = self.restraint.as_mut().and_then(Restraint::begun);
+        if self.before.is_none() {
+            self.log_left_out();
         }
         let before = self.metrics.begin(time, late, counted, of_now);
         // Those that were not due, or are held back.
@@ -323,8 +327,15 @@ impl Rounds {
         self.writer.written()
     }
 
-    /// Says, where a person watched, what came of it.
+    fn log_left_out(&mut self) {
+        if let Some(text) = self.left_out.take() {
+            output::log(Level::Information, &text);
+        }
+    }
+
+    /// Says what came of it: to a person who watched all of it, to others whom it left out.
     pub(super) fn sum_up(&mut self) {
+        self.log_left_out();
         if let Some(progress) = self.progress.take() {
             progress.end();
             output::log(Level::Information, &self.metrics.runs.to_string());

@@ -2,6 +2,7 @@
 //! matches, out. Refuses what cannot be read or understood, and what an included file may not say.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
 };
@@ -16,13 +17,6 @@ use crate::regular;
 
 /// Bytes of one file: a hundred thousand jobs.
 const FILE_BYTES: usize = 16 << 20;
-/// `*.toml` is none of the hidden files (glob(7)): what an editor or another system leaves beside a file, or somebody put aside.
-pub(super) const AS_SHELLS_DO: glob::MatchOptions = glob::MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: false,
-    require_literal_leading_dot: true,
-};
-
 /// Where the files are that have no place: a pipe's or a stream's end is there by its number.
 const NUMBERED: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc"];
 
@@ -70,6 +64,23 @@ pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigEr
     decode::decode(text).map_err(|error| At::whole(Problem::Toml(error)).within(Some(path), None))
 }
 
+/// What a pattern matches. `*.toml` is none of the hidden files, as in a shell (glob(7)): an editor or another system leaves them beside
+/// others, or somebody put them aside.
+pub(super) fn matching(
+    pattern: &str,
+) -> Result<impl Iterator<Item = glob::GlobResult> + use<>, glob::PatternError> {
+    let takes_hidden = Path::new(pattern).file_name().is_some_and(is_hidden);
+    let is_taken = move |found: &glob::GlobResult| {
+        let path = found.as_ref().map_or_else(glob::GlobError::path, PathBuf::as_path);
+        takes_hidden || !path.file_name().is_some_and(is_hidden)
+    };
+    Ok(glob::glob(pattern)?.filter(is_taken))
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
 /// The files that the patterns name, each pattern's in the order of their names. One that is no pattern must be there.
 fn named(
     path: &Path,
@@ -91,7 +102,7 @@ fn named(
             files.push(folder(path).join(pattern));
             continue;
         }
-        let found = glob::glob_with(&whole.to_string_lossy(), AS_SHELLS_DO)
+        let found = matching(&whole.to_string_lossy())
             .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
         let before = files.len();
         for file in found {

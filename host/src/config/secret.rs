@@ -25,6 +25,8 @@ use crate::regular;
 const SECRET_BYTES: usize = 64 << 10;
 /// How a secret is given.
 pub(super) const EXPECTED: &str = "text, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }";
+/// Some editors and shells begin a text with it; it is part of no secret.
+const MARK: char = '\u{feff}';
 /// Where systemd says that the credentials of a unit are.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// Bytes of a credential's name, by systemd.
@@ -58,6 +60,7 @@ pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path, files: &
         }
         Source { file: None, env: Some(variable), credential: None } => {
             let wrong = match env::var(&variable) {
+                Ok(text) if text.starts_with(MARK) => "begins with a byte order mark",
                 Ok(text) if !text.is_empty() => return Ok(text),
                 Ok(_) => "is empty",
                 Err(VarError::NotPresent) => "is not set",
@@ -121,7 +124,7 @@ fn of_file(path: &Path) -> io::Result<String> {
 /// part of it.
 fn in_file(text: &str) -> io::Result<String> {
     let secret = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-    if secret.starts_with('\u{feff}') {
+    if secret.starts_with(MARK) {
         return Err(io::Error::other("begins with a byte order mark: save it without"));
     }
     if secret.is_empty() { Err(io::Error::other("no secret in it")) } else { Ok(secret.to_owned()) }

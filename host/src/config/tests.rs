@@ -10,7 +10,7 @@ mod paths;
 mod secret;
 mod threads;
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsStr, fs, os::unix::ffi::OsStrExt, sync::Arc, time::Duration};
 
 use serde_json::Value as Json;
 
@@ -256,10 +256,15 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     // An editor's, and one that was put aside.
     write("conf.d/.#b.toml", "half a jo");
     write("conf.d/.old.toml", &job("old"));
+    // Of a system that writes names in Latin-1.
+    fs::write(folder.path().join("conf.d").join(OsStr::from_bytes(b"M\xfcll.bak")), "?").unwrap();
     write("conf.d/a.toml", &(job("a") + "parameters.password = { file = \"secret\" }"));
     write("conf.d/secret", "hunter2");
     write("conf.d/ignored.txt", "?");
     assert_eq!(read().unwrap(), ["main", "a", "b"]);
+    write("sonde.toml", &format!("include = [\"conf.d/.o*.toml\"]\n{}", job("main")));
+    assert_eq!(read().unwrap(), ["main", "old"]);
+    write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("main")));
     let digest = "0".repeat(64);
     write(
         "conf.d/c.toml",

@@ -8,12 +8,12 @@ use std::{
 
 use super::{
     file,
-    include::AS_SHELLS_DO,
+    include::matching,
     place::{folder, place},
 };
 use crate::{
-    net::{NameServers, RESOLV_CONF},
-    regular::{Stamp, stamp},
+    net::{NameServers, RESOLV_CONF, RESOLV_CONF_BYTES},
+    regular::{self, Stamp, stamp},
 };
 
 /// What a configuration is made of.
@@ -21,11 +21,17 @@ use crate::{
 pub struct Watched {
     files: BTreeSet<PathBuf>,
     patterns: BTreeSet<String>,
+    /// What says which servers are asked for names: before a network is up that is nothing, or another one's.
+    servers: Option<PathBuf>,
 }
 
 /// How files are; none: there is no such regular file, as where a pipe was.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Look(BTreeMap<PathBuf, Option<Stamp>>);
+pub struct Look {
+    files: BTreeMap<PathBuf, Option<Stamp>>,
+    /// A digest: it is written anew again and again, and mostly says the same.
+    servers: Option<blake3::Hash>,
+}
 
 impl Watched {
     /// And files that match these, which begin at the root or where the program was started.
@@ -33,12 +39,9 @@ impl Watched {
         Self { patterns: patterns.into_iter().collect(), ..self }
     }
 
-    /// And what says which servers are asked for names: before a network is up that is nothing, or another one's.
-    pub(super) fn asking(mut self, servers: &NameServers) -> Self {
-        if *servers == NameServers::Usual {
-            self.files.insert(RESOLV_CONF.into());
-        }
-        self
+    /// And what these servers come from.
+    pub(super) fn asking(self, servers: &NameServers) -> Self {
+        Self { servers: (*servers == NameServers::Usual).then(|| RESOLV_CONF.into()), ..self }
     }
 
     /// Adds a file, and what it names.
@@ -60,14 +63,14 @@ impl Watched {
     /// How they are now. May wait for as long as a disk does.
     #[must_use]
     pub fn look(&self) -> Look {
-        let matching =
-            self.patterns.iter().filter_map(|pattern| glob::glob_with(pattern, AS_SHELLS_DO).ok()).flatten();
+        let matching = self.patterns.iter().filter_map(|pattern| matching(pattern).ok()).flatten();
         let all = self.files.iter().cloned().chain(matching.filter_map(Result::ok));
-        Look(
-            all.map(|path| (stamp(&path).filter(Stamp::is_regular), path))
-                .map(|(stamp, path)| (path, stamp))
-                .collect(),
-        )
+        let files = all.map(|path| (stamp(&path).filter(Stamp::is_regular), path));
+        let servers = self.servers.as_ref().and_then(|path| regular::bytes(path, RESOLV_CONF_BYTES).ok());
+        Look {
+            files: files.map(|(stamp, path)| (path, stamp)).collect(),
+            servers: servers.map(|text| blake3::hash(&text)),
+        }
     }
 }
 
@@ -75,8 +78,9 @@ impl Look {
     /// The same, with what was seen before of the files that were there: what changed meanwhile will be seen as a change.
     #[must_use]
     pub fn since(mut self, before: &Self) -> Self {
-        for (path, stamp) in &mut self.0 {
-            if let Some(before) = before.0.get(path) {
+        self.servers = before.servers;
+        for (path, stamp) in &mut self.files {
+            if let Some(before) = before.files.get(path) {
                 *stamp = *before;
             }
         }
@@ -105,15 +109,20 @@ mod tests {
         );
         write("conf.d/b.toml", "[[job]]\nname = \"b\"\nhost = \"h\"");
         let watched = config::read(&at("sonde.toml")).unwrap().watched;
-        assert!(watched.files.contains(Path::new(RESOLV_CONF)));
+        assert_eq!(watched.servers.as_deref(), Some(Path::new(RESOLV_CONF)));
+        let watched = Watched { servers: Some(at("resolv.conf")), ..watched };
+        write("resolv.conf", "nameserver 192.0.2.53");
         let mut last = watched.look();
         assert_eq!(watched.look(), last);
+        write("resolv.conf", "nameserver 192.0.2.53");
+        assert_eq!(watched.look(), last, "it says the same");
         for (name, text) in [
             ("sonde.toml", "x"),
             ("conf.d/b.toml", "x"),
             ("conf.d/c.toml", "x"),
             ("ca.pem", "x"),
             ("password", "x"),
+            ("resolv.conf", "nameserver 192.0.2.54"),
         ] {
             write(name, text);
             let now = watched.look();
@@ -129,6 +138,6 @@ mod tests {
         write("password", "y");
         assert!(watched.look() != last);
         write("own.toml", "[resolver]\nservers = [\"192.0.2.53\"]\n[[job]]\nname = \"a\"\nhost = \"h\"");
-        assert!(!config::read(&at("own.toml")).unwrap().watched.files.contains(Path::new(RESOLV_CONF)));
+        assert_eq!(config::read(&at("own.toml")).unwrap().watched.servers, None);
     }
 }

@@ -11,8 +11,15 @@ pub const KEY_BYTES: usize = 32;
 /// Of what is written; another one is not read.
 const VERSION: u32 = 2;
 
-/// The longest that a job is held back, whose log-in was refused.
+/// Accounts are commonly locked after 5 to 10 bad log-ins in 10 to 30 minutes, and some systems count on until half an hour
+/// passes without one. With pauses of 5, 10, 20, 40 and 60 minutes a job that stands alone has tried three times in half an
+/// hour, and four times when the pauses become longer than that.
+const FIRST_MS: i64 = 5 * 60_000;
+/// What was put right at the server is seen after this at the latest.
 pub const LONGEST_MS: i64 = 60 * 60_000;
+
+/// 2026: nothing like this was written before.
+const EARLIEST_MS: i64 = 1_767_225_600_000;
 
 /// A job by its name and host.
 pub type JobKey = (String, String);
@@ -27,6 +34,13 @@ pub struct Refusal {
     pub until_ms: i64,
     /// One byte of a digest of its parameters.
     pub mark: u8,
+}
+
+/// How long an account is held back that was refused so many times in a row.
+#[must_use]
+pub fn pause_ms(times: u32) -> i64 {
+    // Far more doublings than lead to the longest.
+    (FIRST_MS << times.saturating_sub(1).min(16)).min(LONGEST_MS)
 }
 
 /// All of it.
@@ -104,13 +118,16 @@ impl Notes {
     }
 
     /// As it can be by now. A clock that was ahead when it was written would else hold jobs back until it is so late: each program
-    /// that reads it would wait its longest anew.
+    /// that reads it would wait its longest anew. A clock that was never set knows nothing of that.
     pub(super) fn at(mut self, now_ms: i64) -> Self {
+        if now_ms < EARLIEST_MS {
+            return self;
+        }
         for run in self.runs.values_mut().flatten() {
             *run = (*run).min(now_ms);
         }
         for refusal in self.refused.values_mut() {
-            refusal.until_ms = refusal.until_ms.min(now_ms.saturating_add(LONGEST_MS));
+            refusal.until_ms = refusal.until_ms.min(now_ms.saturating_add(pause_ms(refusal.times)));
         }
         self
     }
@@ -165,6 +182,24 @@ fn apply<T>(map: &mut BTreeMap<JobKey, T>, changes: BTreeMap<JobKey, Option<T>>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_ahead_is_as_long_as_it_can_be_and_a_clock_that_was_never_set_changes_nothing() {
+        let (job, now) = (("a".to_owned(), "h".to_owned()), EARLIEST_MS + 1);
+        let refusal = |times, until_ms| Refusal { times, until_ms, mark: 9 };
+        let notes = |run, refusal| Notes {
+            runs: [(job.clone(), vec![1, run])].into(),
+            refused: [(job.clone(), refusal)].into(),
+            ..Notes::new().unwrap()
+        };
+        let ahead = notes(i64::MAX, refusal(2, i64::MAX));
+        let at = ahead.clone().at(now);
+        assert_eq!(at.runs[&job], [1, now]);
+        assert_eq!(at.refused[&job], refusal(2, now + 2 * FIRST_MS));
+        assert_eq!(ahead.clone().at(7), ahead);
+        let usual = notes(now - 1, refusal(9, now + LONGEST_MS));
+        assert_eq!(usual.clone().at(now), usual);
+    }
 
     #[test]
     fn what_is_written_reads_as_the_same_again() {

@@ -15,22 +15,21 @@ pub struct Connection {
     /// None: a call was given up while it had it.
     pub(super) stream: Option<Box<Stream>>,
     peer: SocketAddr,
-    passed: Vec<String>,
+    passed: Vec<SocketAddr>,
     run: Arc<Run>,
 }
 
 impl Connection {
-    /// `passed`: other addresses that were tried before, and what came of each.
-    pub(super) fn new(stream: Stream, peer: SocketAddr, passed: Vec<String>, run: Arc<Run>) -> Self {
+    /// `passed`: other addresses of the name, for which time went by before this one was there.
+    pub(super) fn new(stream: Stream, peer: SocketAddr, passed: Vec<SocketAddr>, run: Arc<Run>) -> Self {
         Self { opened: stream.opened(), stream: Some(Box::new(stream)), peer, passed, run }
     }
 
-    /// That other addresses of the name failed before this one was there, and how: who only looks at what succeeds would not learn
+    /// Other addresses of the name, for which time went by before this one was there: who only looks at what succeeds would not learn
     /// that a half of it is dead.
     #[must_use]
-    pub fn passed(&self) -> Option<String> {
-        let to = self.peer.ip();
-        (!self.passed.is_empty()).then(|| format!("{}; it went on to {to}", self.passed.join("; ")))
+    pub fn passed(&self) -> &[SocketAddr] {
+        &self.passed
     }
 
     /// How it came about.

@@ -17,8 +17,8 @@ use crate::{catalogue::HostError, grant::Refusal, host::with_port};
 pub struct NetError {
     tried: Tried,
     fault: Fault,
-    /// Other addresses of the same name that were tried before, and what came of each.
-    before: Vec<String>,
+    /// Other addresses of the same name, for which time went by before.
+    before: Vec<SocketAddr>,
 }
 
 /// What was tried, on what.
@@ -95,7 +95,7 @@ impl NetError {
     }
 
     /// The same, behind these.
-    pub(super) fn behind(self, before: Vec<String>) -> Self {
+    pub(super) fn behind(self, before: Vec<SocketAddr>) -> Self {
         Self { before, ..self }
     }
 
@@ -109,7 +109,7 @@ impl NetError {
 impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.tried, self.fault.says().1)?;
-        self.before.iter().try_for_each(|other| write!(f, "; before that, {other}"))
+        self.before.iter().try_for_each(|other| write!(f, "; before that, {other} did not answer"))
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{catalogue::HostError, host::Host, measured::Measured, thread_stack::
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
 
+/// An attempt that takes so long and fails is told, whatever comes of the next: RFC 8305 section 5 would begin that one by then.
+const SLOW: Duration = Duration::from_millis(250);
+
 /// The way out, of one run.
 pub struct Outbound {
     reach: Reach,
@@ -137,17 +140,16 @@ pub(super) async fn connect_to(
     addresses: Vec<SocketAddr>,
     first_to: Option<usize>,
     run: &Arc<Run>,
-) -> Result<(Tcp, SocketAddr, Vec<String>), NetError> {
-    let (mut last, mut passed) = (NetError::new(Tried::Connection, Fault::NoAddress), Vec::new());
+) -> Result<(Tcp, SocketAddr, Vec<SocketAddr>), NetError> {
+    let (mut last, mut slow) = (NetError::new(Tried::Connection, Fault::NoAddress), None);
+    let mut passed = Vec::new();
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
         if index > 0 {
             if run.is_over() || run.quota.connection().is_err() {
                 break;
             }
-            if last.host_error() == HostError::ConnectTimeout {
-                passed.push(last.to_string());
-            }
+            passed.extend(slow.take());
         }
         run.note(first_to, |contact| contact.ip = Some(address.ip()));
         let began = Instant::now();
@@ -170,6 +172,7 @@ pub(super) async fn connect_to(
             Err(_late) => Fault::NoAnswer(share),
         };
         last = NetError::new(Tried::Address(address), fault);
+        slow = (ended.saturating_duration_since(began) >= SLOW).then(|| address);
     }
     Err(last.behind(passed))
 }

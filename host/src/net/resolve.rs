@@ -36,7 +36,7 @@ const HOSTS: &str = "/etc/hosts";
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Bytes of `resolv.conf`: a few lines.
-const RESOLV_CONF_BYTES: usize = 64 << 10;
+pub const RESOLV_CONF_BYTES: usize = 64 << 10;
 
 /// Who is asked for addresses.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -92,9 +92,9 @@ impl Resolver {
         self.shared.answer(&written, ask).await
     }
 
-    /// By those that have not answered.
+    /// All that are asked.
     fn silent(&self) -> Unresolved {
-        Unresolved::Silent(self.servers.get().map_or_else(String::new, |servers| servers.silent()))
+        Unresolved::Silent(self.servers.get().map_or_else(String::new, ToString::to_string))
     }
 }
 
@@ -109,7 +109,7 @@ async fn find_servers(asks: &NameServers) -> Arc<Servers> {
         };
         let (servers, doubt) = Servers::of_system(&text);
         if let Some(doubt) = unread.as_deref().or(doubt) {
-            output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}: asked is {servers}"));
+            output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}; asking {servers}"));
         }
         return Arc::new(servers);
     };

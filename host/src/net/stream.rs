@@ -20,15 +20,13 @@ use super::{
     tcp::{Tcp, is_too_late},
     tls::{TlsStream, Verification},
 };
-use crate::{
-    catalogue::HostError,
-    host::Host,
-    outcome::Outcome,
-    text::{self, TEXT_BYTES},
-};
+use crate::{catalogue::HostError, host::Host, outcome::Outcome, text};
 
 /// Bytes that are made ready to be sent at once: what a write that is given up leaves behind in memory.
 const READY_BYTES: usize = 64 << 10;
+
+/// Of what is left over in front of TLS, so much is looked at for a line to show.
+const LEFT_BYTES: usize = 8 << 10;
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +153,7 @@ impl Stream {
         let left = if !self.plain.is_empty() {
             self.plain.clone()
         } else if self.spoke_plain {
-            self.tcp.peek(TEXT_BYTES).into()
+            self.tcp.peek(LEFT_BYTES).into()
         } else {
             Bytes::new()
         };

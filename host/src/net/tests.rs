@@ -318,16 +318,14 @@ async fn an_address_that_does_not_answer_is_told_though_the_next_one_does() {
     while let Ok(stream) = time::timeout(BRIEF, TcpStream::connect(silent)).await {
         held.push(stream);
     }
-    let run = || Arc::new(Run::new(Quota::new(8, 0), Instant::now() + 4 * BRIEF));
+    let run = || Arc::new(Run::new(Quota::new(8, 0), Instant::now() + 6 * BRIEF));
     let (_, connected, passed) = connect_to(vec![silent, alive], Some(OWN), &run()).await.unwrap();
-    let [said] = &*passed else { panic!("{passed:?}") };
-    assert!(connected == alive && said.starts_with(&format!("connect to {silent}: no answer in ")), "{said}");
+    assert_eq!((connected, &*passed), (alive, &[silent][..]));
     let mut closed = alive;
     closed.set_ip("127.0.0.3".parse().unwrap());
     let failed = connect_to(vec![silent, closed], Some(OWN), &run()).await.err().unwrap().to_string();
-    let begin =
-        format!("connect to {closed}: connection refused; before that, connect to {silent}: no answer in ");
-    assert!(failed.starts_with(&begin), "{failed}");
+    let text = format!("connect to {closed}: connection refused; before that, {silent} did not answer");
+    assert_eq!(failed, text);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ use super::{
     run::Run,
     tcp::{Tcp, is_too_late},
 };
-use crate::{catalogue::HostError, host::Host, measured::TlsFacts, text::TEXT_BYTES, tls_rules::Verify};
+use crate::{catalogue::HostError, host::Host, measured::TlsFacts, tls_rules::Verify};
 
 /// Bytes of one read from the network: a TLS record and its header.
 const RECORD_BYTES: usize = 16_640;
@@ -136,7 +136,7 @@ impl TlsStream {
             let ahead = until(deadline, pin!(tcp.ahead(RECORD_BYTES))).await;
             let ahead = ahead.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
             if self.heard.len() < HEADER_BYTES {
-                self.heard.extend(ahead.iter().take(TEXT_BYTES));
+                self.heard.extend(&ahead);
             }
             let (count, fed) = self.session.feed_handshake(&ahead);
             let taken = tcp.look(count.max(1)).map_err(Fault::HandshakeLost)?.unwrap_or_default();

@@ -6,16 +6,10 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use crate::memory::{JobKey, KEY_BYTES, LONGEST_MS};
+use crate::memory::{JobKey, KEY_BYTES, LONGEST_MS, pause_ms};
 
 /// Of all that a job's configuration may have put right: of it one byte is written.
 pub(super) type Fingerprint = [u8; KEY_BYTES];
-
-/// Accounts are commonly locked after 5 to 10 bad log-ins in 10 to 30 minutes, and some systems count on until half an hour
-/// passes without one. With pauses of 5, 10, 20, 40 and 60 minutes a job that stands alone has tried three times in half an
-/// hour, and four times when the pauses become longer than that.
-/// What was put right at the server is seen after the longest of them, at the latest.
-const FIRST_MS: i64 = 5 * 60_000;
 
 /// Of one account.
 #[derive(Debug, Default)]
@@ -125,11 +119,6 @@ fn lot(job: &JobKey, now_ms: i64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (job, now_ms).hash(&mut hasher);
     hasher.finish()
-}
-
-fn pause_ms(times: u32) -> i64 {
-    // Far more doublings than lead to the longest.
-    (FIRST_MS << times.saturating_sub(1).min(16)).min(LONGEST_MS)
 }
 
 #[cfg(test)]

@@ -8,41 +8,45 @@ const HOUR_MS: i64 = 60 * 60_000 - EARLY_MS;
 /// How much sooner a round may come: more than newlines of an agent are off, and little beside the minute between sixty of them.
 const EARLY_MS: i64 = 5_000;
 
-/// Unix milliseconds, the oldest first.
+/// Runs in Unix milliseconds, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Hour(VecDeque<i64>);
+pub(super) struct Hour {
+    runs: VecDeque<i64>,
+    /// Somebody was told that there are enough of them.
+    pub(super) is_told: bool,
+}
 
 impl Hour {
     /// As they were remembered, however they were written.
     pub(super) fn of(mut runs_ms: Vec<i64>) -> Self {
         runs_ms.sort_unstable();
-        Self(runs_ms.into())
+        Self { runs: runs_ms.into(), is_told: false }
     }
 
     /// Whether one more may begin, of so many.
     pub(super) fn admits(&mut self, most: usize, now_ms: i64) -> bool {
-        for run in &mut self.0 {
+        for run in &mut self.runs {
             // The clock may have been set back.
             *run = (*run).min(now_ms);
         }
-        self.0.retain(|run| now_ms.saturating_sub(*run) < HOUR_MS);
-        self.0.len() < most
+        self.runs.retain(|run| now_ms.saturating_sub(*run) < HOUR_MS);
+        self.runs.len() < most
     }
 
     /// One begins.
     pub(super) fn begin(&mut self, now_ms: i64) {
-        self.0.push_back(now_ms);
+        self.runs.push_back(now_ms);
     }
 
     /// One that was to begin then does not.
     pub(super) fn take_back(&mut self, now_ms: i64) {
-        if let Some(at) = self.0.iter().rposition(|run| *run == now_ms) {
-            self.0.remove(at);
+        if let Some(at) = self.runs.iter().rposition(|run| *run == now_ms) {
+            self.runs.remove(at);
         }
     }
 
     pub(super) fn runs_ms(&self) -> Vec<i64> {
-        self.0.iter().copied().collect()
+        self.runs.iter().copied().collect()
     }
 }
 

@@ -226,20 +226,20 @@ fn a_job_begins_no_more_often_in_an_hour_than_it_may() {
 }
 
 #[test]
-fn that_jobs_have_run_as_often_as_they_may_is_said_once_of_a_configuration() {
-    let (a, b, mut known) = (with("a", "hunter2"), with("b", "hunter2"), Restraint::default());
-    let counted = |job| Candidate { max_per_hour: Some(1), ..candidate(job) };
-    let round = |known: &mut Restraint, at| {
-        let begun = [&a, &b].map(|job| known.admits(&counted(job), minute(at)));
-        (begun, known.begun())
+fn that_a_job_has_run_as_often_as_it_may_is_said_once_of_each() {
+    let jobs: Vec<_> = ('a'..='h').map(|name| job(&name.to_string(), "mx1", json!({}))).collect();
+    let mut known = Restraint::default();
+    let mut round = |jobs: &[Job], at| {
+        let counted = jobs.iter().map(|job| Candidate { max_per_hour: Some(1), ..candidate(job) });
+        (counted.filter(|job| known.admits(job, minute(at))).count(), known.begun())
     };
-    let text = "2 jobs left out of this round, by `max_per_hour`; in later rounds it is not said again";
-    assert_eq!(round(&mut known, 0), ([true; 2], None));
-    assert_eq!(round(&mut known, 1), ([false; 2], Some(text.to_owned())));
-    assert_eq!(round(&mut known, 2), ([false; 2], None));
-    known.change(&[&a, &b].map(counted), minute(3));
-    assert_eq!(round(&mut known, 4), ([false; 2], Some(text.to_owned())));
-    assert_eq!(round(&mut known, 60), ([true; 2], None));
+    let said = |names: &str| Some(format!("left out of this round by `max_per_hour`: {names}"));
+    assert_eq!(round(&jobs, 0), (8, None));
+    assert_eq!(round(&jobs[..2], 1), (0, said("a, b")));
+    assert_eq!(round(&jobs, 2), (0, said("c, d, e, f, g and 1 more")));
+    assert_eq!(round(&jobs, 3), (0, None));
+    assert_eq!(round(&jobs, 60), (8, None));
+    assert_eq!(round(&jobs, 61), (0, None));
 }
 
 /// As a program that begins when the last has ended, whose thread may have the file a moment longer.

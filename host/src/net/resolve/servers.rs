@@ -62,7 +62,8 @@ pub(super) struct Servers {
     search: Vec<Name>,
     /// A name with as many is tried as it is first.
     dots: usize,
-    /// So long the others are waited for where one has failed: the time of one attempt.
+    /// So long the others are waited for where one has failed: nearly as long as each has in all, so that it is the failure that is told,
+    /// and not by chance the end of a job's time.
     patience: Duration,
 }
 
@@ -76,8 +77,6 @@ struct Server {
     system: sockets::Said,
     /// It was, when it was last asked: it is asked after the others.
     is_silent: AtomicBool,
-    /// It was asked, and has said nothing since.
-    owes: AtomicBool,
 }
 
 /// What one server says.
@@ -105,13 +104,6 @@ impl fmt::Display for Servers {
 }
 
 impl Servers {
-    /// Those that were asked and have not answered; all, where that is not known.
-    pub(super) fn silent(&self) -> String {
-        let owing = self.all.iter().filter(|server| server.owes.load(Ordering::Relaxed));
-        let owing: Vec<_> = owing.map(ToString::to_string).collect();
-        if owing.is_empty() { self.to_string() } else { owing.join(", ") }
-    }
-
     /// These, and every name as it is.
     pub(super) fn new(addresses: &[SocketAddr]) -> Self {
         let mut options = ResolverOpts::default();
@@ -122,19 +114,16 @@ impl Servers {
 
     /// By the text of `resolv.conf`, and what is wrong with it: where it names no server, that on this machine is asked.
     pub(super) fn of_system(resolv_conf: &[u8]) -> (Self, Option<&'static str>) {
-        let local = |text: &[u8]| [text, b"\nnameserver 127.0.0.1\n"].concat();
+        let none = "it names no server";
+        let read = |text: &[u8], doubt| {
+            let local =
+                || Some((parse_resolv_conf([text, b"\nnameserver 127.0.0.1\n"].concat()).ok()?, Some(none)));
+            parse_resolv_conf(text).ok().map(|read| (read, doubt)).or_else(local)
+        };
         // As by the C library, a domain that is none costs nobody his name servers.
-        let usual = usual_domains(resolv_conf);
-        let odd = "a domain to search in is none, and left out";
-        let texts = [
-            (resolv_conf.to_vec(), None),
-            (local(resolv_conf), Some("it names no server")),
-            (usual.clone(), Some(odd)),
-            (local(&usual), Some("it names no server")),
-        ];
-        let mut read =
-            texts.into_iter().filter_map(|(text, doubt)| Some((parse_resolv_conf(text).ok()?, doubt)));
-        let (read, doubt) = match read.next() {
+        let odd = Some("a domain in `search` is not one, and is left out");
+        let read = read(resolv_conf, None).or_else(|| read(&usual_domains(resolv_conf), odd));
+        let (read, doubt) = match read {
             Some((read, doubt)) => (Some(read), doubt),
             None => (None, Some("it cannot be understood")),
         };
@@ -146,12 +135,21 @@ impl Servers {
         if search.is_empty() {
             search.extend(domain);
         }
-        (Self::by(servers.iter().map(|server| (server.ip, PORT).into()), search, &options), doubt)
+        // The parser drops the scope, and without it nobody is there.
+        let has_scope = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let mut asked: Vec<_> = servers.iter().map(|server| server.ip).filter(|ip| !has_scope(ip)).collect();
+        let doubt = if asked.is_empty() {
+            asked.push(Ipv4Addr::LOCALHOST.into());
+            Some("it names only servers with a scope, for which there is `system = true` in [resolver]")
+        } else {
+            doubt
+        };
+        (Self::by(asked.into_iter().map(|ip| (ip, PORT).into()), search, &options), doubt)
     }
 
     fn by(addresses: impl Iterator<Item = SocketAddr>, search: Vec<Name>, options: &ResolverOpts) -> Self {
         let servers = addresses.filter_map(|address| Server::new(address, options).map(Arc::new));
-        let patience = options.timeout.clamp(Duration::from_secs(1), LONGEST_TIMEOUT);
+        let patience = in_all(options) * 4 / 5;
         Self { all: servers.collect(), search, dots: options.ndots, patience }
     }
 
@@ -206,7 +204,7 @@ impl Servers {
                     Some(Ok(Said::Failed(why))) => failed = Some(why),
                     Some(Ok(said)) => return said,
                     Some(Err(gone)) => failed = Some(Unresolved::System(gone.to_string())),
-                    None => return Said::Failed(failed.unwrap_or_else(|| Unresolved::Silent(self.silent()))),
+                    None => return Said::Failed(failed.unwrap_or_else(|| Unresolved::Silent(self.to_string()))),
                 },
                 () = sleep(self.patience), if turns.len() == 0 && failed.is_some() => {
                     if let Some(why) = failed.take() {
@@ -219,6 +217,12 @@ impl Servers {
             }
         }
     }
+}
+
+/// So long a server has for its answer.
+fn in_all(options: &ResolverOpts) -> Duration {
+    let attempts = u32::try_from(options.attempts.clamp(1, MOST_ATTEMPTS)).unwrap_or(1);
+    options.timeout.clamp(Duration::from_secs(1), LONGEST_TIMEOUT) * attempts
 }
 
 /// `resolv.conf` without the domains of `search` and `domain` that are none.
@@ -256,30 +260,21 @@ impl Server {
         let system = sockets.said();
         let mut resolver = Resolver::builder_with_config(config, sockets);
         let options = resolver.options_mut();
-        let attempts = u32::try_from(by.attempts.clamp(1, MOST_ATTEMPTS)).unwrap_or(1);
         // What is lost is sent again within it; what failed is not asked again.
-        options.timeout = by.timeout.clamp(Duration::from_secs(1), LONGEST_TIMEOUT) * attempts;
+        options.timeout = in_all(by);
         options.attempts = 0;
         options.edns0 = by.edns0;
         options.max_active_requests = ON_A_CONNECTION;
         // Both stand before this, for all servers.
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
-        Some(Self {
-            address,
-            resolver: resolver.build().ok()?,
-            system,
-            is_silent: AtomicBool::new(false),
-            owes: AtomicBool::new(false),
-        })
+        Some(Self { address, resolver: resolver.build().ok()?, system, is_silent: AtomicBool::new(false) })
     }
 
     async fn ask(self: Arc<Self>, name: Name) -> Said {
-        self.owes.store(true, Ordering::Relaxed);
         let said = self.both(&name).await;
         if !matches!(said, Said::Failed(Unresolved::Silent(_))) {
             self.is_silent.store(false, Ordering::Relaxed);
-            self.owes.store(false, Ordering::Relaxed);
         }
         said
     }
@@ -402,7 +397,7 @@ mod tests {
             let text = format!("search a.example {odd} b.example\nnameserver 192.0.2.53\noptions ndots:2\n");
             let (servers, doubt) = Servers::of_system(text.as_bytes());
             assert_eq!(servers.to_string(), "192.0.2.53", "{odd}");
-            assert_eq!(doubt, Some("a domain to search in is none, and left out"), "{odd}");
+            assert_eq!(doubt, Some("a domain in `search` is not one, and is left out"), "{odd}");
             assert_eq!(meant(&text, "mx1.c"), "mx1.c.a.example. mx1.c.b.example. mx1.c.", "{odd}");
         }
     }
@@ -419,6 +414,9 @@ mod tests {
         assert_eq!(meant("search a.example", "mx1"), "mx1.a.example. mx1.");
         let overlong = format!("search {}.example", "a".repeat(64));
         assert_eq!(of(&overlong), ("127.0.0.1".to_owned(), Some("it names no server")));
+        let scoped = "nameserver fe80::1%eth0\n";
+        assert!(of(scoped).0 == "127.0.0.1" && of(scoped).1.unwrap().contains("with a scope"));
+        assert_eq!(of(&format!("{scoped}nameserver ::1")), ("::1".to_owned(), None));
         let port = Servers::new(&["192.0.2.53:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
         assert_eq!(port.to_string(), "192.0.2.53:5353, ::1");
     }

@@ -24,10 +24,10 @@ pub(crate) enum TlsFault {
     NoCipher,
     /// It lacks this.
     Unsupported(String),
-    /// With the words in its place, if it is any. Nobody had asked for TLS in plain text.
+    /// With the words in its place, if it is any; and whether these may be how a port begins that speaks plain text.
     NotTls {
         said: Option<String>,
-        unasked: bool,
+        may_be_plain: bool,
     },
     IllFormed(String),
     Misbehaved(String),
@@ -89,7 +89,12 @@ impl TlsFault {
                 let text = format!("the server lacks a part of TLS that is needed: {what}");
                 (HostError::TlsUnsupported, text)
             }
-            Self::NotTls { said, unasked } => (HostError::TlsNotTls, not_tls(said.as_deref(), *unasked)),
+            Self::NotTls { said, may_be_plain } => {
+                let said = said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
+                let hint =
+                    if *may_be_plain { "; it may speak plain text first, and TLS on request" } else { "" };
+                (HostError::TlsNotTls, format!("what the server sent is not TLS{said}{hint}"))
+            }
             Self::IllFormed(how) => {
                 (HostError::TlsFailed, format!("a TLS message of the server is not well-formed: {how}"))
             }
@@ -99,13 +104,4 @@ impl TlsFault {
             Self::Rare(what) => (HostError::TlsFailed, (*what).into()),
         }
     }
-}
-
-/// A refusal, as many protocols number it, is no sign of a port that speaks plain text: a server that is too busy says so before
-/// any TLS.
-fn not_tls(said: Option<&str>, unasked: bool) -> String {
-    let refuses = said.is_some_and(|said| said.starts_with(['4', '5']));
-    let said = said.map_or_else(String::new, |said| format!(": {said}"));
-    let hint = if unasked && !refuses { "; it may speak plain text first, and TLS on request" } else { "" };
-    format!("what the server sent is not TLS{said}{hint}")
 }

@@ -38,7 +38,8 @@ impl Situation<'_> {
             Error::AlertReceived(alert) => self.alert(*alert),
             Error::PeerIncompatible(incompatible) => self.incompatible(incompatible),
             Error::InvalidMessage(_) if !self.begun => {
-                TlsFault::NotTls { said: text::first_line(self.heard), unasked: self.unasked }
+                let may_be_plain = self.unasked && greets(self.heard);
+                TlsFault::NotTls { said: text::first_line(self.heard), may_be_plain }
             }
             Error::InvalidMessage(wrong) => TlsFault::IllFormed(spaced(&format!("{wrong:?}"))),
             Error::PeerMisbehaved(how) => TlsFault::Misbehaved(spaced(&format!("{how:?}"))),
@@ -97,6 +98,11 @@ impl Situation<'_> {
             }
         }
     }
+}
+
+/// What may be how mail servers begin. A refusal (4xx and 5xx) is none: one that is too busy says so before any TLS.
+fn greets(heard: &[u8]) -> bool {
+    matches!(heard, [b'2' | b'+' | b'*', ..])
 }
 
 /// How rustls says that no more of a message is held that goes on in record after record.
@@ -280,7 +286,13 @@ mod tests {
         );
         let said = "what the server sent is not TLS: 421 Too many connections";
         assert_eq!([text(busy, true), text(busy, false)], [said; 2]);
-        assert_eq!(text(b"\0\x01junk", false), "what the server sent is not TLS");
+        // Latin-1; no text; and a line that has not come to its end, which may be within a secret.
+        assert_eq!(text(b"421 sp\xe4ter\r\n", true), "what the server sent is not TLS: 421 sp\u{fffd}ter");
+        for unshown in [b"\0\x01junk\n".as_slice(), b"421 user probe hunter2-Sec"] {
+            assert_eq!(text(unshown, true), "what the server sent is not TLS");
+        }
+        let hint = "what the server sent is not TLS; it may speak plain text first, and TLS on request";
+        assert_eq!(text(b"* OK half", true), hint);
     }
 
     #[test]

@@ -31,8 +31,9 @@ impl HostConnection for State {
         let connect = move || async move { outbound.connect(&host, port).await };
         match self.outbound.thread_stack().run(connect).await {
             Ok(connection) => {
-                if let Some(passed) = connection.passed() {
-                    self.log.note(&passed);
+                // Of each the same words in each round: what repeats is folded.
+                for address in connection.passed() {
+                    self.log.note(&format!("an address did not answer, and was passed over: {address}"));
                 }
                 Ok(self.table.push(connection).map_err(|_full| full()))
             }

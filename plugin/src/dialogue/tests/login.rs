@@ -156,6 +156,6 @@ fn where_nothing_usable_is_offered_the_text_says_what_was_wanted_and_what_is() {
     // As a server that wants TLS first.
     assert_eq!(
         offering(Auth::Auto, "250-mx1\r\n250-SIZE 1000\r\n250 STARTTLS\r\n"),
-        "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers SIZE 1000, STARTTLS"
+        "AUTH: wanted is CRAM-MD5 or PLAIN or LOGIN, the server offers SIZE 1000 STARTTLS"
     );
 }
