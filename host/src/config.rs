@@ -116,7 +116,7 @@ pub fn read(path: &Path) -> Result<Plan, ConfigError> {
     let plan = plan(path, main, included)?;
     let doubts = unmatched.into_iter().chain(plan.doubts).collect();
     let watched = plan.watched.matching(patterns).asking(&plan.name_servers);
-    Ok(Plan { doubts, watched, ..plan })
+    Ok(Plan { watched, doubts, ..plan })
 }
 
 /// What in limits of no file may be a mistake.

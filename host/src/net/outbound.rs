@@ -24,7 +24,7 @@ use crate::{catalogue::HostError, host::Host, measured::Measured, thread_stack::
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
 
-/// An attempt that takes so long and fails is told, whatever comes of the next: RFC 8305 section 5 would begin that one by then.
+/// An attempt that takes so long waits for somebody: RFC 8305 section 5 has the next one begun by then.
 const SLOW: Duration = Duration::from_millis(250);
 
 /// The way out, of one run.
@@ -134,22 +134,22 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns.flatten().take(ADDRESSES).collect()
 }
 
-/// Tries one address after the other; the first attempt is paid for already. Gives, with the connection, what came of those before
-/// it, where they took time: that a family is not to be had is usual.
+/// Tries one address after the other; the first attempt is paid for already. Gives, with the connection, those before it that did not
+/// answer: to have no way to a whole family is usual, and takes no time.
 pub(super) async fn connect_to(
     addresses: Vec<SocketAddr>,
     first_to: Option<usize>,
     run: &Arc<Run>,
 ) -> Result<(Tcp, SocketAddr, Vec<SocketAddr>), NetError> {
-    let (mut last, mut slow) = (NetError::new(Tried::Connection, Fault::NoAddress), None);
-    let mut passed = Vec::new();
+    let (mut last, mut passed) = (NetError::new(Tried::Connection, Fault::NoAddress), Vec::new());
+    let mut silent = None;
     let count = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
         if index > 0 {
             if run.is_over() || run.quota.connection().is_err() {
                 break;
             }
-            passed.extend(slow.take());
+            passed.extend(silent.take());
         }
         run.note(first_to, |contact| contact.ip = Some(address.ip()));
         let began = Instant::now();
@@ -172,7 +172,13 @@ pub(super) async fn connect_to(
             Err(_late) => Fault::NoAnswer(share),
         };
         last = NetError::new(Tried::Address(address), fault);
-        slow = (ended.saturating_duration_since(began) >= SLOW).then(|| address);
+        let is_silent = match last.host_error() {
+            HostError::ConnectTimeout => true,
+            // Of a neighbour that is gone the kernel says so, after seconds.
+            HostError::Unreachable => ended.saturating_duration_since(began) >= SLOW,
+            _ => false,
+        };
+        silent = is_silent.then_some(address);
     }
     Err(last.behind(passed))
 }
