@@ -142,7 +142,7 @@ host_errors! {
     PlaintextBeforeTls = 517 "plaintext-before-tls" ProtocolError;
     /// The server knows only TLS versions before 1.2, or before `min_version`.
     TlsVersion = 518 "tls-version" TlsError;
-    /// No cipher suite in common: the server may know only RSA key exchange.
+    /// No cipher suite in common: the server may have no usable certificate, or know only RSA key exchange.
     TlsNoCipher = 519 "tls-no-cipher" TlsError;
     /// The server wants a client certificate: see `client_cert`.
     TlsClientCertificate = 520 "tls-client-certificate" TlsError;

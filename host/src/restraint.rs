@@ -131,7 +131,7 @@ impl Restraint {
             let hour = self.hours.entry(key.clone()).or_default();
             if !hour.admits(most, now) {
                 if !std::mem::replace(&mut hour.is_told, true) {
-                    self.often.push(key.0.clone());
+                    self.often.push(format!("{} ({})", key.0, key.1));
                 }
                 return false;
             }

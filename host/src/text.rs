@@ -23,7 +23,9 @@ pub fn first_line(bytes: &[u8]) -> Option<String> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let text = String::from_utf8_lossy(bytes.get(..end)?);
     let text = text.trim();
-    (!text.is_empty() && !has_hidden(text)).then(|| text.to_owned())
+    // Of other letters than these a secret would not be known.
+    let is_text = !text.contains(char::REPLACEMENT_CHARACTER) && !has_hidden(text);
+    (is_text && !text.is_empty()).then(|| text.to_owned())
 }
 
 /// A character that could break a line, colour a terminal or turn text around, or that nobody sees: controls, format

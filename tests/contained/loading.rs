@@ -57,31 +57,44 @@ fn costly_instances() -> Vec<Refused> {
         ),
         (
             "texts",
-            hands_texts("utf16"),
+            hands_texts("utf16", ""),
             HostError::CheckCompile,
             "components in it hand texts to one another that are not in UTF-8",
         ),
         (
-            "plain-texts",
-            hands_texts("utf8"),
+            "texts-of-two-kinds",
+            hands_texts("utf8", &takes_texts("utf16")),
+            HostError::CheckCompile,
+            "components in it hand texts to one another that are not in UTF-8",
+        ),
+        ("plain-texts", hands_texts("utf8", ""), HostError::CheckLoad, NO_CHECK),
+        // As a toolchain makes it, whose inner component takes nothing.
+        (
+            "texts-of-the-host",
+            wat::parse_str(format!("(component (component) {})", takes_texts("utf16"))).unwrap(),
             HostError::CheckLoad,
-            "not a usable component: no exported instance",
+            NO_CHECK,
         ),
     ]
 }
 
-/// A component in which another one takes a text.
-fn hands_texts(encoding: &str) -> Vec<u8> {
-    let taker = format!(
-        "(component
-           (core module $module (memory (export \"memory\") 1) (func (export \"take\") (param i32 i32))
-             (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
-           (core instance $taker (instantiate $module))
-           (func (export \"take\") (param \"text\" string)
-             (canon lift (core func $taker \"take\") (memory (core memory $taker \"memory\"))
-               (realloc (core func $taker \"realloc\")) string-encoding={encoding})))"
-    );
-    wat::parse_str(format!("(component {taker})")).unwrap()
+/// It is compiled, and is none.
+const NO_CHECK: &str = "not a usable component: no exported instance";
+
+/// A component in which another one takes a text, and what else it has.
+fn hands_texts(encoding: &str, more: &str) -> Vec<u8> {
+    wat::parse_str(format!("(component (component {}) {more})", takes_texts(encoding))).unwrap()
+}
+
+fn takes_texts(encoding: &str) -> String {
+    format!(
+        "(core module $module (memory (export \"memory\") 1) (func (export \"take\") (param i32 i32))
+           (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
+         (core instance $taker (instantiate $module))
+         (func (export \"take\") (param \"text\" string)
+           (canon lift (core func $taker \"take\") (memory (core memory $taker \"memory\"))
+             (realloc (core func $taker \"realloc\")) string-encoding={encoding}))"
+    )
 }
 
 /// What the hostile check says of itself by its word, and why that is refused.

@@ -262,9 +262,20 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
     write("conf.d/secret", "hunter2");
     write("conf.d/ignored.txt", "?");
     assert_eq!(read().unwrap(), ["main", "a", "b"]);
-    write("sonde.toml", &format!("include = [\"conf.d/.o*.toml\"]\n{}", job("main")));
-    assert_eq!(read().unwrap(), ["main", "old"]);
-    write("sonde.toml", &format!("include = [\"conf.d/*.toml\"]\n{}", job("main")));
+    fs::create_dir(folder.path().join("conf.d/.git")).unwrap();
+    write("conf.d/.git/x.toml", &job("x"));
+    for (pattern, expected) in [
+        ("conf.d/.o*.toml", &["main", "old"][..]),
+        ("conf.d/.[n-z]*", &["main", "old"]),
+        ("conf.d/.git/*.toml", &["main", "x"]),
+        ("conf.d/*/*.toml", &["main"]),
+        ("**/[ab].toml", &["main", "a", "b"]),
+        ("**/x.toml", &["main"]),
+        ("conf.d/*.toml", &["main", "a", "b"]),
+    ] {
+        write("sonde.toml", &format!("include = [{pattern:?}]\n{}", job("main")));
+        assert_eq!(read().unwrap(), expected, "{pattern}");
+    }
     let digest = "0".repeat(64);
     write(
         "conf.d/c.toml",

@@ -78,7 +78,7 @@ impl Look {
     /// The same, with what was seen before of the files that were there: what changed meanwhile will be seen as a change.
     #[must_use]
     pub fn since(mut self, before: &Self) -> Self {
-        self.servers = before.servers;
+        self.servers = before.servers.or(self.servers);
         for (path, stamp) in &mut self.files {
             if let Some(before) = before.files.get(path) {
                 *stamp = *before;
@@ -113,6 +113,8 @@ mod tests {
         let watched = Watched { servers: Some(at("resolv.conf")), ..watched };
         write("resolv.conf", "nameserver 192.0.2.53");
         let mut last = watched.look();
+        // Of nothing that was looked at before, nothing has changed.
+        assert_eq!(last.clone().since(&Watched::default().look()), last);
         assert_eq!(watched.look(), last);
         write("resolv.conf", "nameserver 192.0.2.53");
         assert_eq!(watched.look(), last, "it says the same");

@@ -24,6 +24,8 @@ use crate::{catalogue::HostError, host::Host, measured::Measured, thread_stack::
 /// Addresses of a name that are tried for one connection: a name server may give thousands.
 const ADDRESSES: usize = 8;
 
+/// So long an address is waited for that has others behind it: a SYN that was lost is sent again after 1 s, and after 3 s.
+const LONGEST_ATTEMPT: Duration = Duration::from_millis(3_500);
 /// An attempt that takes so long waits for somebody: RFC 8305 section 5 has the next one begun by then.
 const SLOW: Duration = Duration::from_millis(250);
 
@@ -153,9 +155,12 @@ pub(super) async fn connect_to(
         }
         run.note(first_to, |contact| contact.ip = Some(address.ip()));
         let began = Instant::now();
-        // A dead address must leave time for those behind it.
-        let share =
-            run.deadline.saturating_duration_since(began) / u32::try_from(count - index).unwrap_or(u32::MAX);
+        // A dead address must leave time for those behind it, and for the session.
+        let left = run.deadline.saturating_duration_since(began);
+        let share = match count - index {
+            1 => left,
+            more => (left / u32::try_from(more).unwrap_or(u32::MAX)).min(LONGEST_ATTEMPT),
+        };
         let tried = until(began + share, pin!(Tcp::connect(address, run))).await;
         let ended = tried
             .as_ref()

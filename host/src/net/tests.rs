@@ -321,6 +321,10 @@ async fn an_address_that_does_not_answer_is_told_though_the_next_one_does() {
     let run = || Arc::new(Run::new(Quota::new(8, 0), Instant::now() + 6 * BRIEF));
     let (_, connected, passed) = connect_to(vec![silent, alive], Some(OWN), &run()).await.unwrap();
     assert_eq!((connected, &*passed), (alive, &[silent][..]));
+    // Much of a job's time is left for the session.
+    let patient = Arc::new(Run::new(Quota::new(8, 0), Instant::now() + Duration::from_hours(1)));
+    let connecting = connect_to(vec![silent, alive], Some(OWN), &patient);
+    assert_eq!(time::timeout(Duration::from_mins(1), connecting).await.unwrap().unwrap().1, alive);
     let mut closed = alive;
     closed.set_ip("127.0.0.3".parse().unwrap());
     let failed = connect_to(vec![silent, closed], Some(OWN), &run()).await.err().unwrap().to_string();

@@ -135,7 +135,7 @@ impl TlsStream {
             let since = tcp.last_arrival();
             let ahead = until(deadline, pin!(tcp.ahead(RECORD_BYTES))).await;
             let ahead = ahead.map_err(|_late| silent(tcp))?.map_err(Fault::HandshakeLost)?;
-            if self.heard.len() < HEADER_BYTES {
+            if self.heard.len() < HEADER_BYTES && !is_tls(self.heard.first().or(ahead.first())) {
                 self.heard.extend(&ahead);
             }
             let (count, fed) = self.session.feed_handshake(&ahead);
@@ -255,4 +255,9 @@ impl TlsStream {
         }
         tcp.flush().await
     }
+}
+
+/// By its first byte: the type of a record (RFC 8446 section 5.1).
+fn is_tls(first: Option<&u8>) -> bool {
+    matches!(first, Some(20..=23))
 }

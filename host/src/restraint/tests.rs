@@ -235,8 +235,8 @@ fn that_a_job_has_run_as_often_as_it_may_is_said_once_of_each() {
     };
     let said = |names: &str| Some(format!("left out of this round by `max_per_hour`: {names}"));
     assert_eq!(round(&jobs, 0), (8, None));
-    assert_eq!(round(&jobs[..2], 1), (0, said("a, b")));
-    assert_eq!(round(&jobs, 2), (0, said("c, d, e, f, g and 1 more")));
+    assert_eq!(round(&jobs[..2], 1), (0, said("a (mx1), b (mx1)")));
+    assert_eq!(round(&jobs, 2), (0, said("c (mx1), d (mx1), e (mx1), f (mx1), g (mx1) and 1 more")));
     assert_eq!(round(&jobs, 3), (0, None));
     assert_eq!(round(&jobs, 60), (8, None));
     assert_eq!(round(&jobs, 61), (0, None));

@@ -47,6 +47,8 @@ impl Cost {
 #[derive(Default)]
 struct Part {
     is_module: bool,
+    /// It stands in another one.
+    is_inner: bool,
     cost: Cost,
     functions: Functions,
     /// What its modules and components cost, by their indices.
@@ -73,7 +75,7 @@ struct Counts {
     types: u64,
     parts: u64,
     flow: u64,
-    /// There are components in it, and some function's texts are in UTF-16.
+    /// A component in it takes or gives something, and some function's texts are in UTF-16.
     is_nested: bool,
     has_utf16: bool,
 }
@@ -103,7 +105,8 @@ pub(super) fn judge(wasm: &[u8]) -> Result<(), Excess> {
         let Ok(payload) = payload else { return Ok(()) };
         match payload {
             Payload::Version { encoding, .. } => {
-                parts.push(Part { is_module: encoding == Encoding::Module, ..Part::default() });
+                let (is_module, is_inner) = (encoding == Encoding::Module, !parts.is_empty());
+                parts.push(Part { is_module, is_inner, ..Part::default() });
             }
             Payload::End(_) => {
                 let Some(ended) = parts.pop() else { return Ok(()) };
@@ -163,7 +166,11 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
     match payload {
         Payload::ComponentCanonicalSection(section) => {
             counts.functions += u64::from(section.count());
-            counts.has_utf16 |= section.into_iter().map_while(Result::ok).any(|function| is_utf16(&function));
+            for options in section.into_iter().map_while(Result::ok).filter_map(options) {
+                // A toolchain's component that only names again what is around it has none.
+                counts.is_nested |= part.is_inner;
+                counts.has_utf16 |= options.iter().any(is_utf16);
+            }
         }
         Payload::CoreTypeSection(section) => counts.types += u64::from(section.count()),
         Payload::ComponentTypeSection(section) => {
@@ -172,8 +179,7 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
             let resources = types.filter(|of| matches!(of, ComponentType::Resource { .. })).count();
             part.cost.make(resources as u64, PART_BYTES);
         }
-        Payload::ModuleSection { .. } => counts.parts += 1,
-        Payload::ComponentSection { .. } => (counts.parts, counts.is_nested) = (counts.parts + 1, true),
+        Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => counts.parts += 1,
         Payload::ComponentImportSection(section) => {
             let of = |import: wasmtime::wasmparser::ComponentImport<'_>| import.ty;
             let unknown = |of| matches!(of, ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_));
@@ -214,13 +220,17 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
     Ok(())
 }
 
+/// How something goes into a component, or out of it.
+fn options(function: CanonicalFunction) -> Option<Box<[CanonicalOption]>> {
+    match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => Some(options),
+        _ => None,
+    }
+}
+
 /// Its texts are, or may be.
-fn is_utf16(function: &CanonicalFunction) -> bool {
-    let (CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. }) = function
-    else {
-        return false;
-    };
-    options.iter().any(|option| matches!(option, CanonicalOption::UTF16 | CanonicalOption::CompactUTF16))
+fn is_utf16(option: &CanonicalOption) -> bool {
+    matches!(option, CanonicalOption::UTF16 | CanonicalOption::CompactUTF16)
 }
 
 fn module(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Result<(), Excess> {

@@ -99,7 +99,7 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 3), ["a", "quick", "seldom"]);
     assert_eq!(round(&mut agent, 1), ["quick"]);
-    agent.logged("I! left out of this round by `max_per_hour`: seldom");
+    agent.logged("I! left out of this round by `max_per_hour`: seldom (127.0.0.1)");
     agent.stop();
     let mut agent = config.start();
     assert_eq!(round(&mut agent, 1), ["quick"]);
@@ -116,7 +116,7 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
     assert_eq!((points.len(), &*points[0].tags["job"]), (1, "quick"), "{}", stderr(&ran));
     // At the end: an agent passes on the first line alone, which is to be of a failure.
     let last = stderr(&ran).lines().last().unwrap().to_owned();
-    assert_eq!(last, "I! left out of this round by `max_per_hour`: seldom");
+    assert_eq!(last, "I! left out of this round by `max_per_hour`: seldom (127.0.0.1)");
     assert!(stderr(&ran).contains(LEFT_OUT), "{}", stderr(&ran));
     assert_eq!(refused.load(Ordering::SeqCst), 2);
     // Without it a round stands alone.

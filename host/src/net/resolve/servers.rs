@@ -140,7 +140,7 @@ impl Servers {
         let mut asked: Vec<_> = servers.iter().map(|server| server.ip).filter(|ip| !has_scope(ip)).collect();
         let doubt = if asked.is_empty() {
             asked.push(Ipv4Addr::LOCALHOST.into());
-            Some("it names only servers with a scope, for which there is `system = true` in [resolver]")
+            Some("it names only link-local servers, which `system = true` in [resolver] asks")
         } else {
             doubt
         };
@@ -415,7 +415,7 @@ mod tests {
         let overlong = format!("search {}.example", "a".repeat(64));
         assert_eq!(of(&overlong), ("127.0.0.1".to_owned(), Some("it names no server")));
         let scoped = "nameserver fe80::1%eth0\n";
-        assert!(of(scoped).0 == "127.0.0.1" && of(scoped).1.unwrap().contains("with a scope"));
+        assert!(of(scoped).0 == "127.0.0.1" && of(scoped).1.unwrap().contains("link-local"));
         assert_eq!(of(&format!("{scoped}nameserver ::1")), ("::1".to_owned(), None));
         let port = Servers::new(&["192.0.2.53:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
         assert_eq!(port.to_string(), "192.0.2.53:5353, ::1");
