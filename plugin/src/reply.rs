@@ -221,8 +221,16 @@ fn unseen(line: &[u8]) -> Option<char> {
     let (at, wrong) = text.chars().take(4).enumerate().find(is_wrong)?;
     let is_unseen = match wrong {
         ' ' => at == 0,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' => true,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{2800}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' => true,
         _ => wrong.is_control() || wrong.is_whitespace(),
     };
     is_unseen.then_some(wrong)

@@ -169,7 +169,7 @@ fn component(payload: Payload<'_>, part: &mut Part, counts: &mut Counts) -> Resu
             for options in section.into_iter().map_while(Result::ok).filter_map(options) {
                 // A toolchain's component that only names again what is around it has none.
                 counts.is_nested |= part.is_inner;
-                counts.has_utf16 |= options.iter().any(is_utf16);
+                counts.has_utf16 |= options.iter().copied().any(is_utf16);
             }
         }
         Payload::CoreTypeSection(section) => counts.types += u64::from(section.count()),
@@ -229,7 +229,7 @@ fn options(function: CanonicalFunction) -> Option<Box<[CanonicalOption]>> {
 }
 
 /// Its texts are, or may be.
-fn is_utf16(option: &CanonicalOption) -> bool {
+fn is_utf16(option: CanonicalOption) -> bool {
     matches!(option, CanonicalOption::UTF16 | CanonicalOption::CompactUTF16)
 }
 
