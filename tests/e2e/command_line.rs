@@ -76,6 +76,8 @@ fn with_fail_a_broken_critical_limit_and_one_on_what_was_not_measured_fail_as_we
         let point = &points(&stdout(&output))[0];
         assert_eq!((point.outcome(), point.code("alarm_state")), (("success", 0, 0, 0), state), "{limit}");
         assert_eq!(output.status.code(), Some(status), "{limit}");
+        let said = format!("W! job 127.0.0.1: alarm: {}\n", point.text("alarm"));
+        assert_eq!(stderr(&output), if status == 0 { String::new() } else { said }, "{limit}");
     }
 }
 

@@ -144,14 +144,12 @@ pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let bad = [State::Critical, State::Unknown].map(|state| Value::Integer(state.code()));
     let is_bad = |point: &&Point| point.field("alarm_state").is_some_and(|state| bad.contains(state));
     let alarm = points.all().find(is_bad);
-    if let Some(point) = alarm.filter(|_| arguments.fail && output != Output::Waterfall) {
-        output::log(Level::Warning, &format!("{}: {}", point.measurement, point.text("alarm")));
+    let fails = arguments.fail && (report.failure.is_some() || alarm.is_some());
+    // Of a failed check the log has the reason; the picture has both.
+    if let (true, None, Some(point)) = (fails && output != Output::Waterfall, &report.failure, alarm) {
+        output::log(Level::Warning, &format!("job {}: alarm: {}", job.name, point.text("alarm")));
     }
-    Ok(if arguments.fail && (report.failure.is_some() || alarm.is_some()) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 pub(super) async fn run_once(sandbox: &Arc<Sandbox>, job: Job, time: RoundTime) -> Result<Report, Refusal> {
