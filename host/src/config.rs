@@ -33,7 +33,13 @@ use std::{
     time::Duration,
 };
 
-use crate::{alarm::Limit, grant::Deny, line, net::NameServers, text};
+use crate::{
+    alarm::Limit,
+    grant::Deny,
+    line,
+    net::{NameServers, system_roots_file},
+    text,
+};
 
 pub use self::{
     check::Declared,
@@ -115,7 +121,7 @@ pub fn read(path: &Path) -> Result<Plan, ConfigError> {
     let Files { main, included, patterns, unmatched } = include::read(path)?;
     let plan = plan(path, main, included)?;
     let doubts = unmatched.into_iter().chain(plan.doubts).collect();
-    let watched = plan.watched.matching(patterns).asking(&plan.name_servers);
+    let watched = plan.watched.matching(patterns).asking(&plan.name_servers).trusting(system_roots_file());
     Ok(Plan { watched, doubts, ..plan })
 }
 

@@ -27,7 +27,7 @@ pub use self::{
     reach::{NamedEndpoint, Reach},
     resolve::{NAME_SERVER_PORT, NameServers, RESOLV_CONF, RESOLV_CONF_BYTES, Resolver},
     stream::{Opened, Received, Secured},
-    tls::{NoTls, Tls, Trust, Verification},
+    tls::{NoTls, SystemRoots, Tls, Trust, Verification, system_roots_file},
 };
 
 /// To be called when the program starts: the kernel stamps what arrives from a moment after it was first asked to.

@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path, process::Command};
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use support::{binary, points, stderr, stdout, succeed};
+use support::{agent::Execd, binary, points, stderr, stdout, succeed};
 
 use crate::certificates::{HOST, Place, TRUSTED, fails, succeeds};
 
@@ -108,6 +108,35 @@ fn what_is_not_in_the_systems_file_is_looked_for_in_its_folders() {
         command.env_remove("SSL_CERT_FILE").envs(file.map(|file| ("SSL_CERT_FILE", place.path(file))));
         succeeds(&points(&succeed(command.env("SSL_CERT_DIR", &folders)))[0]);
     }
+}
+
+#[test]
+fn the_systems_roots_are_read_again_when_their_file_has_changed() {
+    let Some(place) = Place::new() else { return };
+    place.issue("-algorithm ED25519", "");
+    place.openssl("req -x509 -newkey rsa:2048 -nodes -subj /CN=Other -keyout other.key -out other.pem");
+    fs::copy(place.path("other.pem"), place.path("roots.pem")).unwrap();
+    let (_server, port) = place.serve("-naccept 3");
+    let job = format!(
+        "[[job]]\nname = \"a\"\nhost = \"{HOST}\"\nparameters = {{ port = {port}, connection = \"tls\" }}"
+    );
+    fs::write(place.path("sonde.toml"), job).unwrap();
+    let mut command = Command::new(binary());
+    command.args(["execd", "-c"]).arg(place.path("sonde.toml")).env("SSL_CERT_FILE", place.path("roots.pem"));
+    let mut agent = Execd::start(&mut command);
+    for changed in ["ca.pem", "other.pem"] {
+        agent.gather();
+        let point = agent.lines(1).remove(0);
+        match changed {
+            "ca.pem" => fails(&point, "cert_invalid", 504, ""),
+            _ => succeeds(&point),
+        }
+        fs::copy(place.path(changed), place.path("roots.pem")).unwrap();
+        agent.logged(": read again: 1 job");
+    }
+    agent.gather();
+    fails(&agent.lines(1)[0], "cert_invalid", 504, "");
+    agent.stop();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{
     place::place,
 };
 use crate::{
-    net::{NoTls, Tls, Trust},
+    net::{NoTls, SystemRoots, Tls, Trust},
     regular,
     tls_rules::{ClientIdentity, TlsRules, TlsVersion, Verify},
 };
@@ -28,22 +28,25 @@ struct Key {
     client: Option<(PathBuf, PathBuf)>,
 }
 
-/// What was read so far.
+/// What was read so far, and the system's roots, which are read for all when one needs them.
 #[derive(Default)]
-pub(super) struct Trusts(HashMap<Key, Arc<Trust>>);
+pub(super) struct Trusts {
+    known: HashMap<Key, Arc<Trust>>,
+    system: Arc<SystemRoots>,
+}
 
 impl Trusts {
     /// A job's, whose file stands in `folder`.
     pub(super) fn tls(&mut self, shape: file::Tls, folder: &Path) -> Result<Arc<Tls>, At> {
         let server_name = shape.server_name.clone();
         let key = key(shape, folder)?;
-        let trust = match self.0.get(&key) {
+        let trust = match self.known.get(&key) {
             Some(known) => Arc::clone(known),
-            None => Arc::new(trust(&key)?),
+            None => Arc::new(trust(&key, &self.system)?),
         };
         let tls = Tls::sharing(server_name.as_deref(), Arc::clone(&trust));
         let tls = tls.map_err(|wrong| refused(&wrong, Some(&key)))?;
-        self.0.insert(key, trust);
+        self.known.insert(key, trust);
         Ok(Arc::new(tls))
     }
 }
@@ -108,7 +111,7 @@ fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
 /// Bytes of a file of certificates, keys or revocation lists: the largest public lists have some tens of megabytes.
 pub const PEM_BYTES: usize = 64 << 20;
 
-fn trust(key: &Key) -> Result<Trust, At> {
+fn trust(key: &Key, system: &Arc<SystemRoots>) -> Result<Trust, At> {
     let read = |name: &str, path: &PathBuf| {
         regular::bytes(path, PEM_BYTES).map_err(|error| {
             At::key(format!("tls.{name}"), Problem::Unreadable(path.clone(), error.to_string()))
@@ -121,15 +124,15 @@ fn trust(key: &Key) -> Result<Trust, At> {
             key_pem: read("client_key", key)?,
         }),
     };
-    Trust::new(&TlsRules {
+    let rules = TlsRules {
         verify: key.verify,
         server_name: None,
         min_version: key.min_version,
         ca_pem: key.ca_file.as_ref().map(|path| read("ca_file", path)).transpose()?,
         crl_pem: key.crl_file.as_ref().map(|path| read("crl_file", path)).transpose()?,
         client,
-    })
-    .map_err(|wrong| refused(&wrong, Some(key)))
+    };
+    Trust::new(&rules, system).map_err(|wrong| refused(&wrong, Some(key)))
 }
 
 #[cfg(test)]

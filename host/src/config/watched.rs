@@ -44,6 +44,12 @@ impl Watched {
         Self { servers: (*servers == NameServers::Usual).then(|| RESOLV_CONF.into()), ..self }
     }
 
+    /// And the system's roots.
+    pub(super) fn trusting(mut self, roots: Option<PathBuf>) -> Self {
+        self.files.extend(roots);
+        self
+    }
+
     /// Adds a file, and what it names.
     pub(super) fn add(&mut self, path: &Path, shape: &file::File) {
         let mut named: Vec<&Path> = shape.check.iter().map(|check| &*check.component).collect();
@@ -110,8 +116,9 @@ mod tests {
         write("conf.d/b.toml", "[[job]]\nname = \"b\"\nhost = \"h\"");
         let watched = config::read(&at("sonde.toml")).unwrap().watched;
         assert_eq!(watched.servers.as_deref(), Some(Path::new(RESOLV_CONF)));
-        let watched = Watched { servers: Some(at("resolv.conf")), ..watched };
+        let watched = Watched { servers: Some(at("resolv.conf")), ..watched }.trusting(Some(at("roots.pem")));
         write("resolv.conf", "nameserver 192.0.2.53");
+        write("roots.pem", &authority.pem());
         let mut last = watched.look();
         // Of nothing that was looked at before, nothing has changed.
         assert_eq!(last.clone().since(&Watched::default().look()), last);
@@ -125,6 +132,7 @@ mod tests {
             ("ca.pem", "x"),
             ("password", "x"),
             ("resolv.conf", "nameserver 192.0.2.54"),
+            ("roots.pem", "x"),
         ] {
             write(name, text);
             let now = watched.look();

@@ -33,6 +33,7 @@ use rustls::{ClientConnection, Error};
 pub(super) use self::fault::TlsFault;
 pub use self::{
     no_tls::NoTls,
+    roots::{SystemRoots, system_roots_file},
     trust::{Tls, Trust},
 };
 use self::{

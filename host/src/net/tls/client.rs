@@ -7,7 +7,6 @@ use rustls::{ClientConfig, client::Resumption};
 use super::{
     observer::{Observer, Seen},
     provider::provider,
-    roots::Roots,
     trust::Trust,
 };
 use crate::tls_rules::{TlsVersion, Verify};
@@ -16,7 +15,7 @@ use crate::tls_rules::{TlsVersion, Verify};
 /// not yet, so that no handshake waits for it; beside a job's own, which mostly suffice, when they are needed.
 pub(super) fn config(trust: &Arc<Trust>, seen: &Arc<Mutex<Seen>>) -> Result<ClientConfig, rustls::Error> {
     if trust.verify != Verify::Off && trust.roots.is_empty() {
-        Roots::of_the_systems_file();
+        trust.system.in_a_file();
     }
     let observer = Arc::new(Observer::new(trust, seen));
     let mut config = template(trust.min_version)?;

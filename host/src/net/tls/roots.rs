@@ -51,43 +51,6 @@ impl Roots {
         if roots.is_empty() { Err(NoTls::CaFile("no certificate in it".to_owned())) } else { Ok(roots) }
     }
 
-    /// Those of the system's that stand in one file; what cannot be used of them is left out.
-    pub(super) fn of_the_systems_file() -> &'static Self {
-        static ROOTS: OnceLock<Roots> = OnceLock::new();
-        ROOTS.get_or_init(|| {
-            let Some(file) = &Places::get().file else { return Self::default() };
-            let none = |why: &str| {
-                let text = format!(
-                    "trusted roots: {}: {why}: those in folders alone are known (SSL_CERT_FILE, SSL_CERT_DIR)",
-                    file.display()
-                );
-                output::log(Level::Warning, &text);
-                Self::default()
-            };
-            match regular::bytes(file, FILE_BYTES) {
-                Ok(pem) => {
-                    let roots = Self::usable(CertificateDer::pem_slice_iter(&pem).flatten());
-                    if roots.is_empty() { none("no certificate in it") } else { roots }
-                }
-                Err(error) => none(&error.to_string()),
-            }
-        })
-    }
-
-    /// Those that stand in its folders, one in a file: mostly the same ones.
-    pub(super) fn of_the_systems_folders() -> &'static Self {
-        static ROOTS: OnceLock<Roots> = OnceLock::new();
-        ROOTS.get_or_init(|| {
-            let (file, folders) = (Self::of_the_systems_file(), &Places::get().folders);
-            let found = folders.iter().flat_map(|folder| load_certs_from_paths(None, Some(folder)).certs);
-            let roots = Self::usable(found.filter(|certificate| !file.contain(certificate)));
-            if file.is_empty() && roots.is_empty() {
-                output::log(Level::Warning, NO_ROOTS);
-            }
-            roots
-        })
-    }
-
     fn usable(found: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
         let mut roots = Self::default();
         for certificate in found {
@@ -123,6 +86,50 @@ impl Roots {
     }
 }
 
+/// The system's, each part as it was when it was first needed: a configuration that is read again has others.
+#[derive(Default)]
+pub struct SystemRoots {
+    file: OnceLock<Roots>,
+    folders: OnceLock<Roots>,
+}
+
+impl SystemRoots {
+    /// Those that stand in one file; what cannot be used of them is left out.
+    pub(super) fn in_a_file(&self) -> &Roots {
+        self.file.get_or_init(|| {
+            let Some(file) = Places::now().file else { return Roots::default() };
+            let none = |why: &str| {
+                let text = format!(
+                    "trusted roots: {}: {why}: those in folders alone are known (SSL_CERT_FILE, SSL_CERT_DIR)",
+                    file.display()
+                );
+                output::log(Level::Warning, &text);
+                Roots::default()
+            };
+            match regular::bytes(&file, FILE_BYTES) {
+                Ok(pem) => {
+                    let roots = Roots::usable(CertificateDer::pem_slice_iter(&pem).flatten());
+                    if roots.is_empty() { none("no certificate in it") } else { roots }
+                }
+                Err(error) => none(&error.to_string()),
+            }
+        })
+    }
+
+    /// Those that stand in folders, one in a file: mostly the same ones.
+    pub(super) fn in_folders(&self) -> &Roots {
+        self.folders.get_or_init(|| {
+            let (file, folders) = (self.in_a_file(), Places::now().folders);
+            let found = folders.iter().flat_map(|folder| load_certs_from_paths(None, Some(folder)).certs);
+            let roots = Roots::usable(found.filter(|certificate| !file.contain(certificate)));
+            if file.is_empty() && roots.is_empty() {
+                output::log(Level::Warning, NO_ROOTS);
+            }
+            roots
+        })
+    }
+}
+
 impl<'a> Authorities<'a> {
     /// What verification compares with.
     pub(super) fn anchors(&self) -> &[TrustAnchor<'a>] {
@@ -144,20 +151,23 @@ struct Places {
 }
 
 impl Places {
-    fn get() -> &'static Self {
-        static PLACES: OnceLock<Places> = OnceLock::new();
-        PLACES.get_or_init(|| {
-            let file = env::var_os(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
-            let folders = env::var_os(openssl_probe::ENV_CERT_DIR).unwrap_or_default();
-            let folders: Vec<_> =
-                env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect();
-            if file.is_some() || !folders.is_empty() {
-                return Self { file, folders };
-            }
-            let usual = openssl_probe::probe();
-            Self { file: usual.cert_file, folders: usual.cert_dir }
-        })
+    fn now() -> Self {
+        let file = env::var_os(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
+        let folders = env::var_os(openssl_probe::ENV_CERT_DIR).unwrap_or_default();
+        let folders: Vec<_> =
+            env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect();
+        if file.is_some() || !folders.is_empty() {
+            return Self { file, folders };
+        }
+        let usual = openssl_probe::probe();
+        Self { file: usual.cert_file, folders: usual.cert_dir }
     }
+}
+
+/// The file that has the system's roots; none: there is none.
+#[must_use]
+pub fn system_roots_file() -> Option<PathBuf> {
+    Places::now().file
 }
 
 /// As OpenSSL has it: says so itself, or was made before there was a way to say so. A key usage without the signing of

@@ -16,7 +16,7 @@ use webpki::{CertRevocationList, OwnedCertRevocationList};
 use super::{
     no_tls::{NoTls, pem_words},
     provider::provider,
-    roots::Roots,
+    roots::{Roots, SystemRoots},
 };
 use crate::{
     host::Host,
@@ -30,6 +30,7 @@ pub struct Trust {
     pub(super) min_version: TlsVersion,
     /// Beside the system's.
     pub(super) roots: Roots,
+    pub(super) system: Arc<SystemRoots>,
     pub(super) revoked: Arc<[CertRevocationList<'static>]>,
     pub(super) identity: Option<Arc<CertifiedKey>>,
 }
@@ -50,7 +51,7 @@ pub struct Tls {
 impl Tls {
     /// By rules that nobody shares.
     pub fn new(rules: &TlsRules) -> Result<Self, NoTls> {
-        Self::sharing(rules.server_name.as_deref(), Arc::new(Trust::new(rules)?))
+        Self::sharing(rules.server_name.as_deref(), Arc::new(Trust::new(rules, &Arc::default())?))
     }
 
     /// By another job's rules, for a name of its own.
@@ -61,12 +62,18 @@ impl Tls {
     /// For an endpoint that the job grants besides its own host: as strict, and revocation holds there as well, but by the
     /// system's roots alone, under the endpoint's own name, and without showing who the job is. None: that is the same.
     pub(crate) fn elsewhere(&self) -> Option<Self> {
-        let Trust { verify, min_version, roots, revoked, identity } = &*self.trust;
+        let Trust { verify, min_version, roots, system, revoked, identity } = &*self.trust;
         if self.server_name.is_none() && roots.is_empty() && identity.is_none() {
             return None;
         }
-        let (roots, revoked) = (Roots::default(), Arc::clone(revoked));
-        let trust = Trust { verify: *verify, min_version: *min_version, roots, revoked, identity: None };
+        let trust = Trust {
+            verify: *verify,
+            min_version: *min_version,
+            roots: Roots::default(),
+            system: Arc::clone(system),
+            revoked: Arc::clone(revoked),
+            identity: None,
+        };
         Some(Self { server_name: None, trust: Arc::new(trust) })
     }
 
@@ -85,11 +92,12 @@ pub(super) fn name_of(name: &str) -> Result<ServerName<'static>, NoTls> {
 
 impl Trust {
     /// Reads everything that the rules name; their `server_name` is not looked at.
-    pub fn new(rules: &TlsRules) -> Result<Self, NoTls> {
+    pub fn new(rules: &TlsRules, system: &Arc<SystemRoots>) -> Result<Self, NoTls> {
         Ok(Self {
             verify: rules.verify,
             min_version: rules.min_version,
             roots: rules.ca_pem.as_deref().map(Roots::from_pem).transpose()?.unwrap_or_default(),
+            system: Arc::clone(system),
             revoked: rules.crl_pem.as_deref().map(revoked).transpose()?.unwrap_or_default().into(),
             identity: rules.client.as_ref().map(identity).transpose()?.map(Arc::new),
         })
@@ -97,8 +105,8 @@ impl Trust {
 
     /// All that a chain may end at: its own, and then the system's, which are read when somebody goes so far.
     pub(super) fn roots(&self) -> impl Iterator<Item = &Roots> {
-        let system: [fn() -> &'static Roots; 2] = [Roots::of_the_systems_file, Roots::of_the_systems_folders];
-        iter::once(&self.roots).chain(system.into_iter().map(|read| read()))
+        let system: [fn(&SystemRoots) -> &Roots; 2] = [SystemRoots::in_a_file, SystemRoots::in_folders];
+        iter::once(&self.roots).chain(system.into_iter().map(|read| read(&self.system)))
     }
 }
 

@@ -269,6 +269,8 @@ fn lasts(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rcgen::{CertificateParams, DnType, KeyPair};
 
     use super::*;
@@ -278,7 +280,13 @@ mod tests {
             ca_pem: Some(roots.into()),
             ..crate::tls_rules::TlsRules::default()
         };
-        verify(&Trust::new(&rules).unwrap(), leaf, &[], &ServerName::try_from(name).unwrap(), UnixTime::now())
+        verify(
+            &Trust::new(&rules, &Arc::default()).unwrap(),
+            leaf,
+            &[],
+            &ServerName::try_from(name).unwrap(),
+            UnixTime::now(),
+        )
     }
 
     #[test]
