@@ -87,8 +87,6 @@ pub struct Plan {
     pub checks: Vec<Declared>,
     /// Its jobs, in the order of the files: one for each host.
     pub jobs: Vec<Planned>,
-    /// Its files.
-    pub watched: Watched,
     /// What in it may be a mistake.
     pub doubts: Vec<ConfigError>,
 }
@@ -118,11 +116,19 @@ impl Plan {
 
 /// Reads a file and those that it includes.
 pub fn read(path: &Path) -> Result<Plan, ConfigError> {
-    let Files { main, included, patterns, unmatched } = include::read(path)?;
+    read_watching(path, &mut Watched::default())
+}
+
+/// The same; `watched` is what of it can change, as far as it was seen: of what is refused, too.
+pub fn read_watching(path: &Path, watched: &mut Watched) -> Result<Plan, ConfigError> {
+    let Files { main, included, unmatched } = include::read(path, watched)?;
+    if let Some(roots) = system_roots_file() {
+        watched.add_file(&roots);
+    }
     let plan = plan(path, main, included)?;
+    watched.add_source(&plan.name_servers);
     let doubts = unmatched.into_iter().chain(plan.doubts).collect();
-    let watched = plan.watched.matching(patterns).asking(&plan.name_servers).trusting(system_roots_file());
-    Ok(Plan { watched, doubts, ..plan })
+    Ok(Plan { doubts, ..plan })
 }
 
 /// What in limits of no file may be a mistake.
@@ -178,10 +184,6 @@ fn plan(
     let name_servers = main.resolver.take().map(resolver::name_servers).transpose();
     let name_servers = name_servers.map_err(|at| at.within(Some(path), None))?.unwrap_or_default();
     files.insert(0, (path.to_owned(), main));
-    let mut watched = Watched::default();
-    for (path, file) in &files {
-        watched.add(path, file);
-    }
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());
     for (path, file) in files {
         for check in file.check {
@@ -211,7 +213,6 @@ fn plan(
         name_servers,
         checks,
         jobs,
-        watched,
         doubts,
     })
 }

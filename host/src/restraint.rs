@@ -216,8 +216,15 @@ impl Restraint {
         }
     }
 
-    /// Learns what a run came to.
-    pub fn learn(&mut self, job: &Job, report: &Report, time: RoundTime) {
+    /// Learns what a run came to; `current` is the job as it is now, if it is there. What the log-in of another configuration came to
+    /// says nothing of it.
+    pub fn learn(
+        &mut self,
+        job: &Job,
+        report: &Report,
+        time: RoundTime,
+        current: impl FnOnce(&JobKey) -> Option<Arc<Job>>,
+    ) {
         let (outcome, is_refused) = (report.outcome(), is_refused(report));
         let key = (job.name.clone(), job.host.written().to_owned());
         self.unknown.end_trial(&key);
@@ -237,6 +244,9 @@ impl Restraint {
         }
         if is_refused {
             let fingerprint = self.fingerprint(job);
+            if current(&key).is_some_and(|current| self.fingerprint(&current) != fingerprint) {
+                return;
+            }
             let back_off = self.accounts.entry(account).or_default();
             let pause = back_off.refuse(key, fingerprint, time.unix_ms());
             log_pause(job, back_off.times, pause);

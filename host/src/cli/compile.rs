@@ -8,7 +8,7 @@ use super::{
     load,
 };
 use crate::{
-    config::Plan,
+    config::{Plan, Watched},
     output::{self, Level},
     sandbox::cache::{Cache, CacheError},
     text::counted,
@@ -16,7 +16,7 @@ use crate::{
 
 /// Compiles a configuration's checks and sees that they are kept: a run without them would compile them again.
 pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
-    let plan = load::read(path)?;
+    let plan = load::read(path, &mut Watched::default())?;
     let not_kept = |what: &str, why: &str| {
         output::log(Level::Error, &format!("{}: {what} is not kept: {why}", path.display()));
         Ok(ExitCode::FAILURE)

@@ -9,7 +9,10 @@ use super::{
     exit::{Refusal, print},
     load,
 };
-use crate::{config, text::counted};
+use crate::{
+    config::{self, Watched},
+    text::counted,
+};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -29,7 +32,7 @@ pub(super) async fn config(command: Command) -> Result<ExitCode, Refusal> {
         Command::Sample => print(&config::sample::sample(&built_in(&sandbox()?).await?.description)),
         Command::Check { file, share } => {
             let shard = share.shard()?;
-            let plan = load::read(&file)?;
+            let plan = load::read(&file, &mut Watched::default())?;
             let jobs = load::strictly(&plan).await?;
             let own = shard.map_or_else(String::new, |shard| {
                 let own = plan.jobs.iter().filter(|job| shard.has(job.name(), job.host())).count();

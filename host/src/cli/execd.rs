@@ -320,9 +320,9 @@ async fn last(rounds: &mut Rounds, end: End) -> Result<ExitCode, Refusal> {
         // Where nobody reads, nothing more can be done.
         drop(rounds.print_until(written).await?);
     }
+    rounds.log_missing(end);
     // Where the disk hangs, nothing more can be done.
     drop(time::timeout_at(end.since + LAST_READ, rounds.kept()).await);
-    rounds.log_missing(end);
     while output::unread() > 0 && Instant::now() < end.since + LAST_READ {
         time::sleep(LOOK).await;
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     check::Check,
-    config::{self, Plan, Shard},
+    config::{self, Plan, Shard, Watched},
     output::{self, Level},
     restraint::Candidate,
     sandbox::{Compiler, Judge, SMTP, Sandbox, cache},
@@ -30,9 +30,9 @@ const DOUBTS: usize = 20;
 /// Jobs of the built-in check that are judged until others have their turn: some dozens take a millisecond.
 const TURN: usize = 32;
 
-/// Reads a configuration, and says what in it may be a mistake.
-pub(super) fn read(path: &Path) -> Result<Plan, Refusal> {
-    let plan = config::read(path).map_err(|error| error.to_string())?;
+/// Reads a configuration, and says what in it may be a mistake, and of what files it is.
+pub(super) fn read(path: &Path, watched: &mut Watched) -> Result<Plan, Refusal> {
+    let plan = config::read_watching(path, watched).map_err(|error| error.to_string())?;
     for doubt in plan.doubts.iter().take(DOUBTS) {
         output::log(Level::Warning, &doubt.to_string());
     }

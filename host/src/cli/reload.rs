@@ -17,7 +17,7 @@ use super::{
     start::NO_THREAD,
     watch::Watch,
 };
-use crate::config::{Plan, Shard};
+use crate::config::{Plan, Shard, Watched};
 
 /// How long reading may take: what takes longer waits for somebody, and would keep every later change out.
 const READING: Duration = Duration::from_secs(30);
@@ -69,11 +69,12 @@ impl Reader {
         let (path, base, watch) = (self.path.clone(), self.base.clone(), self.watch.clone());
         let work = move || {
             let before = watch.before();
-            let plan = load::read(&path);
+            let mut watched = Watched::default();
+            let plan = load::read(&path, &mut watched);
             if let Ok(plan) = &plan {
                 base.read_files(plan);
             }
-            watch.read(before, plan.as_ref().ok().map(|plan| &plan.watched));
+            watch.read(&before, watched, plan.is_err());
             // Nobody may want it any more.
             drop(sender.send(plan));
         };

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
+    task,
     time::{self, Instant},
 };
 
@@ -22,7 +23,7 @@ use crate::{
     line,
     output::{self, Level, Progress, Writer},
     point::{Point, Points},
-    restraint::{JobKey, Restraint},
+    restraint::{JobKey, Readiness, Restraint},
     schedule::{Before, Ended, Held, Missing, Place, Room, RoundTime, Schedule},
     text::counted,
     workers::Workers,
@@ -207,13 +208,13 @@ impl Rounds {
 
     /// What was admitted and was dropped before it began has used up nothing.
     fn take_back(&mut self) {
-        let Some(restraint) = &mut self.restraint else { return };
-        self.admitted.retain(|(key, place, time)| {
-            if !place.is_taken() && place.last() != Some(*time) {
-                restraint.take_back(key, *time);
+        let over = self.admitted.extract_if(.., |(_, place, _)| !place.is_taken());
+        let dropped = over.filter(|(_, place, time)| place.last() != Some(*time));
+        for (key, _, time) in dropped {
+            if let Some(restraint) = &mut self.restraint {
+                restraint.take_back(&key, time);
             }
-            place.is_taken()
-        });
+        }
     }
 
     /// Prints what ends, until this comes.
@@ -253,7 +254,12 @@ impl Rounds {
             self.failures.log(job, &points.job);
         }
         if let Some(restraint) = &mut self.restraint {
-            restraint.learn(&ended.job, &ended.report, ended.time);
+            let jobs = &self.loading.jobs;
+            let current = |key: &JobKey| match jobs.iter().find(|job| job.key() == *key)?.candidate().job {
+                Readiness::Fit(job) => Some(job),
+                Readiness::Awaited | Readiness::Unfit => None,
+            };
+            restraint.learn(&ended.job, &ended.report, ended.time, current);
         }
         self.unread = false;
         self.writer.write(
@@ -363,8 +369,16 @@ impl Rounds {
         self.awaited.end();
     }
 
-    /// When what is to be remembered is written, or cannot be.
-    pub(super) async fn kept(&self) {
+    /// Nothing begins any more: when what is to be remembered is written, or cannot be.
+    pub(super) async fn kept(&mut self) {
+        let _dropped: usize = self.schedule.drop_waiting();
+        // They learn of it a moment later, and give their places back.
+        for place in self.admitted.iter().map(|(_, place, _)| place) {
+            while place.is_taken() && place.runs_since().is_none() {
+                task::yield_now().await;
+            }
+        }
+        self.take_back();
         if let Some(restraint) = &self.restraint {
             restraint.kept().await;
         }

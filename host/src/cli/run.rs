@@ -16,6 +16,7 @@ use super::{
     stop::{self, Stop},
 };
 use crate::{
+    config::Watched,
     output::{self, Level},
     restraint::Restraint,
     schedule::{Before, RoundTime},
@@ -43,7 +44,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let shard = arguments.share.shard()?;
     let before = interval(arguments.interval.as_deref())?.map_or(Before::Unknown, Before::Apart);
     // While it is read, maybe from a pipe, SIGTERM ends the program as it ends any other.
-    let plan = load::read(&arguments.config)?;
+    let plan = load::read(&arguments.config, &mut Watched::default())?;
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
     let workers = Arc::new(Workers::new(plan.threads));
     stop.watch_runtime(&workers)?;

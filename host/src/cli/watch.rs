@@ -34,14 +34,12 @@ impl Watch {
         watched.look()
     }
 
-    /// They were read, with this in them, or refused: from here on a change is another one.
-    pub(super) fn read(&self, before: Look, read: Option<&Watched>) {
-        let seen = read.map(|watched| watched.look().since(&before));
-        let mut state = self.state();
-        state.seen = seen.unwrap_or(before);
-        if let Some(watched) = read {
-            state.watched = watched.clone();
-        }
+    /// They were read, and are these; refused, those that run are watched as well. From here on a change is another one.
+    pub(super) fn read(&self, before: &Look, read: Watched, is_refused: bool) {
+        let running = if is_refused { self.state().watched.clone() } else { Watched::default() };
+        let watched = running.and(read);
+        let seen = watched.look().since(before);
+        *self.state() = State { watched, seen };
     }
 
     /// Says of each change once that there is one.

@@ -1,5 +1,6 @@
 //! A configuration's files: the path of the first in; its shape, the shapes of those that it includes, and which patterns no file
-//! matches, out. Refuses what cannot be read or understood, and what an included file may not say.
+//! matches, out; what was found on the way is watched in any case. Refuses what cannot be read or understood, and what an included
+//! file may not say.
 
 use std::{
     ffi::OsStr,
@@ -12,6 +13,7 @@ use super::{
     error::{At, ConfigError, Problem},
     file,
     place::{folder, place},
+    watched::Watched,
 };
 use crate::regular;
 
@@ -26,24 +28,29 @@ pub(super) struct Files {
     pub(super) main: file::File,
     /// Those that it includes, in the order in which they count.
     pub(super) included: Vec<(PathBuf, file::File)>,
-    /// Where further ones would be.
-    pub(super) patterns: Vec<String>,
     /// Patterns that no file matches: most likely a mistake, and as usual as an empty `conf.d`.
     pub(super) unmatched: Vec<ConfigError>,
 }
 
 /// Reads a file and those that it includes.
-pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
+pub(super) fn read(path: &Path, watched: &mut Watched) -> Result<Files, ConfigError> {
+    watched.add_file(path);
     let unreadable = |path: &Path, error: io::Error| Problem::Unreadable(path.into(), error.to_string());
     // Named by who starts this: a pipe, too.
     let text = regular::text_or_pipe(path, FILE_BYTES);
     let main =
         understand(path, &text.map_err(|error| At::whole(unreadable(path, error)).within(None, None))?)?;
-    let (mut files, mut patterns, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
-    for included in named(path, &main.include, &mut patterns, &mut unmatched)? {
+    watched.add_named(path, &main);
+    let (mut files, mut unmatched) = (Vec::new(), Vec::new());
+    let named = named(path, &main.include, watched, &mut unmatched)?;
+    for included in &named {
+        watched.add_file(included);
+    }
+    for included in named {
         let text = regular::text(&included, FILE_BYTES)
             .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
+        watched.add_named(&included, &file);
         if file.max_concurrent.is_some()
             || file.max_per_host.is_some()
             || file.threads.is_some()
@@ -57,7 +64,7 @@ pub(super) fn read(path: &Path) -> Result<Files, ConfigError> {
         }
         files.push((included, file));
     }
-    Ok(Files { main, included: files, patterns, unmatched })
+    Ok(Files { main, included: files, unmatched })
 }
 
 pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {
@@ -92,7 +99,7 @@ pub(super) fn matching(
 fn named(
     path: &Path,
     include: &[String],
-    patterns: &mut Vec<String>,
+    watched: &mut Watched,
     unmatched: &mut Vec<ConfigError>,
 ) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = Vec::new();
@@ -111,13 +118,13 @@ fn named(
         }
         let found = matching(&whole.to_string_lossy())
             .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
+        watched.add_pattern(whole.to_string_lossy().into_owned());
         let before = files.len();
         for file in found {
             files.push(file.map_err(|error| {
                 refuse(Problem::Unreadable(error.path().to_owned(), error.error().to_string()))
             })?);
         }
-        patterns.push(whole.to_string_lossy().into_owned());
         if files.len() == before {
             unmatched.push(refuse(Problem::NoMatch(pattern.clone())));
         }

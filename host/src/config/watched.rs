@@ -34,24 +34,32 @@ pub struct Look {
 }
 
 impl Watched {
-    /// And files that match these, which begin at the root or where the program was started.
-    pub(super) fn matching(self, patterns: Vec<String>) -> Self {
-        Self { patterns: patterns.into_iter().collect(), ..self }
-    }
-
-    /// And what these servers come from.
-    pub(super) fn asking(self, servers: &NameServers) -> Self {
-        Self { servers: (*servers == NameServers::Usual).then(|| RESOLV_CONF.into()), ..self }
-    }
-
-    /// And the system's roots.
-    pub(super) fn trusting(mut self, roots: Option<PathBuf>) -> Self {
-        self.files.extend(roots);
+    /// And those of another configuration.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.files.extend(other.files);
+        self.patterns.extend(other.patterns);
+        self.servers = self.servers.or(other.servers);
         self
     }
 
-    /// Adds a file, and what it names.
-    pub(super) fn add(&mut self, path: &Path, shape: &file::File) {
+    /// And files that match this, which begins at the root or where the program was started.
+    pub(super) fn add_pattern(&mut self, pattern: String) {
+        self.patterns.insert(pattern);
+    }
+
+    /// And what these servers come from.
+    pub(super) fn add_source(&mut self, servers: &NameServers) {
+        self.servers = (*servers == NameServers::Usual).then(|| RESOLV_CONF.into());
+    }
+
+    /// And a file.
+    pub(super) fn add_file(&mut self, path: &Path) {
+        self.files.insert(path.to_owned());
+    }
+
+    /// And what a file names.
+    pub(super) fn add_named(&mut self, path: &Path, shape: &file::File) {
         let mut named: Vec<&Path> = shape.check.iter().map(|check| &*check.component).collect();
         for job in &shape.job {
             let rules = job.endpoints.values().map(|endpoint| &endpoint.tls).chain([&job.tls]);
@@ -63,7 +71,6 @@ impl Watched {
             named.extend(of_values.map(Path::new));
         }
         self.files.extend(named.into_iter().filter_map(|named| place(folder(path), named).ok()));
-        self.files.insert(path.to_owned());
     }
 
     /// How they are now. May wait for as long as a disk does.
@@ -97,7 +104,7 @@ impl Look {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::{config, net::system_roots_file};
 
     #[test]
     fn what_a_configuration_consists_of_and_names_is_seen_to_change() {
@@ -114,17 +121,24 @@ mod tests {
              parameters.password = { file = \"password\" }",
         );
         write("conf.d/b.toml", "[[job]]\nname = \"b\"\nhost = \"h\"");
-        let watched = config::read(&at("sonde.toml")).unwrap().watched;
-        assert_eq!(watched.servers.as_deref(), Some(Path::new(RESOLV_CONF)));
-        let watched = Watched { servers: Some(at("resolv.conf")), ..watched }.trusting(Some(at("roots.pem")));
+        let watched = |name: &str| {
+            let mut watched = Watched::default();
+            drop(config::read_watching(&at(name), &mut watched));
+            watched
+        };
+        let own = watched("sonde.toml");
+        assert_eq!(own.servers.as_deref(), Some(Path::new(RESOLV_CONF)));
+        assert!(system_roots_file().is_none_or(|file| own.files.contains(&file)));
+        let mut own = Watched { servers: Some(at("resolv.conf")), ..own };
+        own.add_file(&at("roots.pem"));
         write("resolv.conf", "nameserver 192.0.2.53");
         write("roots.pem", &authority.pem());
-        let mut last = watched.look();
+        let mut last = own.look();
         // Of nothing that was looked at before, nothing has changed.
         assert_eq!(last.clone().since(&Watched::default().look()), last);
-        assert_eq!(watched.look(), last);
+        assert_eq!(own.look(), last);
         write("resolv.conf", "nameserver 192.0.2.53");
-        assert_eq!(watched.look(), last, "it says the same");
+        assert_eq!(own.look(), last, "it says the same");
         for (name, text) in [
             ("sonde.toml", "x"),
             ("conf.d/b.toml", "x"),
@@ -135,19 +149,30 @@ mod tests {
             ("roots.pem", "x"),
         ] {
             write(name, text);
-            let now = watched.look();
+            let now = own.look();
             assert!(now != last, "{name}");
             // Seen before it changed: the change is still to be seen.
             assert_eq!(name == "conf.d/c.toml", now.clone().since(&last) == now);
             last = now;
         }
         std::fs::remove_file(at("password")).unwrap();
-        assert!(watched.look() != last);
+        assert!(own.look() != last);
         write("other", "x");
         std::fs::remove_file(at("conf.d/c.toml")).unwrap();
         write("password", "y");
-        assert!(watched.look() != last);
+        assert!(own.look() != last);
         write("own.toml", "[resolver]\nservers = [\"192.0.2.53\"]\n[[job]]\nname = \"a\"\nhost = \"h\"");
-        assert_eq!(config::read(&at("own.toml")).unwrap().watched.servers, None);
+        assert_eq!(watched("own.toml").servers, None);
+        // What is refused as a whole is put right in the file that is wrong.
+        write("slip.toml", "include = [\"conf.d/*.toml\", \"d.toml\"]\n[[job]]\nname = \"a\"\nhost = \"h\"");
+        write("d.toml", "[[jobb]]");
+        let refused = watched("slip.toml");
+        assert!(
+            refused.files.contains(&at("slip.toml")) && refused.files.contains(&at("d.toml")),
+            "{refused:?}"
+        );
+        assert_eq!(refused.patterns.len(), 1);
+        let both = own.clone().and(refused.clone());
+        assert!(both.files.is_superset(&own.files) && both.files.is_superset(&refused.files));
     }
 }

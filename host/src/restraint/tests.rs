@@ -88,7 +88,7 @@ fn came_to(outcome: Outcome) -> Report {
 fn round(known: &mut Restraint, jobs: &[&Job], at: i64, outcome: Outcome) -> Vec<String> {
     let begun: Vec<_> = jobs.iter().filter(|job| known.admits(&candidate(job), minute(at))).collect();
     for job in &begun {
-        known.learn(job, &came_to(outcome), minute(at));
+        known.learn(job, &came_to(outcome), minute(at), |_| None);
     }
     begun.iter().map(|job| job.name.clone()).collect()
 }
@@ -108,6 +108,20 @@ fn a_refused_log_in_is_tried_again_later_and_a_success_ends_that() {
 }
 
 #[test]
+fn a_log_in_that_another_configuration_was_refused_says_nothing_of_the_one_that_is_there_now() {
+    let (before, mut known) = (with("a", "hunter2"), Restraint::default());
+    let parameters = json!({ "username": "probe", "password": "hunter2", "ehlo_name": "mx9" });
+    let now = job("a", "mx1", parameters);
+    assert!(known.admits(&candidate(&before), minute(0)));
+    known.change(&[candidate(&now)], minute(1));
+    known.learn(&before, &came_to(Outcome::AuthFailed), minute(0), |_| Some(Arc::new(now.clone())));
+    assert!(known.admits(&candidate(&now), minute(1)));
+    // Read again and the same.
+    known.learn(&now, &came_to(Outcome::AuthFailed), minute(1), |_| Some(Arc::new(now.clone())));
+    assert!(!known.admits(&candidate(&now), minute(2)));
+}
+
+#[test]
 fn where_nobody_refused_the_log_in_it_is_tried_in_the_next_round_and_refusals_before_that_count_on() {
     let (a, mut known) = (with("a", "hunter2"), Restraint::default());
     let answered = |code| Report {
@@ -118,7 +132,7 @@ fn where_nobody_refused_the_log_in_it_is_tried_in_the_next_round_and_refusals_be
         let round = |at: &i64| {
             let begins = known.admits(&candidate(&a), minute(*at));
             if begins {
-                known.learn(&a, &answered(code), minute(*at));
+                known.learn(&a, &answered(code), minute(*at), |_| None);
             }
             begins
         };
@@ -217,10 +231,10 @@ fn a_job_begins_no_more_often_in_an_hour_than_it_may() {
     known.change(&[candidate(&a)], minute(0));
     assert!(known.hours.is_empty());
     // What is left out for its log-in is not counted.
-    known.learn(&a, &came_to(Outcome::AuthFailed), minute(100));
+    known.learn(&a, &came_to(Outcome::AuthFailed), minute(100), |_| None);
     let begun: Vec<_> = (101..120).filter(|at| known.admits(&counted, minute(*at))).collect();
     assert_eq!(begun, [105]);
-    known.learn(&a, &came_to(Outcome::Success), minute(105));
+    known.learn(&a, &came_to(Outcome::Success), minute(105), |_| None);
     let begun: Vec<_> = (120..170).filter(|at| known.admits(&counted, minute(*at))).collect();
     assert_eq!(begun, [120, 165]);
 }
@@ -302,7 +316,7 @@ async fn a_clock_that_was_ahead_holds_nobody_back_for_longer_than_usual_however_
     let mut known = started(&file).await;
     known.change(&[&a].map(candidate), ahead);
     assert!(known.admits(&counted, ahead));
-    known.learn(&a, &came_to(Outcome::AuthFailed), ahead);
+    known.learn(&a, &came_to(Outcome::AuthFailed), ahead, |_| None);
     known.kept().await;
     drop(known);
     let begun = RoundTime::now();
@@ -347,7 +361,7 @@ async fn a_check_that_cannot_be_loaded_makes_nobody_forget_who_was_refused() {
             for candidate in &unfit {
                 assert!(known.admits(candidate, minute(at)));
                 let of = job(&candidate.key.0, &candidate.key.1, json!({}));
-                known.learn(&of, &came_to(Outcome::CheckError), minute(at));
+                known.learn(&of, &came_to(Outcome::CheckError), minute(at), |_| None);
             }
         }
         known.change(&jobs.map(candidate), minute(0));
@@ -375,11 +389,11 @@ async fn of_a_hosts_jobs_whose_check_is_not_there_yet_one_tries_for_all() {
     assert_eq!(asked(&mut known, 10), [true, false]);
     // It waits for its check still, and so does one that is there by now.
     assert!(!known.admits(&awaited(&b), minute(11)) && !known.admits(&candidate(&b), minute(11)));
-    known.learn(&job("a", "mx1", json!({})), &came_to(Outcome::CheckError), minute(10));
+    known.learn(&job("a", "mx1", json!({})), &came_to(Outcome::CheckError), minute(10), |_| None);
     // Whoever is there comes first.
     assert_eq!(asked(&mut known, 12), [false, false]);
     assert!(known.admits(&candidate(&b), minute(12)));
-    known.learn(&b, &came_to(Outcome::AuthFailed), minute(12));
+    known.learn(&b, &came_to(Outcome::AuthFailed), minute(12), |_| None);
     assert!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed).is_empty());
     assert_eq!(round(&mut known, &[&a, &b], 32, Outcome::Success), ["a"]);
 
@@ -390,7 +404,7 @@ async fn of_a_hosts_jobs_whose_check_is_not_there_yet_one_tries_for_all() {
     known.take_back(&held.key, minute(10));
     assert!(known.admits(&awaited(&b), minute(11)) && !known.admits(&held, minute(11)));
     // Its check came in time.
-    known.learn(&b, &came_to(Outcome::AuthFailed), minute(11));
+    known.learn(&b, &came_to(Outcome::AuthFailed), minute(11), |_| None);
     assert_eq!([11, 12, 30].map(|at| known.admits(&held, minute(at))), [false; 3]);
     assert!(round(&mut known, &[&a, &b], 30, Outcome::AuthFailed).is_empty());
     assert_eq!(round(&mut known, &[&a, &b], 31, Outcome::AuthFailed), ["a"]);

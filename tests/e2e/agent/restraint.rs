@@ -13,11 +13,14 @@ use std::{
     thread,
 };
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use support::{agent::Execd, points, refusing, stderr, stdout};
 
-use super::{Config, job};
+use super::{Config, Gate, job};
 
 /// A server that refuses each log-in, and how many there were.
 fn refuser() -> (u16, Arc<AtomicUsize>) {
@@ -129,6 +132,34 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
         stderr(&ran)
     );
     assert!(!stderr(&ran).contains("left out"), "{}", stderr(&ran));
+}
+
+#[test]
+fn what_has_not_begun_when_the_program_ends_does_not_count() {
+    let (silent, seldom) =
+        (Gate::new(), |name: &str, port| job(name, port).replace("timeout", "max_per_hour = 1\ntimeout"));
+    let text = "max_concurrent = 1\n[daemon]\nstate_file = \"state\"\n";
+    for command in ["execd", "run"] {
+        let config = Config::new(&format!("{text}{}{}", seldom("a", silent.port), seldom("b", silent.port)));
+        if command == "execd" {
+            let mut agent = config.start();
+            agent.gather();
+            silent.wait();
+            assert_eq!(agent.stop().lines, [""; 0]);
+        } else {
+            let mut ran = config.sonde("run").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+            silent.wait();
+            kill(Pid::from_raw(ran.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+            assert!(ran.wait().unwrap().success());
+        }
+        silent.answer();
+        // One has run; the other has its turn.
+        let ran = config.sonde("run").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        silent.wait();
+        silent.answer();
+        let ran = ran.wait_with_output().unwrap();
+        assert_eq!(points(&stdout(&ran)).len(), 1, "{command}");
+    }
 }
 
 #[test]
