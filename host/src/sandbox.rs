@@ -19,6 +19,7 @@ pub(crate) mod limits;
 mod load;
 mod log;
 mod names;
+mod pace;
 pub(crate) mod parts;
 mod pool;
 mod program;

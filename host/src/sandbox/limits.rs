@@ -55,6 +55,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
 /// Calls into the host; a slow peer that sends single bytes costs one a byte, up to the largest reply.
 pub(crate) const HOST_CALLS: u32 = 100_000;
+/// Written to standard output or error, they count as one call more: reading all that a run may write there takes about a turn.
+pub(crate) const WRITTEN_BYTES: usize = 64;
 /// Bytes of one read.
 pub(crate) const READ_BYTES: u32 = 64 << 10;
 /// Bytes that one call may hand from the check to the host, its report included, as the host then holds them.

@@ -178,7 +178,7 @@ impl Pollable for Stream {
 #[async_trait]
 impl OutputStream for Stream {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.calls.charge().map_err(|flood| StreamError::Trap(flood.into()))?;
+        self.calls.charge(bytes.len()).map_err(|flood| StreamError::Trap(flood.into()))?;
         // Nobody else sees to it that a check keeps to what it was told.
         if bytes.len() > STREAM_BYTES {
             return Err(StreamError::trap("wrote more to a stream than it takes at once"));

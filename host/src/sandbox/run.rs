@@ -104,8 +104,8 @@ pub(super) fn run<'a>(
     let Input { ref label, secrets, timeout, .. } = run.input;
     let log = Log::new(label.clone(), secrets.clone(), program.limits.log_lines)
         .folding(repeats.map(|repeats| repeats.run(run.input.host.written())));
-    let state = State::new(program.limits.clone(), run.reach, start + timeout, log);
-    let (meter, thread_stack) = (state.meter.clone(), state.outbound.thread_stack().clone());
+    let state = State::new(program.limits.clone(), run.reach, start + timeout, log, crowd);
+    let (meter, thread_stack) = (state.pace.meter.clone(), state.outbound.thread_stack().clone());
     let job = wit::Job {
         round_started_at_s: run.round_started_at_s,
         started_at_ms,
@@ -113,7 +113,7 @@ pub(super) fn run<'a>(
         run_id: run.run_id.to_owned(),
         ..run.input.job()
     };
-    let store = store(pre.engine(), state, crowd);
+    let store = store(pre.engine(), state);
     async move {
         // The place is kept until nothing of the run is there.
         let (_place, mut store) = (place, store);

@@ -7,9 +7,10 @@ use wasmtime_wasi::WasiCtx;
 
 use super::{
     calls::Calls,
-    cpu::Meter,
+    cpu::Crowd,
     limits::{self, Limiter, Limits},
     log::Log,
+    pace::Pace,
     wasi,
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) limiter: Limiter,
-    pub(crate) meter: Meter,
+    pub(crate) pace: Pace,
     pub(crate) table: ResourceTable,
     /// What stands behind WASI, from the first call of it on.
     wasi: Option<Box<WasiCtx>>,
@@ -35,7 +36,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(limits: Limits, reach: Reach, deadline: Instant, log: Log) -> Self {
+    /// Of a run that goes on as this crowd lets it.
+    pub(crate) fn new(limits: Limits, reach: Reach, deadline: Instant, log: Log, crowd: &Crowd) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let (log, calls) = (Arc::new(log), Calls::default());
@@ -43,8 +45,8 @@ impl State {
         Self {
             limiter: Limiter::new(&limits),
             outbound: Arc::new(Outbound::new(reach, quota, deadline)),
+            pace: Pace::new(limits.cpu_time, crowd),
             limits,
-            meter: Meter::default(),
             table,
             wasi: None,
             timeless: false,
@@ -55,8 +57,8 @@ impl State {
     }
 
     /// For what a check says before any run: nothing is granted, and nothing can be seen that differs from call to call.
-    pub(crate) fn timeless(limits: Limits, log: Log) -> Self {
-        Self { timeless: true, ..Self::new(limits, Reach::default(), Instant::now(), log) }
+    pub(crate) fn timeless(limits: Limits, log: Log, crowd: &Crowd) -> Self {
+        Self { timeless: true, ..Self::new(limits, Reach::default(), Instant::now(), log, crowd) }
     }
 
     /// What stands behind WASI, and the handles into it.
@@ -85,9 +87,20 @@ impl State {
         }
     }
 
-    /// Counts a call into the host; traps a check that floods it.
-    pub(crate) fn charge_call(&mut self) -> wasmtime::Result<()> {
-        Ok(self.calls.charge()?)
+    /// Counts a call into the host, and gives way to others where it is time for that; traps a check that floods it, or has used
+    /// up its computing.
+    pub(crate) async fn charge_call(&mut self) -> wasmtime::Result<()> {
+        self.calls.charge(0)?;
+        self.go_on().await
+    }
+
+    /// Between two steps of what the host computes for a check: gives way to others, as the check itself does, and ends it where
+    /// its time is used up.
+    pub(crate) async fn go_on(&mut self) -> wasmtime::Result<()> {
+        if let Some(others) = self.pace.call()? {
+            others.await;
+        }
+        Ok(())
     }
 }
 

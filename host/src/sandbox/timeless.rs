@@ -95,7 +95,7 @@ pub(super) async fn describe(
 ) -> Result<wit::Description, Failure> {
     let mut store =
         timeless(pre.engine(), crowd, Log::new(format!("check {name}"), Secrets::default(), log_lines));
-    let meter = store.data().meter.clone();
+    let meter = store.data().pace.meter.clone();
     let said = meter.count(Box::pin(timeout(limits::DESCRIBE_TIME, async {
         let check = pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_describe(&mut store).await
@@ -107,7 +107,7 @@ pub(super) async fn describe(
 pub async fn validate(program: &Program, input: &Input<'_>) -> Result<(), Unfit> {
     let log = Log::new(input.label.clone(), input.secrets.clone(), program.limits.log_lines);
     let mut store = timeless(program.pre.engine(), &Crowd::here(), log);
-    let (meter, job) = (store.data().meter.clone(), input.job());
+    let (meter, job) = (store.data().pace.meter.clone(), input.job());
     let said = meter.count(Box::pin(timeout(limits::DESCRIBE_TIME, async {
         let check = program.pre.instantiate_async(&mut store).await?;
         check.sonde_check_check().call_validate(&mut store, &job).await
@@ -153,7 +153,7 @@ fn blamed(from: wit::Subject, description: &Description) -> Result<Blamed, Contr
 
 fn timeless(engine: &Engine, crowd: &Crowd, log: Log) -> Store<State> {
     let limits = Limits { cpu_time: limits::DESCRIBE_CPU_TIME, ..Limits::default() };
-    let mut store = store(engine, State::timeless(limits, log), crowd);
+    let mut store = store(engine, State::timeless(limits, log, crowd));
     store.set_hostcall_fuel(limits::DESCRIPTION_BYTES);
     store
 }

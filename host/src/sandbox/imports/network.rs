@@ -25,7 +25,7 @@ impl Host for State {}
 
 impl HostConnection for State {
     async fn connect(&mut self, to: Endpoint) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        self.charge_call()?;
+        self.charge_call().await?;
         let outbound = Arc::clone(&self.outbound);
         let (host, port) = (no_longer_than_a_name(to.host), to.port);
         let connect = move || async move { outbound.connect(&host, port).await };
@@ -45,7 +45,7 @@ impl HostConnection for State {
     }
 
     async fn opened(&mut self, this: Resource<Connection>) -> wasmtime::Result<Opened> {
-        self.charge_call()?;
+        self.charge_call().await?;
         let opened = self.table.get(&this)?.opened();
         Ok(Opened {
             address: opened.address.to_string(),
@@ -56,7 +56,7 @@ impl HostConnection for State {
     }
 
     async fn start_tls(&mut self, this: Resource<Connection>) -> wasmtime::Result<Result<Secured, Error>> {
-        self.charge_call()?;
+        self.charge_call().await?;
         match self.table.get_mut(&this)?.start_tls().await {
             Ok(secured) => Ok(Ok(Secured {
                 version: secured.version,
@@ -77,7 +77,7 @@ impl HostConnection for State {
         max: u32,
         wait_ms: Option<u32>,
     ) -> wasmtime::Result<Result<Received, Error>> {
-        self.charge_call()?;
+        self.charge_call().await?;
         let max = usize::try_from(max.clamp(1, limits::READ_BYTES))?;
         let connection = self.table.get_mut(&this)?;
         let received = match wait_ms {
@@ -97,7 +97,7 @@ impl HostConnection for State {
         this: Resource<Connection>,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<Instant, Error>> {
-        self.charge_call()?;
+        self.charge_call().await?;
         match self.table.get_mut(&this)?.write(bytes).await {
             Ok(sent_at) => Ok(Ok(instant(sent_at))),
             Err(error) => {

@@ -59,7 +59,7 @@ impl Judge {
             Kept { store: timeless(program.pre.engine(), &Crowd::here(), log), check: None }
         };
         let Kept { mut store, check } = self.kept.take().unwrap_or_else(begin);
-        let (meter, job) = (store.data().meter.clone(), input.job());
+        let (meter, job) = (store.data().pace.meter.clone(), input.job());
         let judged = meter.count(Box::pin(timeout(limits::DESCRIBE_TIME, async {
             let check = match check {
                 Some(check) => check,
