@@ -10,10 +10,10 @@ mod outbound;
 mod quota;
 mod reach;
 mod resolve;
-mod round_trip;
 mod run;
 mod stream;
 mod tcp;
+mod tcp_info;
 mod tls;
 mod unresolved;
 

@@ -7,21 +7,19 @@ use std::{
     net::SocketAddr,
     os::fd::AsRawFd,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use nix::{errno::Errno, sys::socket::MsgFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{arriving::receive, quota::Quota, round_trip, run::Run};
-
-/// A time stamp further back than this is a clock that was set, not a late reader.
-const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
-/// Two clocks read within this time were read at one moment: a tenth of what times may be wrong by.
-const CLOSE_READINGS: Duration = Duration::from_micros(20);
-/// Attempts at that; a machine on which all fail is one whose clocks are slow to read.
-const READINGS: u32 = 5;
+use super::{
+    arriving::{arrival, is_late, receive},
+    quota::Quota,
+    run::Run,
+    tcp_info::TcpInfo,
+};
 
 /// The stream.
 pub(super) struct Tcp {
@@ -58,9 +56,13 @@ impl Tcp {
             Some(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
             reset => reset,
         };
-        // However late we look, the connection was there when the kernel had the answer to its SYN.
-        let seen = Instant::now();
-        let connected = round_trip::of_handshake(&stream).map_or(seen, |time| seen.min(started + time));
+        // However late we look, the connection was there when the kernel had the answer to its SYN; where it was sent more than once,
+        // at the latest when the kernel says so in its own steps.
+        let (seen, info) = (Instant::now(), TcpInfo::of(&stream).unwrap_or_default());
+        let connected = match info.round_trip {
+            Some(time) => seen.min(started + time),
+            None => seen.checked_sub(info.since_data).map_or(seen, |since| since.max(started)),
+        };
         let outgoing = VecDeque::new();
         let local = stream.local_addr()?;
         Ok(Self {
@@ -144,7 +146,13 @@ impl Tcp {
         // it was told already: the time stamp comes from another clock.
         let stamp = received.as_ref().map_or(None, |(_, stamp)| *stamp);
         let seen = self.seen.take().unwrap_or_else(Instant::now);
-        let arrival = arrival(stamp, seen).max(self.last_arrival);
+        let mut arrival = arrival(stamp, seen);
+        if is_late(seen, arrival)
+            && let Some(info) = TcpInfo::of(&self.stream)
+        {
+            arrival = info.whole(arrival, seen);
+        }
+        let arrival = arrival.max(self.last_arrival);
         // Longer it is not waited for.
         self.run.clock.count_wait(self.last_arrival, arrival.min(self.run.deadline));
         self.last_arrival = arrival;
@@ -262,37 +270,6 @@ fn acknowledge_at_once(stream: &TcpStream) {
     let _ = stream;
 }
 
-/// When bytes with this time stamp arrived, which were seen then: the kernel stamps in wall-clock time, and how long ago that was is
-/// the same on every clock.
-fn arrival(stamp: Option<Duration>, seen: Instant) -> Instant {
-    let Some(stamp) = stamp else { return seen };
-    let (now, wall) = both_clocks();
-    match wall.duration_since(UNIX_EPOCH + stamp) {
-        Ok(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(seen),
-        _ => seen,
-    }
-}
-
-/// One moment on both clocks. Where the scheduler let others run between the readings, they are read again.
-fn both_clocks() -> (Instant, SystemTime) {
-    let read = || {
-        let (before, wall) = (Instant::now(), SystemTime::now());
-        let apart = before.elapsed();
-        (apart, before + apart / 2, wall)
-    };
-    let mut best = read();
-    for _ in 1..READINGS {
-        if best.0 <= CLOSE_READINGS {
-            break;
-        }
-        let again = read();
-        if again.0 < best.0 {
-            best = again;
-        }
-    }
-    (best.1, best.2)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt;
@@ -301,18 +278,6 @@ mod tests {
 
     fn run() -> Arc<Run> {
         Arc::new(Run::new(Quota::new(1, 1 << 20), Instant::now() + Duration::from_secs(10)))
-    }
-
-    #[test]
-    fn without_a_usable_time_stamp_the_time_of_looking_counts() {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let (second, before) = (Duration::from_secs(1), Instant::now());
-        for unusable in
-            [None, Some(since + Duration::from_mins(1)), since.checked_sub(Duration::from_mins(2))]
-        {
-            assert_eq!(arrival(unusable, before), before, "{unusable:?}");
-        }
-        assert!(arrival(since.checked_sub(second), before) < before);
     }
 
     #[cfg(target_os = "linux")]
