@@ -77,6 +77,7 @@ pub(crate) enum CertificateFault {
     Handshake,
     CriticalExtension,
     Purpose,
+    KeyUsage,
     AuthorityAsServer,
     ServerAsAuthority,
     NameConstraint,
@@ -108,7 +109,7 @@ impl CertificateFault {
             Self::UnknownIssuer(_) | Self::SelfSigned | Self::Distrusted => CertificateError::UnknownIssuer,
             Self::Revoked => CertificateError::Revoked,
             Self::Signature | Self::Handshake => CertificateError::BadSignature,
-            Self::Purpose | Self::AuthorityAsServer | Self::ServerAsAuthority => {
+            Self::Purpose | Self::KeyUsage | Self::AuthorityAsServer | Self::ServerAsAuthority => {
                 CertificateError::InvalidPurpose
             }
             Self::CriticalExtension => CertificateError::UnhandledCriticalExtension,
@@ -171,10 +172,15 @@ impl fmt::Display for CertificateFault {
             Self::Handshake => "the handshake is not signed by the certificate's key",
             Self::CriticalExtension => "a certificate has a critical extension that is not known",
             Self::Purpose => "a certificate of the chain is not meant for servers (extended key usage)",
+            Self::KeyUsage => {
+                "the certificate's key usage is none of a server's (digital signature, or key encipherment)"
+            }
             Self::AuthorityAsServer => {
                 "the certificate is an authority's, not a server's (CA:TRUE); put it into ca_file to trust it"
             }
-            Self::ServerAsAuthority => "the certificate is issued by one that is no authority's (CA:FALSE)",
+            Self::ServerAsAuthority => {
+                "the certificate is issued by one that is no authority's (CA:FALSE, or a key usage without the signing of certificates)"
+            }
             Self::NameConstraint => "an authority of the chain may not issue certificates for this name",
             Self::PathLength => "the chain is longer than one of its authorities allows",
             Self::TooComplex => "the chain is too long or too tangled to be verified",

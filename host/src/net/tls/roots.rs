@@ -174,15 +174,19 @@ pub fn system_roots_file() -> Option<PathBuf> {
 /// certificates takes it back.
 fn is_authority(certificate: &CertificateDer<'_>) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
-    let may_sign = match certificate.key_usage() {
-        Ok(None) => true,
-        Ok(Some(usage)) => usage.value.key_cert_sign(),
-        Err(_) => false,
-    };
     let says_so = match certificate.basic_constraints() {
         Ok(Some(basic)) => basic.value.ca,
         Ok(None) => certificate.version() == X509Version::V1,
         Err(_) => false,
     };
-    may_sign && says_so
+    may_sign(&certificate) && says_so
+}
+
+/// Its key usage, where it says one, has the signing of certificates (RFC 5280 section 6.1.4 (n)).
+pub(super) fn may_sign(certificate: &X509Certificate<'_>) -> bool {
+    match certificate.key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.key_cert_sign(),
+        Err(_) => false,
+    }
 }

@@ -1,7 +1,7 @@
 //! What a failed handshake means: rustls's error and what was seen in; the fault that the person on call can do something
 //! about out. Nothing of how Rust writes its own values is let through.
 
-use rustls::{AlertDescription as Alert, Error, PeerIncompatible};
+use rustls::{AlertDescription as Alert, Error, PeerIncompatible, PeerMisbehaved};
 
 use super::{
     fault::{NotShown, TlsFault},
@@ -42,6 +42,10 @@ impl Situation<'_> {
                 TlsFault::NotTls { said: text::first_line(self.heard), may_be_plain }
             }
             Error::InvalidMessage(wrong) => TlsFault::IllFormed(spaced(&format!("{wrong:?}"))),
+            Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => TlsFault::Rare(
+                "the server signs the handshake of TLS 1.2 in a way that is not supported there, as with an \
+                     RSA-PSS key: let it speak TLS 1.3",
+            ),
             Error::PeerMisbehaved(how) => TlsFault::Misbehaved(spaced(&format!("{how:?}"))),
             other => TlsFault::Rare(rare(other)),
         }
@@ -152,7 +156,7 @@ fn spaced(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rustls::{CertificateError, InvalidMessage, PeerMisbehaved};
+    use rustls::{CertificateError, InvalidMessage};
 
     use super::*;
     use crate::{
@@ -302,6 +306,15 @@ mod tests {
         let seen = Seen { fault: Some(CertificateFault::Revoked), ..Seen::default() };
         let fault = situation(&seen).fault(&CertificateError::Revoked.into());
         assert_eq!(fault.says(), (HostError::CertificateRevoked, CertificateFault::Revoked.to_string()));
+    }
+
+    #[test]
+    fn a_signature_that_only_tls_13_can_have_here_is_no_fault_of_the_server() {
+        let seen = Seen::default();
+        let (number, text) =
+            situation(&seen).fault(&PeerMisbehaved::SignedKxWithWrongAlgorithm.into()).says();
+        assert_eq!(number, HostError::TlsFailed);
+        assert!(text.contains("as with an RSA-PSS key: let it speak TLS 1.3"), "{text}");
     }
 
     #[test]

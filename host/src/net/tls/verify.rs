@@ -12,7 +12,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer, x509::X509Vers
 use super::{
     certificate::{CertificateFault, Whose, short_name},
     keys, names,
-    roots::{Authorities, Roots},
+    roots::{Authorities, Roots, may_sign},
     trust::Trust,
 };
 
@@ -29,6 +29,10 @@ pub(super) fn verify(
     let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| CertificateFault::Unreadable)?;
     let chain = Chain { trust, leaf, parsed: &parsed, intermediates, now };
     let path = chain.to_a_root()?;
+    // One that is trusted itself may be whatever it is.
+    if path.len() > 1 && !is_of_a_server(&parsed) {
+        return Err(CertificateFault::KeyUsage);
+    }
     names::is_for(name, leaf, &parsed, &path)?;
     keys::judge(&parsed.tbs_certificate.subject_pki)?;
     Ok(path)
@@ -128,12 +132,22 @@ impl Chain<'_> {
         let revocation = RevocationOptionsBuilder::new(&lists)
             .ok()
             .map(|options| options.with_status_policy(UnknownStatusPolicy::Allow).build());
-        let root_lasts = |path: &VerifiedPath<'_>| match roots.certificate(path.anchor()) {
-            Some(root) => {
-                let (_, root) = X509Certificate::from_der(root).map_err(|_| Error::BadDer)?;
-                lasts(&root, self.now)
+        // What webpki does not look at.
+        let is_sound = |path: &VerifiedPath<'_>| {
+            for intermediate in path.intermediate_certificates() {
+                let der = intermediate.der();
+                let (_, intermediate) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
+                if !may_sign(&intermediate) {
+                    return Err(Error::EndEntityUsedAsCa);
+                }
             }
-            None => Ok(()),
+            match roots.certificate(path.anchor()) {
+                Some(root) => {
+                    let (_, root) = X509Certificate::from_der(root).map_err(|_| Error::BadDer)?;
+                    lasts(&root, self.now)
+                }
+                None => Ok(()),
+            }
         };
         let path = leaf.verify_for_usage(
             keys::algorithms(),
@@ -142,7 +156,7 @@ impl Chain<'_> {
             self.now,
             KeyUsage::server_auth(),
             revocation,
-            Some(&root_lasts),
+            Some(&is_sound),
         )?;
         let mut found: Path = vec![self.leaf.clone().into_owned()];
         found.extend(path.intermediate_certificates().map(|certificate| certificate.der().into_owned()));
@@ -251,6 +265,18 @@ impl Chain<'_> {
     }
 }
 
+/// Its key usage, where it says one, has one of those that TLS has a use for (RFC 5280 section 4.2.1.3).
+fn is_of_a_server(certificate: &X509Certificate<'_>) -> bool {
+    match certificate.key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => {
+            let usage = usage.value;
+            usage.digital_signature() || usage.key_encipherment() || usage.key_agreement()
+        }
+        Err(_) => false,
+    }
+}
+
 fn lasts(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
     let at = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let unix = |moment: i64| {
@@ -276,6 +302,15 @@ mod tests {
     use super::*;
 
     fn judged(roots: &str, leaf: &CertificateDer<'_>, name: &'static str) -> Result<Path, CertificateFault> {
+        judged_by(roots, leaf, &[], name)
+    }
+
+    fn judged_by(
+        roots: &str,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &'static str,
+    ) -> Result<Path, CertificateFault> {
         let rules = crate::tls_rules::TlsRules {
             ca_pem: Some(roots.into()),
             ..crate::tls_rules::TlsRules::default()
@@ -283,7 +318,7 @@ mod tests {
         verify(
             &Trust::new(&rules, &Arc::default()).unwrap(),
             leaf,
-            &[],
+            intermediates,
             &ServerName::try_from(name).unwrap(),
             UnixTime::now(),
         )
@@ -309,6 +344,40 @@ mod tests {
             let leaf = params.clone().signed_by(&key, &issuer).unwrap();
             let judged = judged(&issuer.pem(), leaf.der(), "mx.bank.example");
             assert_eq!(judged.err(), expected);
+        }
+    }
+
+    #[test]
+    fn what_its_key_usage_does_not_allow_a_certificate_may_not_do() {
+        use KeyUsagePurpose::{ContentCommitment, DigitalSignature, KeyCertSign, KeyEncipherment};
+        use rcgen::{BasicConstraints, CertifiedIssuer, IsCa, KeyUsagePurpose};
+        let authority = |usages: &[KeyUsagePurpose]| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name.push(DnType::CommonName, format!("{usages:?}"));
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = usages.into();
+            params
+        };
+        let root = CertifiedIssuer::self_signed(authority(&[]), KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let judged = |intermediate: &[KeyUsagePurpose], server: &[KeyUsagePurpose]| {
+            let issuer =
+                CertifiedIssuer::signed_by(authority(intermediate), KeyPair::generate().unwrap(), &root)
+                    .unwrap();
+            let mut params = CertificateParams::new(vec!["mx.example.org".into()]).unwrap();
+            params.key_usages = server.into();
+            let leaf = params.signed_by(&key, &issuer).unwrap();
+            judged_by(&root.pem(), leaf.der(), &[issuer.der().clone()], "mx.example.org").err()
+        };
+        for (intermediate, server, expected) in [
+            (&[][..], &[][..], None),
+            (&[KeyCertSign], &[DigitalSignature], None),
+            (&[KeyCertSign, DigitalSignature], &[KeyEncipherment], None),
+            (&[DigitalSignature], &[], Some(CertificateFault::ServerAsAuthority)),
+            (&[], &[KeyCertSign], Some(CertificateFault::KeyUsage)),
+            (&[], &[ContentCommitment], Some(CertificateFault::KeyUsage)),
+        ] {
+            assert_eq!(judged(intermediate, server), expected, "{intermediate:?} {server:?}");
         }
     }
 
