@@ -34,7 +34,7 @@ pub(crate) struct Session<'a> {
     pub(crate) ehlo_refused: Option<String>,
     /// The mail under way.
     pub(crate) mail: Vec<u8>,
-    /// The first recipient's refusal, where others were accepted.
+    /// The first refusal of a recipient.
     pub(crate) refused: Option<Stop>,
     /// The last good reply.
     pub(crate) last: Option<Reply>,
