@@ -5,7 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::describe::PARAMETERS;
+use crate::{
+    address::{is_address, is_domain},
+    describe::PARAMETERS,
+};
+
+/// What is shown of an address that is none.
+const SHOWN_CHARACTERS: usize = 64;
 
 /// How the session is protected.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -126,7 +132,7 @@ impl fmt::Display for Invalid {
             Self::NotAsDescribed { column } => write!(f, "not as described, at column {column}"),
             Self::LineBreak(_) => f.write_str("a line break or NUL is not allowed"),
             Self::EhloName => {
-                f.write_str("expected a host name or an address literal such as [192.0.2.1], in ASCII")
+                f.write_str("expected a host name, or an address as in [192.0.2.1] or [IPv6:2001:db8::1], in ASCII")
             }
             Self::NoUsername => f.write_str("needed to log in (`password` is not empty)"),
             Self::NoPassword => f.write_str("needed to log in (`username` is not empty)"),
@@ -206,45 +212,6 @@ fn refuse_line_breaks(given: &Map<String, Value>) -> Result<(), Invalid> {
         }
     }
     Ok(())
-}
-
-/// The longest domain, and with it the longest address literal (RFC 5321 section 4.5.3.1.2).
-const DOMAIN_BYTES: usize = 255;
-/// The longest mailbox: a path without its angle brackets (RFC 5321 section 4.5.3.1.3).
-const ADDRESS_BYTES: usize = 254;
-
-/// What is shown of an address that is none.
-const SHOWN_CHARACTERS: usize = 64;
-/// The longest local part (RFC 5321 section 4.5.3.1.1).
-const LOCAL_BYTES: usize = 64;
-
-/// Without SMTPUTF8 (RFC 6531) addresses are ASCII; a domain has an A-label.
-fn is_address(text: &str) -> bool {
-    text.len() <= ADDRESS_BYTES
-        && text.rsplit_once('@').is_some_and(|(local, domain)| is_local(local) && is_domain(domain))
-}
-
-/// Characters of an atom and dots, in whatever order, since there are mailboxes that are called so; or a quoted string, without
-/// spaces (RFC 5321 section 4.1.2). Two addresses with a comma between them are none.
-fn is_local(text: &str) -> bool {
-    if text.is_empty() || text.len() > LOCAL_BYTES {
-        return false;
-    }
-    let quoted = text.len() > 2 && text.starts_with('"') && text.ends_with('"');
-    let legal = |c: u8| c.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&c);
-    text.bytes().all(|c| if quoted { c.is_ascii_graphic() } else { legal(c) })
-}
-
-/// A domain, `_` included since names of machines have it, or an address literal (RFC 5321 sections 4.1.2 and 4.1.3).
-fn is_domain(text: &str) -> bool {
-    if text.len() > DOMAIN_BYTES {
-        return false;
-    }
-    if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return !literal.is_empty() && literal.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'[');
-    }
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.split('.').all(|label| !label.is_empty() && label.bytes().all(legal))
 }
 
 #[cfg(test)]
