@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -99,7 +99,7 @@ impl fmt::Debug for Parameters {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "documented by what it displays")]
 pub enum Invalid {
-    NotAsDescribed { column: usize },
+    NotAsDescribed,
     LineBreak(&'static str),
     EhloName,
     NoUsername,
@@ -115,7 +115,7 @@ impl Invalid {
     pub fn parameter(&self) -> &'static str {
         match self {
             // Which one, JSON does not say; the host gives none such.
-            Self::NotAsDescribed { .. } => "connection",
+            Self::NotAsDescribed => "connection",
             Self::LineBreak(name) | Self::Address(name, _) => name,
             Self::EhloName => "ehlo_name",
             Self::NoUsername => "username",
@@ -129,7 +129,7 @@ impl Invalid {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAsDescribed { column } => write!(f, "not as described, at column {column}"),
+            Self::NotAsDescribed => f.write_str("not as described"),
             Self::LineBreak(_) => f.write_str("a line break or NUL is not allowed"),
             Self::EhloName => {
                 f.write_str("expected a host name, or an address as in [192.0.2.1] or [IPv6:2001:db8::1], in ASCII")
@@ -152,10 +152,15 @@ impl fmt::Display for Invalid {
 impl Parameters {
     /// Reads the JSON object of a job; or all that is wrong with it.
     pub fn read(json: &str) -> Result<Self, Vec<Invalid>> {
-        let read = || Ok((object::<Self>(json)?, refuse_line_breaks(&object(json)?)?));
-        let (parameters, ()) = read().map_err(|invalid| vec![invalid])?;
+        let parameters = Self::parse(json).map_err(|invalid| vec![invalid])?;
         let invalid = parameters.judge();
         if invalid.is_empty() { Ok(parameters) } else { Err(invalid) }
+    }
+
+    fn parse(json: &str) -> Result<Self, Invalid> {
+        let given: Map<String, Value> = serde_json::from_str(json).map_err(|_| Invalid::NotAsDescribed)?;
+        refuse_line_breaks(&given)?;
+        Self::deserialize(Value::Object(given)).map_err(|_| Invalid::NotAsDescribed)
     }
 
     fn judge(&self) -> Vec<Invalid> {
@@ -192,10 +197,6 @@ impl Parameters {
     fn shows_password(&self) -> bool {
         self.connection == Security::Plain && matches!(self.auth, Auth::Plain | Auth::Login)
     }
-}
-
-fn object<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
-    serde_json::from_str(json).map_err(|error| Invalid::NotAsDescribed { column: error.column() })
 }
 
 /// The host refuses them, too; here a line of the wire is at stake.

@@ -70,7 +70,7 @@ impl Stop {
         matches!(self.cause, Cause::Network(kind) if kind.is_silence())
     }
 
-    /// The server is gone or silent.
+    /// No reply comes any more: the server is gone or silent, or the way to it is broken.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(self.cause, Cause::Network(kind) if kind.is_loss())
     }
