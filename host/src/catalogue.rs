@@ -140,7 +140,7 @@ host_errors! {
     TlsTimeout = 516 "tls-timeout" Timeout;
     /// Plaintext was left over when TLS was to start: possibly injected.
     PlaintextBeforeTls = 517 "plaintext-before-tls" ProtocolError;
-    /// The server knows only TLS versions before 1.2, or before `min_version`.
+    /// The server takes no TLS from 1.2, or `min_version`, on; one that is to take 1.3 alone may have no usable certificate.
     TlsVersion = 518 "tls-version" TlsError;
     /// No cipher suite in common: the server may have no usable certificate, or know only RSA key exchange.
     TlsNoCipher = 519 "tls-no-cipher" TlsError;

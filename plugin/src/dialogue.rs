@@ -95,11 +95,15 @@ fn converse(session: &mut Session<'_>) -> Result<(), Stop> {
     if session.job.parameters.to.is_empty() {
         return Ok(());
     }
-    take(session, TRANSFER)?;
-    // The mail went to the others; refused is refused.
+    let taken = take(session, TRANSFER);
     if let Some(refused) = session.refused.take() {
-        return Err(refused);
+        // Where the mail went to the others, refused is refused.
+        return Err(match taken {
+            Ok(()) => refused,
+            Err(later) => later.behind(&refused),
+        });
     }
+    taken?;
     let transfer = sum(&session.report, TRANSFER);
     session.report.set(Field::TransferTime, Value::Time(transfer));
     Ok(())

@@ -46,9 +46,7 @@ fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
 /// A refusal of HELO, and that of EHLO before it.
 fn with_reason(stop: Stop, refused: &Stop) -> Stop {
     match (&stop.reply, &refused.reply) {
-        (Some(last), Some(first)) if last.is_refusal() && last.lines != first.lines => {
-            Stop { text: format!("{}; {}", stop.text, refused.text), ..stop }
-        }
+        (Some(last), Some(first)) if last.is_refusal() && last.lines != first.lines => stop.behind(refused),
         _ => stop,
     }
 }

@@ -4,6 +4,7 @@
 //! wasm's: the dialogue is tested natively over a scripted transport. What each file does, and how
 //! to add to it: `README.md` beside this folder.
 
+mod address;
 mod auth;
 mod bindings;
 #[cfg(target_family = "wasm")]

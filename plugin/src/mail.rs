@@ -26,24 +26,21 @@ pub(crate) fn mail(session: &mut Session<'_>) -> Result<(), Stop> {
     session.exchange(&MAIL, "MAIL", &command).map(drop)
 }
 
-/// Goes on where one was accepted, and keeps the first refusal.
+/// Goes on where one was accepted, and keeps the first refusal, with the others that were refused.
 pub(crate) fn recipients(session: &mut Session<'_>) -> Result<(), Stop> {
-    let (mut accepted, mut refused) = (0, None);
+    let mut accepted = 0;
     for to in &session.job.parameters.to {
         let name = format!("RCPT TO:<{to}>");
         match session.exchange(&RCPT, &name, &name) {
             Ok(_) => accepted += 1,
-            Err(stop) if stop.in_step => refused = refused.or(Some(stop)),
+            Err(stop) if stop.in_step => match &mut session.refused {
+                Some(first) => first.text = format!("{}; also refused: <{to}>", first.text),
+                none => *none = Some(stop),
+            },
             Err(stop) => return Err(stop),
         }
     }
-    match refused {
-        Some(stop) if accepted == 0 => Err(stop),
-        refused => {
-            session.refused = refused;
-            Ok(())
-        }
-    }
+    if accepted > 0 { Ok(()) } else { session.refused.take().map_or(Ok(()), Err) }
 }
 
 pub(crate) fn data(session: &mut Session<'_>) -> Result<(), Stop> {

@@ -2,7 +2,7 @@
 
 use mail_send::mail_builder::{
     MessageBuilder,
-    headers::{content_type::ContentType, date::Date, raw::Raw},
+    headers::{HeaderType, address::Address, content_type::ContentType, date::Date, raw::Raw},
     mime::{BodyPart, MimePart},
 };
 
@@ -12,14 +12,20 @@ use crate::parameters::Parameters;
 #[must_use]
 pub fn build(parameters: &Parameters, time: u64, run_id: &str) -> Vec<u8> {
     let html = lines(&parameters.body);
-    let part =
-        |kind: &'static str, text: String| MimePart::new(ContentType::new(kind), BodyPart::Text(text.into()));
+    let part = |kind: &'static str, mut text: String| {
+        if text.contains('\0') {
+            // No mail holds one as it is (RFC 2045 section 2.7). The library encodes it with the rest of a text that it must encode, as for a
+            // space at the end, and not by itself.
+            text.push(' ');
+        }
+        MimePart::new(ContentType::new(kind), BodyPart::Text(text.into()))
+    };
     let alternatives = vec![part("text/plain", plain_text(&html)), part("text/html", html)];
     // Stated, for the library would ask a clock.
     let kind = ContentType::new("multipart/alternative").attribute("boundary", format!("=_{run_id}"));
     let mail = MessageBuilder::new()
         .from(parameters.from.as_str())
-        .to(parameters.to.iter().map(String::as_str).collect::<Vec<_>>())
+        .header("To", to(&parameters.to))
         .subject(parameters.subject.as_str())
         .date(Date::new(i64::try_from(time).unwrap_or_default()))
         .message_id(format!("{run_id}@{}", domain(&parameters.from)))
@@ -27,6 +33,17 @@ pub fn build(parameters: &Parameters, time: u64, run_id: &str) -> Vec<u8> {
         .body(MimePart::new(kind, BodyPart::Multipart(alternatives)));
     // Writing into memory does not fail.
     mail.write_to_vec().unwrap_or_default()
+}
+
+/// Those that are addresses in a header (RFC 5322 section 3.4.1): in RCPT `postmaster` may stand without a domain, here it may not,
+/// and servers refuse the mail for it. Which domain is meant only the server knows. A mail without any `To` looks like spam.
+fn to(recipients: &[String]) -> HeaderType<'_> {
+    let whole: Vec<&str> = recipients.iter().map(String::as_str).filter(|to| to.contains('@')).collect();
+    if whole.is_empty() {
+        // As mail programs write it; the library would put quotes around the name of the group.
+        return Raw::new("undisclosed-recipients:;").into();
+    }
+    Address::from(whole).into()
 }
 
 fn domain(address: &str) -> &str {
@@ -119,12 +136,37 @@ mod tests {
     }
 
     #[test]
+    fn who_has_no_domain_stands_in_no_header() {
+        let to = |recipients: &[&str]| {
+            let parameters = Parameters {
+                from: "probe@example.org".into(),
+                to: recipients.iter().map(|to| (*to).to_owned()).collect(),
+                ..Parameters::default()
+            };
+            let mail = String::from_utf8(build(&parameters, 1_700_000_000, "abc123")).unwrap();
+            mail.lines().find(|line| line.starts_with("To:")).unwrap().to_owned()
+        };
+        assert_eq!(to(&["postmaster"]), "To: undisclosed-recipients:;");
+        assert_eq!(to(&["Postmaster", "a@example.org"]), "To: <a@example.org>");
+        assert_eq!(to(&["a@example.org", "b@example.org"]), "To: <a@example.org>, <b@example.org>");
+    }
+
+    #[test]
     fn no_line_is_longer_than_76_and_every_line_ends_with_crlf() {
         let mail =
             mail(&"Grüße ".repeat(40), &format!("<p>{}</p>\n.\n{}", "Wörter ".repeat(300), "x".repeat(2000)));
         for line in mail.split("\r\n") {
             assert!(line.len() <= 76 && !line.contains(['\r', '\n']) && line.is_ascii(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_nul_in_the_body_is_encoded() {
+        for body in ["a\0b".to_owned(), format!("<p>{}\0</p>\n", "x".repeat(2000)), "\0".repeat(90)] {
+            let mail = mail("Sonde", &body);
+            assert!(!mail.contains(['\0']) && !mail.contains("7bit"), "{mail}");
+        }
+        assert!(mail("Sonde", "a\0b").contains("\r\n\r\na=00b"));
     }
 
     #[test]

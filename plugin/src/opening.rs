@@ -2,7 +2,7 @@
 
 use crate::{
     field::Field,
-    report::Value,
+    report::{Cause, Value},
     session::Session,
     step::{BANNER, CONNECT, NAME},
     stop::Stop,
@@ -27,20 +27,23 @@ pub(crate) fn connect(session: &mut Session<'_>) -> Result<(), Stop> {
 
 pub(crate) fn greeting(session: &mut Session<'_>) -> Result<(), Stop> {
     let received = session.receive(&BANNER, "greeting", None);
-    let reply = received.map_err(|stop| explain_silence(session, stop))?;
+    let reply = received.map_err(|stop| explain(session, stop))?;
     session.report.set(Field::Banner, Value::Text(reply.lines.join(" ")));
     session.judge(&BANNER, "greeting", session.ready_at, reply).map(drop)
 }
 
-/// A server that has not said a word waits for TLS, or is too busy, or makes its clients wait on purpose.
-fn explain_silence(session: &Session<'_>, stop: Stop) -> Stop {
-    let silent = stop.is_silence() && session.reader.said().is_empty();
-    if !silent || session.secured {
-        return stop;
-    }
-    let text = format!(
-        "{}; speaks TLS? (connection = \"tls\"); or its backlog is full, or it pauses before it greets",
-        stop.text
-    );
-    Stop { text, ..stop }
+/// A server that has not said a word may wait for TLS, or for a proxy to say whom it brings; or be too busy, or make its clients wait
+/// on purpose. One that closes may not want us.
+fn explain(session: &Session<'_>, stop: Stop) -> Stop {
+    let without_a_word = session.reader.said().is_empty() && !session.secured;
+    let perhaps = match stop.cause {
+        Cause::Network(kind) if without_a_word && kind.is_silence() => {
+            "speaks TLS? (connection = \"tls\"); or its backlog is full, or it pauses before it greets, or waits for a PROXY header"
+        }
+        Cause::Network(ErrorKind::ConnectionClosed | ErrorKind::ConnectionReset) if without_a_word => {
+            "does it refuse this machine, or wait for a PROXY header?"
+        }
+        _ => return stop,
+    };
+    Stop { text: format!("{}; {perhaps}", stop.text), ..stop }
 }

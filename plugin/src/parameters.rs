@@ -2,10 +2,16 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::describe::PARAMETERS;
+use crate::{
+    address::{is_address, is_domain},
+    describe::PARAMETERS,
+};
+
+/// What is shown of an address that is none.
+const SHOWN_CHARACTERS: usize = 64;
 
 /// How the session is protected.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -93,7 +99,7 @@ impl fmt::Debug for Parameters {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "documented by what it displays")]
 pub enum Invalid {
-    NotAsDescribed { column: usize },
+    NotAsDescribed,
     LineBreak(&'static str),
     EhloName,
     NoUsername,
@@ -109,7 +115,7 @@ impl Invalid {
     pub fn parameter(&self) -> &'static str {
         match self {
             // Which one, JSON does not say; the host gives none such.
-            Self::NotAsDescribed { .. } => "connection",
+            Self::NotAsDescribed => "connection",
             Self::LineBreak(name) | Self::Address(name, _) => name,
             Self::EhloName => "ehlo_name",
             Self::NoUsername => "username",
@@ -123,10 +129,10 @@ impl Invalid {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAsDescribed { column } => write!(f, "not as described, at column {column}"),
+            Self::NotAsDescribed => f.write_str("not as described"),
             Self::LineBreak(_) => f.write_str("a line break or NUL is not allowed"),
             Self::EhloName => {
-                f.write_str("expected a host name or an address literal such as [192.0.2.1], in ASCII")
+                f.write_str("expected a host name, or an address as in [192.0.2.1] or [IPv6:2001:db8::1], in ASCII")
             }
             Self::NoUsername => f.write_str("needed to log in (`password` is not empty)"),
             Self::NoPassword => f.write_str("needed to log in (`username` is not empty)"),
@@ -146,10 +152,15 @@ impl fmt::Display for Invalid {
 impl Parameters {
     /// Reads the JSON object of a job; or all that is wrong with it.
     pub fn read(json: &str) -> Result<Self, Vec<Invalid>> {
-        let read = || Ok((object::<Self>(json)?, refuse_line_breaks(&object(json)?)?));
-        let (parameters, ()) = read().map_err(|invalid| vec![invalid])?;
+        let parameters = Self::parse(json).map_err(|invalid| vec![invalid])?;
         let invalid = parameters.judge();
         if invalid.is_empty() { Ok(parameters) } else { Err(invalid) }
+    }
+
+    fn parse(json: &str) -> Result<Self, Invalid> {
+        let given: Map<String, Value> = serde_json::from_str(json).map_err(|_| Invalid::NotAsDescribed)?;
+        refuse_line_breaks(&given)?;
+        Self::deserialize(Value::Object(given)).map_err(|_| Invalid::NotAsDescribed)
     }
 
     fn judge(&self) -> Vec<Invalid> {
@@ -188,10 +199,6 @@ impl Parameters {
     }
 }
 
-fn object<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
-    serde_json::from_str(json).map_err(|error| Invalid::NotAsDescribed { column: error.column() })
-}
-
 /// The host refuses them, too; here a line of the wire is at stake.
 fn refuse_line_breaks(given: &Map<String, Value>) -> Result<(), Invalid> {
     let breaks = |text: &Value| text.as_str().is_some_and(|text| text.contains(['\r', '\n', '\0']));
@@ -206,45 +213,6 @@ fn refuse_line_breaks(given: &Map<String, Value>) -> Result<(), Invalid> {
         }
     }
     Ok(())
-}
-
-/// The longest domain, and with it the longest address literal (RFC 5321 section 4.5.3.1.2).
-const DOMAIN_BYTES: usize = 255;
-/// The longest mailbox: a path without its angle brackets (RFC 5321 section 4.5.3.1.3).
-const ADDRESS_BYTES: usize = 254;
-
-/// What is shown of an address that is none.
-const SHOWN_CHARACTERS: usize = 64;
-/// The longest local part (RFC 5321 section 4.5.3.1.1).
-const LOCAL_BYTES: usize = 64;
-
-/// Without SMTPUTF8 (RFC 6531) addresses are ASCII; a domain has an A-label.
-fn is_address(text: &str) -> bool {
-    text.len() <= ADDRESS_BYTES
-        && text.rsplit_once('@').is_some_and(|(local, domain)| is_local(local) && is_domain(domain))
-}
-
-/// Characters of an atom and dots, in whatever order, since there are mailboxes that are called so; or a quoted string, without
-/// spaces (RFC 5321 section 4.1.2). Two addresses with a comma between them are none.
-fn is_local(text: &str) -> bool {
-    if text.is_empty() || text.len() > LOCAL_BYTES {
-        return false;
-    }
-    let quoted = text.len() > 2 && text.starts_with('"') && text.ends_with('"');
-    let legal = |c: u8| c.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&c);
-    text.bytes().all(|c| if quoted { c.is_ascii_graphic() } else { legal(c) })
-}
-
-/// A domain, `_` included since names of machines have it, or an address literal (RFC 5321 sections 4.1.2 and 4.1.3).
-fn is_domain(text: &str) -> bool {
-    if text.len() > DOMAIN_BYTES {
-        return false;
-    }
-    if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return !literal.is_empty() && literal.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'[');
-    }
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.split('.').all(|label| !label.is_empty() && label.bytes().all(legal))
 }
 
 #[cfg(test)]

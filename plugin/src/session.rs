@@ -7,7 +7,7 @@ use crate::{
     job::Job,
     reply::{NoReply, Reader, Reply, Within},
     report::{Report, Value},
-    step::{CONNECT, Step, TLS},
+    step::{BANNER, CONNECT, Step, TLS},
     stop::Stop,
     transport::{ErrorKind, Fault, Instant, Transport},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Session<'a> {
     pub(crate) ehlo_refused: Option<String>,
     /// The mail under way.
     pub(crate) mail: Vec<u8>,
-    /// The first recipient's refusal, where others were accepted.
+    /// The first refusal of a recipient.
     pub(crate) refused: Option<Stop>,
     /// The last good reply.
     pub(crate) last: Option<Reply>,
@@ -144,11 +144,14 @@ impl<'a> Session<'a> {
             Some(Err(no_reply @ (NoReply::Fault(_) | NoReply::Closed))) if self.reader.said().is_empty() => {
                 Err(self.no_reply(due, &name, no_reply))
             }
-            Some(_) => {
+            Some(found) => {
                 let (step, name) = &self.behind;
+                // To a server that expects none, the header of a proxy before it is a command.
+                let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(Reply::is_refusal);
+                let perhaps = if proxied { " (of a proxy's PROXY header?)" } else { "" };
                 let said = self.reader.said();
                 let said = if said.is_empty() { "an empty line" } else { said };
-                let text = format!("{name}: behind the reply, not asked for: {said}");
+                let text = format!("{name}: behind the reply, not asked for{perhaps}: {said}");
                 Err(Stop { in_step: false, ..Stop::own(step, ErrorCode::UnexpectedData, text) })
             }
         }

@@ -55,6 +55,11 @@ impl Stop {
         }
     }
 
+    /// Names what was refused before as well: it may be the reason.
+    pub(crate) fn behind(self, refused: &Self) -> Self {
+        Self { text: format!("{}; {}", self.text, refused.text), ..self }
+    }
+
     /// The server refuses for good, and goes on listening.
     pub(crate) fn is_for_good(&self) -> bool {
         self.in_step && self.reply.as_ref().is_some_and(|reply| reply.code >= 500)
@@ -65,7 +70,7 @@ impl Stop {
         matches!(self.cause, Cause::Network(kind) if kind.is_silence())
     }
 
-    /// The server is gone or silent.
+    /// No reply comes any more: the server is gone or silent, or the way to it is broken.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(self.cause, Cause::Network(kind) if kind.is_loss())
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub(crate) fn starttls(session: &mut Session<'_>) -> Result<(), Stop> {
-    if !session.extensions.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
+    if session.extension("STARTTLS").is_none() {
         let text = format!("STARTTLS: the server does not offer it; it offers {}", session.offer());
         return Err(Stop::own(&STARTTLS, ErrorCode::StarttlsNotOffered, text));
     }

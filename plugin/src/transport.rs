@@ -7,7 +7,7 @@ pub use crate::bindings::sonde::check::network::ErrorKind;
 pub type Instant = u64;
 
 impl ErrorKind {
-    /// The peer is gone or silent. Where the host stops us it may well be there.
+    /// Whatever it is, no reply comes any more. Not so where the host stops us: the peer may well have one.
     #[must_use]
     pub fn is_loss(self) -> bool {
         !matches!(self, Self::LimitExceeded | Self::InvalidState)

@@ -174,7 +174,7 @@ fn what_a_parameter_makes_impossible_is_refused_before_anything_runs() {
         ("to = [\"a@b.example\"]", "from: needed to send a mail (`to` is not empty)"),
         (
             "ehlo_name = \"a b\"",
-            "ehlo_name: expected a host name or an address literal such as [192.0.2.1], in ASCII",
+            "ehlo_name: expected a host name, or an address as in [192.0.2.1] or [IPv6:2001:db8::1], in ASCII",
         ),
         (
             "username = \"u\"\npassword = \"open-sesame\"\nauth = \"login\"",

@@ -12,14 +12,19 @@ use crate::certificates::{HOST, Place, TRUSTED, fails, succeeds};
 fn each_fault_of_a_handshake_has_its_number_and_says_what_to_do() {
     let Some(place) = Place::new() else { return };
     place.issue("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "-sha256");
-    let text = "the server knows only TLS versions before 1.2, which are not safe: update it";
+    let text = "the server refuses TLS 1.2 and later: it may know only versions before, which are not safe (update it), or have no \
+                certificate or key that it can use (its log says so)";
     for version in ["-tls1", "-tls1_1"] {
         let point = place.probe(&format!("{version} -cipher ALL:@SECLEVEL=0"), TRUSTED, "");
         fails(&point, "tls_error", 518, text);
         assert_eq!(point.code("sequence_code"), 4);
     }
+    // Without a certificate it says the same.
+    fails(&place.probe("-tls1_3 -nocert", TRUSTED, ""), "tls_error", 518, text);
     let point = place.probe("-tls1_2", &format!("{TRUSTED}\nmin_version = \"1.3\""), "");
-    fails(&point, "tls_error", 518, "the server does not know TLS 1.3, which min_version asks for");
+    let text = "the server refuses TLS 1.3, which min_version asks for: it may not know it, or have no certificate or key that it can \
+                use (its log says so)";
+    fails(&point, "tls_error", 518, text);
     let text = "no cipher suite in common: the server may have no certificate or key that it can use (its log says so), one of \
                 an unusual kind, or know only RSA or DHE key exchange: enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
     for cipher in ["AES128-GCM-SHA256", "AES256-SHA", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA"] {

@@ -9,7 +9,7 @@ mod times;
 
 use self::server::{
     DATA, EHLO, HELLO, MAIL, QUIT, RCPT, Server,
-    Turn::{self, Ask, Broken, Fail, Mail, Say, Tls},
+    Turn::{self, Ask, Broken, Close, Fail, Mail, Say, Tls},
     assert_outcome, drive, drive_server, login, mailing, outcome, own, plain,
 };
 use super::*;
@@ -107,7 +107,8 @@ fn silence_before_the_greeting_names_what_may_be_behind_it() {
     let starttls = Parameters { connection: Security::StartTls, ..plain() };
     for parameters in [plain(), starttls] {
         let text = text(&parameters, &[silence]);
-        for cause in ["scripted", "speaks TLS?", "connection = \"tls\"", "backlog", "pauses"] {
+        for cause in ["scripted", "speaks TLS?", "connection = \"tls\"", "backlog", "pauses", "PROXY header"]
+        {
             assert!(text.contains(cause), "{cause}: {text}");
         }
         let longest = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535: silence for 600.0 s";
@@ -115,6 +116,34 @@ fn silence_before_the_greeting_names_what_may_be_behind_it() {
     }
     let tls = Parameters { connection: Security::Tls, ..plain() };
     assert!(!text(&tls, &[Tls, silence]).contains("speaks TLS?"));
+}
+
+#[test]
+fn a_connection_that_ends_before_a_word_names_what_may_be_behind_it() {
+    let text = |parameters: &Parameters, turns: &[Turn]| {
+        let turns = turns.iter().copied().collect();
+        let (report, _) = drive_server(parameters, Server { turns, ..Server::default() });
+        report.failure.unwrap().text
+    };
+    let hint = "; does it refuse this machine, or wait for a PROXY header?";
+    for gone in [Close, Broken(ErrorKind::ConnectionReset)] {
+        assert!(text(&plain(), &[gone]).ends_with(hint));
+        assert!(!text(&plain(), &[Say("220-wait\r\n"), gone]).contains("PROXY"));
+        let tls = Parameters { connection: Security::Tls, ..plain() };
+        assert!(!text(&tls, &[Tls, gone]).contains("PROXY"));
+    }
+    assert!(!text(&plain(), &[Broken(ErrorKind::Unreachable)]).contains("PROXY"));
+}
+
+#[test]
+fn a_refusal_behind_the_greeting_may_be_of_a_proxys_header() {
+    let text = |behind: &str| {
+        let greeting = Say(format!("220 mx1\r\n{behind}\r\n").leak());
+        drive(&plain(), [greeting]).0.failure.unwrap().text
+    };
+    let asked = "greeting: behind the reply, not asked for";
+    assert_eq!(text("500 5.5.2 what?"), format!("{asked} (of a proxy's PROXY header?): 500 5.5.2 what?"));
+    assert_eq!(text("220 mx2"), format!("{asked}: 220 mx2"));
 }
 
 #[test]

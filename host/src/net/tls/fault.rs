@@ -21,6 +21,8 @@ pub(crate) enum TlsFault {
     Alert(Alert),
     /// It knows none from the least accepted one on.
     Version(TlsVersion),
+    /// It takes none from there on: it does not know one, or has no certificate for it.
+    VersionRefused(TlsVersion),
     NoCipher,
     /// It lacks this.
     Unsupported(String),
@@ -48,6 +50,10 @@ pub(crate) enum NotShown {
 const UNKNOWN_NAME: &str =
     "the server does not know the name that it was asked for (server_name sets another)";
 const TOO_OLD: &str = "the server knows only TLS versions before 1.2, which are not safe: update it";
+const VERSION_REFUSED: &str = "the server refuses TLS 1.2 and later: it may know only versions before, which are not safe (update it), \
+    or have no certificate or key that it can use (its log says so)";
+const LEAST_REFUSED: &str = "the server refuses TLS 1.3, which min_version asks for: it may not know it, \
+    or have no certificate or key that it can use (its log says so)";
 const NO_CIPHER: &str = "no cipher suite in common: the server may have no certificate or key that it can use (its log says so), one of \
     an unusual kind, or know only RSA or DHE key exchange: enable ECDHE with AES-GCM or ChaCha20-Poly1305 there";
 
@@ -84,6 +90,8 @@ impl TlsFault {
                 let text = "the server does not know TLS 1.3, which min_version asks for";
                 (HostError::TlsVersion, text.into())
             }
+            Self::VersionRefused(TlsVersion::V12) => (HostError::TlsVersion, VERSION_REFUSED.into()),
+            Self::VersionRefused(TlsVersion::V13) => (HostError::TlsVersion, LEAST_REFUSED.into()),
             Self::NoCipher => (HostError::TlsNoCipher, NO_CIPHER.into()),
             Self::Unsupported(what) => {
                 let text = format!("the server lacks a part of TLS that is needed: {what}");

@@ -76,7 +76,8 @@ impl Situation<'_> {
         }
         match alert {
             _ if self.seen.answered && about_us => TlsFault::ClientRefused(alert),
-            Alert::ProtocolVersion => TlsFault::Version(self.min_version),
+            // OpenSSL's, too, where it is to take TLS 1.3 alone and has no certificate.
+            Alert::ProtocolVersion => TlsFault::VersionRefused(self.min_version),
             Alert::HandshakeFailure | Alert::InsufficientSecurity if !self.begun => TlsFault::NoCipher,
             Alert::UnrecognisedName => TlsFault::UnknownName,
             _ => TlsFault::Alert(alert),
@@ -205,21 +206,27 @@ mod tests {
 
     #[test]
     fn a_server_that_is_too_old_is_told_from_one_without_a_common_cipher() {
-        let old = before_all(&Error::AlertReceived(Alert::ProtocolVersion));
+        let old = &PeerIncompatible::ServerDoesNotSupportTls12Or13.into();
         assert_eq!(
-            old.says(),
+            before_all(old).says(),
             (
                 HostError::TlsVersion,
                 "the server knows only TLS versions before 1.2, which are not safe: update it".to_owned()
             )
         );
-        assert_eq!(before_all(&PeerIncompatible::ServerDoesNotSupportTls12Or13.into()), old);
         let seen = Seen::default();
         let strict = Situation { min_version: TlsVersion::V13, ..situation(&seen) };
         assert_eq!(
-            strict.fault(&Error::AlertReceived(Alert::ProtocolVersion)).says().1,
+            strict.fault(old).says().1,
             "the server does not know TLS 1.3, which min_version asks for"
         );
+        // The alert alone does not tell it from one that has no certificate.
+        let refused = Error::AlertReceived(Alert::ProtocolVersion);
+        for fault in [before_all(&refused), strict.fault(&refused)] {
+            let (number, text) = fault.says();
+            assert_eq!(number, HostError::TlsVersion);
+            assert!(text.contains("may") && text.contains("no certificate or key that it can use"), "{text}");
+        }
         for error in [
             Error::AlertReceived(Alert::HandshakeFailure),
             Error::AlertReceived(Alert::InsufficientSecurity),

@@ -50,6 +50,30 @@ fn each_mechanism_speaks_its_own_words() {
 }
 
 #[test]
+fn a_long_password_is_sent_behind_its_own_challenge() {
+    let word = |length: usize| format!("AHVzZXIA{}", "enp6".repeat(length / 3));
+    let open = |length: usize| {
+        let password = "z".repeat(length);
+        Parameters { password, allow_plaintext_auth: true, ..login(Auth::Plain) }
+    };
+    // In 512 bytes it goes with the command, its line end included.
+    let line = format!("AUTH PLAIN {}\r\n", word(366));
+    assert!((509..=512).contains(&line.len()));
+    let (report, _) = drive(&open(366), [HELLO, EHLO, Ask(line.leak(), "235 2.7.0 ok\r\n"), QUIT]);
+    assert_eq!(outcome(&report), (0, 0, None));
+    for length in [369, 3000] {
+        let word = format!("{}\r\n", word(length)).leak();
+        let asked = Ask("AUTH PLAIN\r\n", "334 \r\n");
+        let (report, _) = drive(&open(length), [HELLO, EHLO, asked, Ask(word, "235 2.7.0 ok\r\n"), QUIT]);
+        assert_eq!(outcome(&report), (0, 0, None));
+        assert_eq!(report.get(Field::AuthTime), Some(&Value::Time(2_000)), "both exchanges");
+    }
+    let refused = own(Kind::AuthFailed, ErrorCode::AuthRefused);
+    let turns = [HELLO, EHLO, Ask("AUTH PLAIN\r\n", "535 5.7.8 no\r\n"), QUIT];
+    assert_outcome(&open(369), turns, (2, 535, refused));
+}
+
+#[test]
 fn nothing_of_the_secret_is_sent_in_clear_or_to_an_unverified_server() {
     let (report, server) = drive(&login(Auth::Plain), [HELLO, EHLO, QUIT]);
     assert_eq!(outcome(&report), (2, -1, Some(own(Kind::AuthFailed, ErrorCode::PlaintextAuthNotAllowed))));

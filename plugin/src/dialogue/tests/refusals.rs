@@ -1,8 +1,8 @@
 //! A refusal is never lost: at no step, and however the connection goes on.
 
 use super::server::{
-    EHLO, HELLO, MAIL, RCPT, STEPS, Server,
-    Turn::{Ask, Broken, Close, Cut, Fail, Mail},
+    DATA, EHLO, HELLO, MAIL, QUIT, RCPT, STEPS, Server,
+    Turn::{self, Ask, Broken, Close, Cut, Fail, Mail},
     answering, assert_outcome, drive, drive_server, mailing, outcome, own, plain, until,
 };
 use crate::{
@@ -158,6 +158,58 @@ fn a_recipient_refused_by_half_a_reply_ends_the_session() {
     let parameters = Parameters { to: vec!["c@d".into(), "x@y".into()], ..mailing() };
     let (report, _) = drive(&parameters, [HELLO, EHLO, MAIL, RCPT, Ask("RCPT TO:<x@y>", "550-who?\r\n")]);
     assert_eq!(outcome(&report), (6, 550, Some(refused)));
+}
+
+#[test]
+fn a_failure_behind_a_refused_recipient_names_that_refusal() {
+    let parameters = Parameters { to: vec!["x@y".into(), "c@d".into()], ..mailing() };
+    let refused = Ask("RCPT TO:<x@y>", "550 5.7.1 you are on a list\r\n");
+    let closing = own(Kind::Rejected, ErrorCode::ServiceClosing);
+    let garbage = own(Kind::ProtocolError, ErrorCode::NotSmtp);
+    let unexpected = own(Kind::ProtocolError, ErrorCode::UnexpectedData);
+    let ambiguous = own(Kind::ReadFailed, ErrorCode::DeliveryAmbiguous);
+    let rejected = |code| own(Kind::Rejected, code);
+    let lost = Cause::Network;
+    let (gone, silent) = (ErrorKind::ConnectionClosed, ErrorKind::ReadTimeout);
+    for (last, expected) in [
+        (vec![Close], (6, -1, lost(gone))),
+        (vec![Broken(ErrorKind::ConnectionReset)], (6, -1, lost(ErrorKind::ConnectionReset))),
+        (vec![Ask("RCPT", ""), Fail(silent)], (6, -1, lost(silent))),
+        (vec![Ask("RCPT", "421 too many errors\r\n")], (6, 421, closing)),
+        (vec![Ask("RCPT", "550-half\r\n")], (6, 550, rejected(ErrorCode::RecipientRefused))),
+        (vec![Ask("RCPT", "what?\r\n")], (6, -1, garbage)),
+        (vec![RCPT, Ask("DATA", ""), Fail(silent)], (7, -1, lost(silent))),
+        (vec![RCPT, Ask("DATA", "554 no\r\n"), QUIT], (7, 554, rejected(ErrorCode::DataRefused))),
+        (vec![RCPT, DATA, Mail("554 no\r\n"), QUIT], (8, 554, rejected(ErrorCode::MessageRefused))),
+        (vec![RCPT, DATA, Mail("")], (8, -1, ambiguous)),
+        (vec![Ask("RCPT", "250 ok\r\n250 ok\r\n")], (6, -1, unexpected)),
+    ] {
+        let turns = [HELLO, EHLO, MAIL, refused].into_iter().chain(last).collect();
+        let (report, _) = drive_server(&parameters, Server { turns, ..Server::default() });
+        assert_eq!(outcome(&report), (expected.0, expected.1, Some(expected.2)));
+        let text = report.failure.unwrap().text;
+        assert!(text.ends_with("; RCPT TO:<x@y>: 550 5.7.1 you are on a list"), "{text}");
+    }
+}
+
+#[test]
+fn each_refused_recipient_is_named() {
+    let to = ["a@b", "x@y", "c@d", "z@y"].map(str::to_owned).to_vec();
+    let text = |second, last: &[Turn]| {
+        let refuse = |begin| Ask(begin, "550 who?\r\n");
+        let begin = [HELLO, EHLO, MAIL, refuse("RCPT TO:<a@b>"), refuse("RCPT TO:<x@y>"), second];
+        let last = [refuse("RCPT TO:<z@y>")].into_iter().chain(last.iter().copied());
+        let turns = begin.into_iter().chain(last).collect();
+        let parameters = Parameters { to: to.clone(), ..mailing() };
+        let (report, _) = drive_server(&parameters, Server { turns, ..Server::default() });
+        let refused = own(Kind::Rejected, ErrorCode::RecipientRefused);
+        assert_eq!(outcome(&report), (6, 550, Some(refused)));
+        report.failure.unwrap().text
+    };
+    let some = "RCPT TO:<a@b>: 550 who?; also refused: <x@y>; also refused: <z@y>";
+    assert_eq!(text(RCPT, &[DATA, Mail("250 ok\r\n"), QUIT]), some);
+    let all = "RCPT TO:<a@b>: 550 who?; also refused: <x@y>; also refused: <c@d>; also refused: <z@y>";
+    assert_eq!(text(Ask("RCPT TO:<c@d>", "450 later\r\n"), &[QUIT]), all);
 }
 
 #[test]
