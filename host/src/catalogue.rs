@@ -86,7 +86,7 @@ host_errors! {
     ResolverTimeout = 303 "resolver-timeout" Timeout;
     /// The name server refused to answer.
     ResolverRefused = 304 "resolver-refused" DnsError;
-    /// The name server's answer is not signed as its zone must be.
+    /// Reserved: the name server's answer is not signed as its zone must be.
     DnssecBogus = 305 "dnssec-bogus" DnsError;
     /// The job does not grant this endpoint or this address.
     Denied = 401 "denied" ConnectionFailed;
@@ -122,9 +122,9 @@ host_errors! {
     CertificateRevoked = 505 "certificate-revoked" CertInvalid;
     /// The certificate is unusable for another reason.
     CertificateInvalid = 506 "certificate-invalid" CertInvalid;
-    /// The certificate is none that the name's TLSA records allow.
+    /// Reserved: the certificate is none that the name's TLSA records allow.
     CertificateTlsaMismatch = 507 "certificate-tlsa-mismatch" CertInvalid;
-    /// The certificate is not the one that the job pins.
+    /// Reserved: the certificate is not the one that the job pins.
     CertificatePinMismatch = 508 "certificate-pin-mismatch" CertInvalid;
     /// The server refused the handshake with an alert.
     TlsAlert = 511 "tls-alert" TlsError;

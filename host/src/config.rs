@@ -14,6 +14,7 @@ mod include;
 mod job;
 mod nearest;
 mod parameters;
+mod pattern;
 mod place;
 mod resolver;
 pub mod sample;

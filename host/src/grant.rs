@@ -49,7 +49,9 @@ impl FromStr for Endpoint {
         let (host, ports) =
             text.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).ok_or(NoEndpoint)?;
         let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0).ok_or(NoEndpoint);
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str| text.parse::<u16>().ok().filter(|port| is_number(text) && *port != 0);
+        let port = |text: &str| number(text).ok_or(NoEndpoint);
         let ports = port(first)?..=port(last)?;
         if ports.is_empty() {
             return Err(NoEndpoint);
@@ -79,8 +81,8 @@ fn addresses(text: &str) -> Option<Hosts> {
 
 /// Refuses what was meant to be an address or a URL.
 fn name(text: &str) -> Option<Hosts> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let has_letter = text.contains(|c: char| c.is_ascii_alphabetic());
+    let legal = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let has_letter = text.contains(char::is_alphabetic);
     let host: Host = text.parse().ok().filter(|_| has_letter && text.chars().all(legal))?;
     Some(Hosts::of(&host))
 }
@@ -173,12 +175,6 @@ impl Grant {
     #[must_use]
     pub fn naming<'a>(self, endpoints: impl Iterator<Item = (&'a Host, Option<u16>)>) -> Self {
         Self { named: endpoints.map(|(host, port)| Endpoint::new(host, port)).collect(), ..self }
-    }
-
-    /// Grants nothing.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
     }
 
     /// Without what is denied, whatever is granted.

@@ -1,4 +1,4 @@
-//! Whom rounds leave out, though his time has come: a job and what its runs came to in; whether the next may begin out. A
+//! Which jobs a round leaves out although they are due: a job, and how its runs ended, in; whether its next may begin, out. A
 //! log-in that was refused is not tried again and again, since that locks accounts: see `back_off`. A job that may run so many
 //! times an hour, because each run sends a mail, does no more: see `hour`. When jobs with a time of their own ran is kept here for
 //! whoever asks which are due. What is decided here outlasts the program where there is a file for it.

@@ -133,7 +133,7 @@ fn usage_and_configuration_errors_exit_with_2_and_one_line() {
         "host: expected a host name or address: what ends in a number is no name, and this is no address",
     );
     refused(&["pin", "x.wasm", "--host", "a b"], "--host: expected a host name or address, without port");
-    refused(&["check", "h", "--port", "25", "-p", "port=26"], "port: given twice, also by -p");
+    refused(&["check", "h", "--port", "25", "-p", "port=26"], "port: given by its own flag and by -p");
     refused(&["check", "h", "-p", "prot=1"], "parameters.prot: unknown key; did you mean `port`?");
     refused(&["check", "h", "--limit", "x"], "limit: expected [PART.]FIELD=WARNING[,CRITICAL]");
     refused(

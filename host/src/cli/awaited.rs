@@ -4,29 +4,26 @@
 use tokio::time::Instant;
 
 use super::failures::AGAIN;
-use crate::text::counted;
+use crate::{restraint::JobKey, text::counted};
 
 /// Jobs that are named: enough to find the fault, and short.
 const NAMED: usize = 3;
 
-/// A job's name and host.
-type Key = (String, String);
-
 /// Of whom something was said last, and when.
 #[derive(Debug, Default)]
-pub(super) struct Awaited(Option<(Vec<Key>, Instant)>);
+pub(super) struct Awaited(Option<(Vec<JobKey>, Instant)>);
 
 impl Awaited {
     /// Of those that run, since when each does, and so many more that have not started; none: it was said.
     pub(super) fn say(
         &mut self,
-        mut running: Vec<(Key, Instant)>,
+        mut running: Vec<(JobKey, Instant)>,
         waiting: usize,
         now: Instant,
     ) -> Option<String> {
         running.sort_by_key(|(_, since)| *since);
         let jobs: Vec<_> = running.iter().take(NAMED).map(|(job, _)| job.clone()).collect();
-        let is_said = |(said, at): &(Vec<Key>, Instant)| *said == jobs && now.duration_since(*at) < AGAIN;
+        let is_said = |(said, at): &(Vec<JobKey>, Instant)| *said == jobs && now.duration_since(*at) < AGAIN;
         if self.0.as_ref().is_some_and(is_said) {
             return None;
         }

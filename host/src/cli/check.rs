@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     check: String,
     /// TCP port (default 25; 465 with --connection tls)
     #[arg(long)]
-    port: Option<u16>,
+    port: Option<String>,
     /// plain, starttls or tls
     #[arg(long)]
     connection: Option<String>,
@@ -169,7 +169,7 @@ pub(super) fn picture(job: &Job, report: &Report, points: &Points, terminal: boo
 }
 
 fn given_twice(key: &str) -> Refusal {
-    format!("{key}: given twice, also by -p")
+    format!("{key}: given by its own flag and by -p")
 }
 
 fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal> {
@@ -181,7 +181,7 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
         Some(Some(_other)) => Err(given_twice(key)),
         _ => Ok(()),
     };
-    set("port", arguments.port.map(|port| port.to_string()))?;
+    set("port", arguments.port.clone())?;
     set("connection", arguments.connection.clone())?;
     set("from", arguments.from.clone())?;
     set("to", (!arguments.to.is_empty()).then(|| arguments.to.join(",")))?;

@@ -22,7 +22,7 @@ use crate::{
     config::{ConfigError, Declared, Planned},
     job::Job,
     output::{self, Level},
-    restraint::{Candidate, Readiness},
+    restraint::{Candidate, JobKey, Readiness},
     sandbox::{Compiler, Judge, Sandbox},
     schedule::Every,
 };
@@ -172,7 +172,7 @@ impl Coming {
     }
 
     /// Its name and its host: no other job of a configuration has both.
-    pub(super) fn key(&self) -> (String, String) {
+    pub(super) fn key(&self) -> JobKey {
         (self.0.planned.name().to_owned(), self.0.planned.host().to_owned())
     }
 

@@ -26,10 +26,12 @@ pub(super) async fn demo() -> Result<ExitCode, Refusal> {
     let terminal = std::io::stdout().is_terminal();
     let mut unexpected = 0;
     for case in demo::cases(&server) {
-        let mut parameters = case.parameters.clone();
-        parameters.insert("port".to_owned(), case.port.to_string());
         let tls = TlsRules { ca_pem: Some(server.ca_pem.clone().into_bytes()), ..TlsRules::default() };
-        let job = config::AdHoc { parameters, tls, ..config::AdHoc::new("demo", &smtp, "127.0.0.1") };
+        let job = config::AdHoc {
+            parameters: case.parameters,
+            tls,
+            ..config::AdHoc::new("demo", &smtp, "127.0.0.1")
+        };
         let job = job.validated().await.map_err(|error| error.to_string())?;
         let time = RoundTime::now();
         let report = run_once(&sandbox, job.clone(), time).await?;

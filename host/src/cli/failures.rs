@@ -13,6 +13,7 @@ use crate::{
     output::{self, Level},
     point::Point,
     report::Outcome,
+    restraint::JobKey,
     text::counted,
     value::Value,
 };
@@ -22,7 +23,7 @@ pub(super) const AGAIN: Duration = Duration::from_hours(1);
 
 /// What each job, by its name and its host as the configuration has them, that failed in its last run said.
 #[derive(Debug, Default)]
-pub(super) struct Failures(HashMap<(String, String), Said>);
+pub(super) struct Failures(HashMap<JobKey, Said>);
 
 #[derive(Debug)]
 struct Said {
@@ -53,18 +54,18 @@ impl Said {
 
 impl Failures {
     /// Logs what is new of a run of this job.
-    pub(super) fn log(&mut self, job: (String, String), point: &Point) {
+    pub(super) fn log(&mut self, job: JobKey, point: &Point) {
         for (level, text) in self.fold(job, point, Instant::now()) {
             output::log(level, &text);
         }
     }
 
     /// Forgets those of other jobs.
-    pub(super) fn keep(&mut self, jobs: &HashSet<(String, String)>) {
+    pub(super) fn keep(&mut self, jobs: &HashSet<JobKey>) {
         self.0.retain(|job, _| jobs.contains(job));
     }
 
-    fn fold(&mut self, key: (String, String), point: &Point, now: Instant) -> Vec<(Level, String)> {
+    fn fold(&mut self, key: JobKey, point: &Point, now: Instant) -> Vec<(Level, String)> {
         let failed = failed(point);
         let code = point.fields.iter().find(|(name, _)| name == "error_code").map(|(_, code)| code.clone());
         let what = (point.tag("result").to_owned(), code);

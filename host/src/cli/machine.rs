@@ -1,5 +1,5 @@
-//! What this machine bears: a plan in; how many of its jobs may run at once out, and why, where that is fewer than it says. Counted
-//! is the most that each job may use up of what would run out for all together: open files, and mappings of memory.
+//! How many of a plan's jobs this machine can run at once, and why, where that is fewer than the plan says. What is counted is open
+//! files and mappings of memory, of each job the most that it may use.
 
 use std::{fs, net::IpAddr};
 

@@ -41,7 +41,7 @@ pub(super) struct Rounds {
     /// Of each job, in the same order.
     places: Vec<Place>,
     /// Of jobs that no configuration has any more, and that still run: they may come back.
-    gone: HashMap<(String, String), Place>,
+    gone: HashMap<JobKey, Place>,
     schedule: Schedule,
     /// None: the restraint knows of each job when it ran last.
     before: Option<Before>,
@@ -168,7 +168,7 @@ impl Rounds {
         let (alone, restraint, admitted) = (self.before, &mut self.restraint, &mut self.admitted);
         let mut may_begin = |job: &Coming, place: &Place| {
             let is_due = job.every().is_none_or(|every| {
-                // Of a run that is not over nothing is remembered yet.
+                // The memory learns of a run when it ends; until then its place knows.
                 let of_run = || place.runs_since().and_then(|_| place.last());
                 let remembered = || restraint.as_ref()?.last_round(&job.key());
                 let last = || of_run().or_else(remembered).map(Before::Last);

@@ -165,21 +165,9 @@ fn watch(turns: impl Fn() -> Vec<u32>, pause: Duration, looks: u32) {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, sync::Mutex};
+    use std::sync::Mutex;
 
     use super::*;
-
-    #[test]
-    fn the_end_does_not_wait_for_who_holds_the_log() {
-        output::log_apart().unwrap();
-        let held = io::stderr().lock();
-        let ended = thread::spawn(|| {
-            output::log(Level::Error, "this line may come when nobody waits for it any more");
-            output::flush_log(LAST_LINE);
-        });
-        ended.join().unwrap();
-        drop(held);
-    }
 
     #[test]
     fn runtimes_that_turn_are_let_be_and_one_that_does_not_is_seen() {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     file,
-    include::matching,
+    pattern::matching,
     place::{folder, place},
 };
 use crate::{

@@ -15,7 +15,7 @@ fn only_the_named_host_and_port_are_granted() {
     assert!(grant.covers(&host("mx1.example.org"), 25));
     assert!(!grant.covers(&host("mx1.example.org"), 26));
     assert!(!grant.covers(&host("mx2.example.org"), 25));
-    assert!(!Grant::none().covers(&host("mx1.example.org"), 0));
+    assert!(!Grant::default().covers(&host("mx1.example.org"), 0));
 }
 
 #[test]
@@ -79,6 +79,7 @@ fn more_is_granted_by_name_address_or_network_and_by_port() {
         "tcp://cache-2.example.org:6379",
         "tcp://10.1.0.0/16:6379-6389",
         "tcp://[2001:db8::/32]:53",
+        "tcp://Bücher.example:80",
     ]);
     for (name, port, expected) in [
         ("mx1.example.org", 25, true),
@@ -90,6 +91,8 @@ fn more_is_granted_by_name_address_or_network_and_by_port() {
         ("10.1.0.1", 6390, false),
         ("10.2.0.1", 6379, false),
         ("2001:db8::7", 53, true),
+        ("bücher.example", 80, true),
+        ("xn--bcher-kva.example", 80, true),
         // A name is not granted by the network that it may lead to.
         ("in-that-network.example.org", 6379, false),
     ] {
@@ -156,7 +159,7 @@ fn the_jobs_own_endpoint_is_told_from_others() {
     }
     let v6 = Grant::new(&host("::ffff:192.0.2.25"), Some(25), &[]);
     assert_eq!(v6.whose(&host("192.0.2.25"), 25), Whose::Own);
-    assert_eq!(Grant::none().whose(&mx1, 25), Whose::Elsewhere);
+    assert_eq!(Grant::default().whose(&mx1, 25), Whose::Elsewhere);
     let without_port = Grant::new(&mx1, None, &["tcp://mx1.example.org:443".parse().unwrap()]);
     assert_eq!(without_port.whose(&mx1, 443), Whose::Own);
 }
@@ -192,6 +195,7 @@ fn what_is_no_endpoint_is_refused() {
         "tcp://cache.example.org:0",
         "tcp://cache.example.org:70000",
         "tcp://cache.example.org:9-8",
+        "tcp://cache.example.org:+80",
         "tcp://:80",
         "tcp://*:80",
         "tcp://user@cache.example.org:80",

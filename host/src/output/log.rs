@@ -63,8 +63,7 @@ pub fn apart() -> io::Result<()> {
 /// Waits until all is written, but no longer than this: the log that nobody reads is no reason to stay.
 pub fn flush(patience: Duration) {
     if let Some(queue) = APART.get() {
-        let is_busy = |state: &mut State| state.writing || !state.lines.is_empty() || state.missing > 0;
-        drop(queue.changed.wait_timeout_while(queue.state(), patience, is_busy));
+        queue.flush(patience);
     }
 }
 
@@ -110,6 +109,13 @@ impl Queue {
             self.changed.notify_all();
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Gives whether all is written.
+    fn flush(&self, patience: Duration) -> bool {
+        let is_busy = |state: &mut State| state.writing || !state.lines.is_empty() || state.missing > 0;
+        let flushed = self.changed.wait_timeout_while(self.state(), patience, is_busy);
+        !flushed.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn work(&self) {
@@ -163,6 +169,19 @@ mod tests {
         assert_eq!(queue.next(), "W! 7 log lines are missing: nobody read them\n");
         assert_eq!(queue.next(), "later\n");
         assert_eq!(queue.next(), "another\n");
+    }
+
+    #[test]
+    fn the_end_waits_for_the_log_but_not_for_who_never_takes_a_line() {
+        let queue = Queue::default();
+        assert!(queue.flush(Duration::ZERO));
+        queue.push("taken, and not written yet\n".to_owned());
+        queue.next();
+        assert!(!queue.flush(Duration::from_millis(20)));
+        thread::scope(|scope| {
+            scope.spawn(|| queue.state().writing = false);
+            while !queue.flush(Duration::from_millis(20)) {}
+        });
     }
 
     #[test]

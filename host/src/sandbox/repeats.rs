@@ -12,8 +12,12 @@ use std::{
 
 /// How often what goes on is shown again.
 const AGAIN: Duration = Duration::from_hours(1);
-/// Lines that are remembered, each in some tens of bytes: a few of each of a thousand jobs. What is over is shown each time.
-const REMEMBERED: usize = 4096;
+/// Lines that are remembered, each in some tens of bytes: a few of each of ten thousand jobs. What is over is shown each time.
+const REMEMBERED: usize = 1 << 16;
+/// What was not said again for so long is most likely of one run alone, as with a time in it, and makes room.
+const UNREPEATED: Duration = Duration::from_mins(10);
+/// How often room is looked for: that takes a look at all of them.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What was said.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,8 @@ struct State {
     /// Unpredictable, so that no check makes another's line look like its own.
     hasher: RandomState,
     said: HashMap<u64, Said>,
+    /// When room was looked for last.
+    looked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -70,9 +76,10 @@ impl Repeating {
             (said.run, said.at) = (self.run, now);
             return Some(mem::take(&mut said.more));
         }
-        if state.said.len() >= REMEMBERED {
-            // What was never said again will not be.
-            state.said.retain(|_, said| said.more > 0 && young(said));
+        if state.said.len() >= REMEMBERED && state.looked.is_none_or(|at| now.duration_since(at) >= LOOK) {
+            state.looked = Some(now);
+            let is_old = |said: &Said| said.more == 0 && now.duration_since(said.at) >= UNREPEATED;
+            state.said.retain(|_, said| young(said) && !is_old(said));
         }
         if state.said.len() < REMEMBERED {
             state.said.insert(key, Said { run: self.run, at: now, more: 0 });
@@ -111,5 +118,23 @@ mod tests {
         }
         assert!(repeats.0.lock().unwrap().said.len() <= REMEMBERED);
         assert_eq!(said(0), None);
+        // They make room, and one that is said again and again does not.
+        let later = now + UNREPEATED;
+        assert_eq!(repeats.run("h").fold(&"new", later), Some(0));
+        assert_eq!(
+            (repeats.run("h").fold(&"new", later), repeats.run("h").fold(&0_usize, later)),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn of_more_lines_than_are_remembered_as_many_are_left_out_in_each_round() {
+        let (repeats, began) = (Repeats::default(), Instant::now());
+        for round in 0..4 {
+            let run = repeats.run("h");
+            let now = began + Duration::from_mins(1) * round;
+            let shown = (0..REMEMBERED + 1000).filter(|line| run.fold(line, now).is_some()).count();
+            assert_eq!(shown, if round == 0 { REMEMBERED + 1000 } else { 1000 });
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::round_time::RoundTime;
 
-/// Windows begin halfway between multiples of this: an agent's rounds are mostly at such times of the clock, a little sooner or
-/// later, which must not make it the next window.
+/// Windows begin halfway between multiples of this. An agent's rounds mostly come at the multiples, a little sooner or later, and
+/// must not fall into the next window.
 const STEP: Duration = Duration::from_secs(10);
 /// The same for jobs that are due within a minute.
 const SHORT_STEP: Duration = Duration::from_secs(1);

@@ -13,9 +13,11 @@ pub fn binary() -> PathBuf {
     env::var_os("CARGO_BIN_EXE_sonde").unwrap().into()
 }
 
-/// Runs the binary.
+/// Runs the binary, which keeps what it compiles beside itself, and not among what is its user's.
 pub fn sonde(arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).stdin(Stdio::null()).output().unwrap()
+    let mut command = Command::new(binary());
+    command.env("XDG_CACHE_HOME", binary().with_file_name("cache"));
+    command.args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 /// What it printed.
