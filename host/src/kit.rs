@@ -9,6 +9,11 @@ use std::{
 
 use clap::ValueEnum;
 
+use crate::{
+    description::{OWN_MEASUREMENT, is_within},
+    sandbox::SMTP,
+};
+
 /// The interface, file by file.
 pub const WIT: &[(&str, &str)] = &[
     ("world.wit", include_str!("../../wit/world.wit")),
@@ -71,6 +76,8 @@ impl Language {
 pub enum KitError {
     /// Not a check's name.
     Name(String),
+    /// Its measurement would be one that is not for checks.
+    Taken(String),
     /// This cannot be written; above all because it is there.
     Io(PathBuf, io::Error),
 }
@@ -82,6 +89,12 @@ impl fmt::Display for KitError {
                 f,
                 "`{name}` is no name for a check: a lower-case letter, then lower-case letters, digits and -, at most 64"
             ),
+            Self::Taken(name) => {
+                write!(
+                    f,
+                    "`{name}` is taken: measurements of the built-in check and of sonde itself begin so"
+                )
+            }
             Self::Io(path, error) => write!(f, "cannot write {}: {error}", path.display()),
         }
     }
@@ -101,10 +114,14 @@ pub fn project(within: &Path, name: &str, language: Language) -> Result<(), KitE
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(legal) || name.len() > 64 {
         return Err(KitError::Name(name.to_owned()));
     }
+    let measurement = name.replace('-', "_");
+    if [SMTP, OWN_MEASUREMENT].iter().any(|own| is_within(&measurement, own)) {
+        return Err(KitError::Taken(name.to_owned()));
+    }
     let folder = within.join(name);
     fs::create_dir(&folder).map_err(|error| KitError::Io(folder.clone(), error))?;
     wit(&folder.join("wit"))?;
-    let filled = |text: &str| text.replace("MEASUREMENT", &name.replace('-', "_")).replace("NAME", name);
+    let filled = |text: &str| text.replace("MEASUREMENT", &measurement).replace("NAME", name);
     let (files, build) = language.files();
     for (file, text) in files {
         write(&folder.join(file), &filled(text))?;
@@ -159,5 +176,13 @@ mod tests {
         for name in ["", "Check", "1st", "../check", "a b", "-a"] {
             assert!(matches!(project(folder.path(), name, Language::Rust), Err(KitError::Name(_))), "{name}");
         }
+        for name in ["smtp", "smtp-x", "sonde"] {
+            assert!(
+                matches!(project(folder.path(), name, Language::Rust), Err(KitError::Taken(_))),
+                "{name}"
+            );
+            assert!(!folder.path().join(name).exists());
+        }
+        project(folder.path(), "smtps", Language::Rust).unwrap();
     }
 }

@@ -145,6 +145,9 @@ fn checks_in_three_languages_and_smtp_run_side_by_side_into_influxdb() {
         assert_eq!((&*point.tags["result"], point.code("error_code")), (result, code), "{point:?}");
         assert_eq!(point.measurement, name.split('-').next().unwrap());
     }
+    // Nobody locks an account for a log-in that was not tried: the next round tries again.
+    assert_eq!(of(&printed, "imap-clear").code("response_code"), -1);
+    assert!(!of(&printed, "imap-wrong").fields.contains_key("response_code"));
     for name in ["imap-tls", "imap-starttls"] {
         let point = of(&printed, name);
         assert_eq!(point.code("messages"), 2);

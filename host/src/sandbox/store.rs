@@ -2,7 +2,7 @@
 
 use std::{io, thread};
 
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Store, component::ResourceTableError};
 
 use super::{
     calls::Flood,
@@ -12,6 +12,9 @@ use super::{
     state::State,
 };
 use crate::{catalogue::HostError, report::Failure, text::NO_THREAD};
+
+/// So wasmtime says, which has no type for it, that a call hands over more than it may.
+const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// A store in which a check's computing is bounded, and which gives way to others at every tick.
 pub(super) fn store(engine: &Engine, state: State) -> Store<State> {
@@ -50,6 +53,10 @@ pub(super) async fn go_on(store: &mut Store<State>) -> Result<(), Failure> {
 
 /// What a trap means.
 pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
+    let text = chain(error);
+    if let Some(text) = limit(error, &text, state) {
+        return Failure::of_host(HostError::CheckLimit, text);
+    }
     let kind = if error.is::<CpuUsedUp>() {
         HostError::CheckCpu
     } else if state.limiter.refused.is_some() {
@@ -59,7 +66,6 @@ pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     } else {
         HostError::CheckTrapped
     };
-    let text = chain(error);
     let key = match (kind, state.limiter.refused) {
         // Nobody sets what it may use up before any run.
         _ if state.timeless => None,
@@ -74,4 +80,16 @@ pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
         None => text,
     };
     Failure::of_host(kind, text)
+}
+
+/// A limit that no key sets, in words of ours; none: it is another fault.
+fn limit(error: &wasmtime::Error, text: &str, state: &State) -> Option<String> {
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        let most = limits::HANDLES;
+        return Some(format!(
+            "more than {most} handles at once, of which a connection is one and a timer two"
+        ));
+    }
+    let most = if state.timeless { limits::DESCRIPTION_BYTES } else { limits::CALL_BYTES };
+    text.contains(TOO_MUCH).then(|| format!("more than {} KiB handed over in one call", most >> 10))
 }

@@ -71,6 +71,7 @@ class Check(sonde.Check):
         sonde.field("login_time_ms", "float", "LOGIN to its reply.", "ms", phase=True),
         sonde.field("greeting", "text", "The greeting."),
         sonde.field("capabilities", "text", "What the server offers."),
+        sonde.field("response_code", "integer", "-1: the log-in was not tried, and nobody refused it."),
         sonde.field("messages", "integer", "Messages in the mailbox."),
         sonde.field("newest_age_s", "integer", "Age of its newest message.", "s"),
     ]
@@ -112,6 +113,7 @@ class Check(sonde.Check):
         report["capabilities"] = " ".join(sorted(session.capabilities()))
         if given["username"]:
             if not (given["allow_plaintext_auth"] or secured and not isinstance(secured.verification, sonde.Unverified)):
+                report["response_code"] = -1
                 raise Failed("auth-failed", LOGIN_IN_CLEAR, "the password is not sent without TLS, nor to a server that failed verification")
             begun_at, login = session.at, f"LOGIN {quoted(given['username'])} {quoted(given['password'])}"
             session.command(login, "LOGIN", ("auth-failed", LOGIN_REFUSED))

@@ -47,6 +47,7 @@ export const check = sonde({
   },
   fields: {
     ping_time_ms: { kind: 'float', unit: 'ms', phase: true, doc: 'PING to its reply.' },
+    response_code: { kind: 'integer', doc: '-1: the login was not tried, and nobody refused it.' },
     used_memory_bytes: { kind: 'integer', unit: 'B', doc: 'Memory in use.' },
     max_memory_bytes: { kind: 'integer', unit: 'B', doc: 'Memory allowed; 0: no limit.' },
     connected_clients: { kind: 'integer', doc: 'Clients.' },
@@ -74,6 +75,7 @@ export const check = sonde({
     const secured = tls === 'tls' ? connection.startTls() : undefined;
     const session = new Session(connection);
     if (password !== '' && secured?.verification.tag === 'failed') {
+      fields.response_code = -1;
       throw new Failed('auth-failed', HELD_BACK, `no AUTH to an unverified server: ${secured.verification.val.text}`);
     }
     if (password !== '') session.command('AUTH', ...(username === '' ? [] : [username]), password);

@@ -31,12 +31,13 @@ mod tests {
     };
 
     use crate::{
+        catalogue::HostError,
         net::Reach,
         sandbox::{
             bindings::sonde::check::log,
             cpu::Crowd,
             engine,
-            limits::{Limits, TICK},
+            limits::{CALL_BYTES, Limits, TICK},
             log::Log,
             state::{HasState, State},
             store::{failure, store},
@@ -44,12 +45,12 @@ mod tests {
         secret::Secrets,
     };
 
-    /// Bytes that a call writes: as many as are handed over in one.
+    /// Bytes that a call writes: nearly as many as may be handed over in one.
     const BYTES: usize = 4_000_000;
 
-    /// A component that writes so often in a row, without anything between that is looked at, and how it may.
-    async fn writing(calls: usize, cpu_time: Duration) -> (Store<State>, wasmtime::Result<()>) {
-        let row = format!("(call $write (i32.const 3) (i32.const 0) (i32.const {BYTES}))").repeat(calls);
+    /// A component that writes so many bytes so often in a row, without anything between that is looked at, and how it may.
+    async fn writing(bytes: usize, calls: usize, cpu_time: Duration) -> (Store<State>, wasmtime::Result<()>) {
+        let row = format!("(call $write (i32.const 3) (i32.const 0) (i32.const {bytes}))").repeat(calls);
         let text = format!(
             "(component
                (import \"sonde:check/log@0.1.0\" (instance $log
@@ -57,8 +58,8 @@ mod tests {
                  (export \"level\" (type $level (eq $named)))
                  (export \"write\" (func (param \"level\" $level) (param \"message\" string)))))
                (alias export $log \"write\" (func $write))
-               (core module $room (memory (export \"memory\") 64)
-                 (func $fill (memory.fill (i32.const 0) (i32.const 97) (i32.const {BYTES}))) (start $fill))
+               (core module $room (memory (export \"memory\") 70)
+                 (func $fill (memory.fill (i32.const 0) (i32.const 97) (i32.const {bytes}))) (start $fill))
                (core instance $room (instantiate $room))
                (alias core export $room \"memory\" (core memory $memory))
                (core func $lowered (canon lower (func $write) (memory $memory)))
@@ -93,7 +94,7 @@ mod tests {
                 }
             }
         });
-        let (store, written) = writing(500, Duration::from_mins(1)).await;
+        let (store, written) = writing(BYTES, 500, Duration::from_mins(1)).await;
         written.unwrap();
         assert!(store.data().pace.meter.used() > TICK, "it was not long");
         assert!(others.is_finished());
@@ -101,8 +102,16 @@ mod tests {
 
     #[tokio::test]
     async fn who_writes_for_longer_than_he_may_compute_is_ended_though_no_tick_reaches_him() {
-        let (store, written) = writing(2000, TICK * 2).await;
+        let (store, written) = writing(BYTES, 2000, TICK * 2).await;
         let failure = failure(&written.unwrap_err(), store.data());
         assert_eq!(failure.text, "the check computed for more than 20ms: see `limits.cpu_time`, 20ms");
+    }
+
+    #[tokio::test]
+    async fn who_hands_over_more_than_he_may_is_told_the_limit() {
+        let (store, written) = writing(CALL_BYTES + 1, 1, Duration::from_mins(1)).await;
+        let failure = failure(&written.unwrap_err(), store.data());
+        assert_eq!(failure.code, HostError::CheckLimit.code());
+        assert_eq!(failure.text, "more than 4096 KiB handed over in one call");
     }
 }
