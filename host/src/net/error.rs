@@ -151,7 +151,7 @@ impl Fault {
                 Err(error) => (of_the_resolver(&error), error.to_string()),
             },
             Self::NoAddress => (HostError::NameNotFound, "it has no address".into()),
-            Self::Connect(error) => (of_connecting(error.kind()), plain(error)),
+            Self::Connect(error) => (of_connecting(error), plain(error) + why_not_connected(error)),
             Self::NoAnswer(time) => (HostError::ConnectTimeout, format!("no answer in {time:.1?}")),
             Self::TlsIsOn => (HostError::CheckState, "it is on already".into()),
             Self::CallGivenUp => (HostError::CheckState, "an earlier call was given up".into()),
@@ -201,10 +201,7 @@ const NO_FILE: &str =
 
 /// No peer's fault, and no name server's.
 fn is_out_of_files(error: &io::Error) -> bool {
-    error
-        .raw_os_error()
-        .map(Errno::from_raw)
-        .is_some_and(|errno| matches!(errno, Errno::EMFILE | Errno::ENFILE))
+    matches!(errno(error), Some(Errno::EMFILE | Errno::ENFILE))
 }
 
 /// `getaddrinfo` only tells in words, and each system in its own: what does not say that the name has no address is a resolver
@@ -217,8 +214,12 @@ fn of_the_resolver(error: &io::Error) -> HostError {
     if absent { HostError::NameNotFound } else { HostError::ResolverFailed }
 }
 
-fn of_connecting(kind: io::ErrorKind) -> HostError {
-    match kind {
+fn of_connecting(error: &io::Error) -> HostError {
+    match error.kind() {
+        // As ICMP says it of a host or a protocol.
+        _ if matches!(errno(error), Some(Errno::EHOSTDOWN | Errno::ENOPROTOOPT | Errno::ENONET)) => {
+            HostError::Unreachable
+        }
         io::ErrorKind::ConnectionRefused => HostError::ConnectionRefused,
         io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
@@ -226,6 +227,22 @@ fn of_connecting(kind: io::ErrorKind) -> HostError {
         io::ErrorKind::ConnectionReset => HostError::ConnectionReset,
         io::ErrorKind::TimedOut => HostError::ConnectTimeout,
         _ => HostError::NetworkOther,
+    }
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw)
+}
+
+/// What the system's own words leave out.
+fn why_not_connected(error: &io::Error) -> &'static str {
+    match errno(error) {
+        Some(Errno::EACCES | Errno::EPERM) => " (a filter, on the way or on this machine, prohibits it)",
+        Some(Errno::EADDRNOTAVAIL) => {
+            " (this machine has no address or port for it: IPv6 is off, or too many connections are open)"
+        }
+        Some(Errno::EINVAL) => " (a link-local address without its interface, or a route that drops all)",
+        _ => "",
     }
 }
 
@@ -292,6 +309,20 @@ mod tests {
             }
             let looking_up = Unresolved::of_system(&errno.into());
             assert_eq!(Fault::Name(looking_up).says(), expected);
+        }
+    }
+
+    #[test]
+    fn why_the_system_does_not_connect_is_said_where_its_words_leave_that_out() {
+        for (errno, number, expected) in [
+            (Errno::EACCES, HostError::Unreachable, "permission denied (a filter, on"),
+            (Errno::EADDRNOTAVAIL, HostError::NetworkOther, "cannot assign requested address (this machine"),
+            (Errno::EINVAL, HostError::NetworkOther, "invalid argument (a link-local"),
+            (Errno::EHOSTDOWN, HostError::Unreachable, "host is down"),
+            (Errno::ENOPROTOOPT, HostError::Unreachable, "protocol not available"),
+        ] {
+            let (said, text) = Fault::Connect(errno.into()).says();
+            assert!(said == number && text.starts_with(expected), "{said:?} {text}");
         }
     }
 
