@@ -19,10 +19,9 @@ use crate::net::unresolved::Unresolved;
 /// Names asked for at once, each by a few sockets; the others wait in line, each no longer than its runs do.
 pub(super) const AT_ONCE: usize = 256;
 
-/// Names that are remembered: more than a configuration has hosts, as a rule.
-const NAMES: usize = 4096;
-
 pub(super) struct Shared {
+    /// No more than the configuration grants, each in two forms at most, with a dot at its end and without: checks look up nothing else,
+    /// and another configuration has another table.
     names: Mutex<HashMap<String, State>>,
     line: Semaphore,
     /// Where is asked, whoever wants to know: runs on other threads wait for it, too. None: where who wants to know it runs.
@@ -38,16 +37,6 @@ enum State {
 struct LookUp {
     answer: watch::Receiver<Option<Arc<Answer>>>,
     _asking: JoinSet<()>,
-}
-
-impl State {
-    /// Somebody may still want it.
-    fn is_of_use(&self) -> bool {
-        match self {
-            Self::Asked(look_up) => look_up.strong_count() > 0,
-            Self::Known(answer) => answer.ended.elapsed() < answer.holds,
-        }
-    }
 }
 
 impl Default for Shared {
@@ -102,14 +91,7 @@ impl Shared {
             None => asking.spawn(asked),
         };
         let look_up = Arc::new(LookUp { answer, _asking: asking });
-        let mut names = self.names();
-        if names.len() >= NAMES {
-            names.retain(|_, state| state.is_of_use());
-        }
-        // Where all of that many are of use, this one is not shared.
-        if names.len() < NAMES || names.contains_key(name) {
-            names.insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
-        }
+        self.names().insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
         look_up
     }
 
@@ -117,7 +99,7 @@ impl Shared {
         let mut names = self.names();
         if answer.holds.is_zero() {
             names.remove(&name);
-        } else if names.contains_key(&name) {
+        } else {
             names.insert(name, State::Known(Arc::clone(answer)));
         }
     }
@@ -211,16 +193,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_remembered_has_a_bound() {
+    async fn each_name_of_a_large_configuration_is_remembered() {
         let shared: Arc<Shared> = Arc::default();
-        for number in 0..NAMES + 10 {
-            shared.answer(&number.to_string(), async { answer(Duration::from_mins(1)) }).await;
+        for round in 0..2 {
+            for number in 0..10_000 {
+                let asked = async move {
+                    assert_eq!(round, 0, "{number} is asked for again");
+                    answer(Duration::from_mins(1))
+                };
+                shared.answer(&number.to_string(), asked).await.found.as_ref().unwrap();
+            }
         }
-        assert_eq!(shared.names().len(), NAMES);
-        for state in shared.names().values_mut() {
-            *state = State::Asked(Weak::new());
-        }
-        shared.answer("new", async { answer(Duration::from_mins(1)) }).await;
-        assert_eq!(shared.names().len(), 1);
+        assert_eq!(shared.names().len(), 10_000);
     }
 }
