@@ -54,7 +54,7 @@ pub struct Record {
 
 type Asked = Arc<Mutex<Vec<(String, u16)>>>;
 
-/// It runs as long as its test.
+/// It runs as long as the process that started it.
 pub struct NameServer {
     /// By UDP and TCP.
     pub address: SocketAddr,
@@ -98,7 +98,7 @@ impl NameServer {
         Self { address, asked }
     }
 
-    /// Answers each question with what `records` says of it: a code, and the data of what was asked for, which hold for so long.
+    /// Answers each question with those addresses of its name that are of the type that is asked for, to hold for so many seconds.
     pub fn of_addresses(ttl: u32, addresses: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
         Self::start(move |question| {
             let records: Vec<_> = addresses(&question.name)
