@@ -11,6 +11,8 @@ pub(super) enum Unresolved {
     NoName(Option<String>),
     /// There is the name, by this server, and nothing connects to it.
     NoAddress(String),
+    /// It stands for another name, by this server, and that again, without an end.
+    Endless(String),
     /// A server does not answer us, and by which code.
     Refused(String, String),
     /// A server does not know now, or is not there, and why.
@@ -34,6 +36,10 @@ impl Unresolved {
             Self::NoName(None) => (HostError::NameNotFound, "it is no name of DNS".into()),
             Self::NoName(Some(by)) => (HostError::NameNotFound, format!("{by} says that it does not exist")),
             Self::NoAddress(by) => (HostError::NameNotFound, format!("{by} says that it has no address")),
+            Self::Endless(by) => (
+                HostError::NameNotFound,
+                format!("{by} says that its aliases (CNAME) go in a circle, or have no end"),
+            ),
             Self::Refused(by, code) => {
                 (HostError::ResolverRefused, format!("{by} refuses to answer: {code}"))
             }

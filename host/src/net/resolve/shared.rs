@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::answer::Answer;
+use super::{answer::Answer, progress::Progress};
 use crate::net::unresolved::Unresolved;
 
 /// Names asked for at once, each by a few sockets; the others wait in line, each no longer than its runs do.
@@ -36,6 +36,7 @@ enum State {
 /// Held by all who wait for it, and ends with the last of them.
 struct LookUp {
     answer: watch::Receiver<Option<Arc<Answer>>>,
+    progress: Arc<Progress>,
     _asking: JoinSet<()>,
 }
 
@@ -52,7 +53,11 @@ impl Shared {
     }
 
     /// What is known of a name; else it is asked for, once.
-    pub(super) async fn answer<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<Answer>
+    pub(super) async fn answer<F>(
+        self: &Arc<Self>,
+        name: &str,
+        ask: impl FnOnce(Arc<Progress>) -> F,
+    ) -> Arc<Answer>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
@@ -71,12 +76,22 @@ impl Shared {
         })
     }
 
-    fn begin<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<LookUp>
+    /// Why those who ask for it have no answer yet.
+    pub(super) fn so_far(&self, name: &str) -> Unresolved {
+        let look_up = match self.names().get(name) {
+            Some(State::Asked(look_up)) => look_up.upgrade(),
+            _ => None,
+        };
+        look_up.map_or_else(|| Unresolved::Silent(String::new()), |look_up| look_up.progress.so_far())
+    }
+
+    fn begin<F>(self: &Arc<Self>, name: &str, ask: impl FnOnce(Arc<Progress>) -> F) -> Arc<LookUp>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
         let (sender, answer) = watch::channel(None);
-        let (shared, own) = (Arc::clone(self), name.to_owned());
+        let (shared, own, progress) = (Arc::clone(self), name.to_owned(), Arc::<Progress>::default());
+        let ask = ask(Arc::clone(&progress));
         let mut asking = JoinSet::new();
         let asked = async move {
             // Closed it is never.
@@ -90,7 +105,7 @@ impl Shared {
             Some(home) => asking.spawn_on(asked, home),
             None => asking.spawn(asked),
         };
-        let look_up = Arc::new(LookUp { answer, _asking: asking });
+        let look_up = Arc::new(LookUp { answer, progress, _asking: asking });
         self.names().insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
         look_up
     }
@@ -134,7 +149,7 @@ mod tests {
                 task::yield_now().await;
                 answer(holds)
             };
-            async move { shared.answer(name, counted).await }
+            async move { shared.answer(name, |_| counted).await }
         };
         let mut runs: JoinSet<_> = (0..1000).map(|_| ask()).collect();
         while runs.join_next().await.is_some() {}
@@ -147,7 +162,7 @@ mod tests {
         let shared = Arc::default();
         assert_eq!(asked(&shared, "kept", Duration::from_mins(1)).await, 1);
         assert_eq!(asked(&shared, "not kept", Duration::ZERO).await, 2);
-        let known = Arc::downgrade(&shared.answer("kept", async { answer(Duration::ZERO) }).await);
+        let known = Arc::downgrade(&shared.answer("kept", |_| async { answer(Duration::ZERO) }).await);
         assert!(known.upgrade().is_some());
     }
 
@@ -156,14 +171,14 @@ mod tests {
         let shared: Arc<Shared> = Arc::default();
         let ask = |name: String| {
             let shared = Arc::clone(&shared);
-            async move { shared.answer(&name, pending()).await }
+            async move { shared.answer(&name, |_| pending()).await }
         };
         let dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
         // All of them have begun.
         while shared.line.available_permits() > 0 {
             task::yield_now().await;
         }
-        let waiting = shared.answer("good", async { answer(Duration::ZERO) });
+        let waiting = shared.answer("good", |_| async { answer(Duration::ZERO) });
         let mut waiting = std::pin::pin!(waiting);
         assert!(time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
         drop(dead);
@@ -174,7 +189,7 @@ mod tests {
     async fn who_waits_longer_has_the_answer_that_another_one_gave_up_waiting_for() {
         let shared: Arc<Shared> = Arc::default();
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        let first = shared.answer("slow", async {
+        let first = shared.answer("slow", |_| async {
             drop(receiver.await);
             answer(Duration::ZERO)
         });
@@ -182,7 +197,7 @@ mod tests {
         assert!(time::timeout(Duration::from_millis(1), &mut first).await.is_err());
         let second = tokio::spawn({
             let shared = Arc::clone(&shared);
-            async move { shared.answer("slow", pending()).await }
+            async move { shared.answer("slow", |_| pending()).await }
         });
         for _ in 0..10 {
             task::yield_now().await;
@@ -201,7 +216,7 @@ mod tests {
                     assert_eq!(round, 0, "{number} is asked for again");
                     answer(Duration::from_mins(1))
                 };
-                shared.answer(&number.to_string(), asked).await.found.as_ref().unwrap();
+                shared.answer(&number.to_string(), |_| asked).await.found.as_ref().unwrap();
             }
         }
         assert_eq!(shared.names().len(), 10_000);
