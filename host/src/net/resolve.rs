@@ -81,7 +81,8 @@ impl Resolver {
     async fn answer(&self, host: &Host, name: &str) -> Arc<Answer> {
         let written = written(host);
         if *self.asks == NameServers::System {
-            return self.shared.answer(&written, |_| by_the_system(written.clone())).await;
+            let ask = |progress| by_the_system(written.clone(), progress);
+            return self.shared.answer(&written, ask).await;
         }
         let started = Instant::now();
         if let Some(found) = self.hosts.find(name).await.or_else(|| loopback(name)) {
@@ -89,12 +90,21 @@ impl Resolver {
         }
         let (servers, asks, asking) = (Arc::clone(&self.servers), Arc::clone(&self.asks), written.clone());
         let ask = async move |progress: Arc<Progress>| {
+            progress.begins();
             let servers = servers.get_or_init(|| find_servers(&asks)).await;
             let started = Instant::now();
             let (found, holds) = servers.look_up(&asking, &progress).await;
             answer(started, found.map(|found| order::in_order(each_once(found))), holds)
         };
         self.shared.answer(&written, ask).await
+    }
+
+    /// Why there is no answer yet for those who wait for it.
+    fn so_far(&self, host: &Host) -> Unresolved {
+        let of = || self.servers.get().map_or_else(String::new, ToString::to_string);
+        self.shared
+            .so_far(&written(host))
+            .unwrap_or_else(|| Unresolved::Queued { names: shared::AT_ONCE, of: of() })
     }
 }
 
@@ -138,9 +148,10 @@ static READING: Semaphore = Semaphore::const_new(1);
 static BY_THE_SYSTEM: Semaphore = Semaphore::const_new(shared::AT_ONCE);
 
 /// On a thread of its own, which also takes the times: it may wait for that.
-async fn by_the_system(name: String) -> Answer {
+async fn by_the_system(name: String, progress: Arc<Progress>) -> Answer {
     let asked = Instant::now();
     let looking_up = apart(&BY_THE_SYSTEM, move || {
+        progress.begins();
         let started = Instant::now();
         let found = (name.as_str(), 0).to_socket_addrs();
         let found = found.map(|found| each_once(found.map(|address| address.ip())));
@@ -174,13 +185,14 @@ pub(super) async fn resolve(host: &Host, port: u16, resolver: &Resolver, run: &R
     let mut answering = pin!(resolver.answer(host, name));
     let Ok(answer) = until(run.deadline, answering.as_mut()).await else {
         run.clock.count_wait(asked, run.deadline);
-        return Resolved { took: None, found: Err(Fault::Name(resolver.shared.so_far(&written(host)))) };
+        return Resolved { took: None, found: Err(Fault::Name(resolver.so_far(host))) };
     };
     // Of a look-up that others began before, and of an answer that was there: what this run waited.
     let started = asked.max(answer.started);
     // Its answer may have been seen late.
     let ended = started.max(answer.ended.min(run.deadline));
-    run.clock.count_wait(started, ended);
+    // Also for its turn, which others had that nobody answers for.
+    run.clock.count_wait(asked, ended);
     let found = match &answer.found {
         Ok(found) if found.is_empty() => Err(Fault::NoAddress),
         Ok(found) => Ok(found.iter().map(|ip| SocketAddr::new(*ip, port)).collect()),

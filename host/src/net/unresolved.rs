@@ -19,6 +19,8 @@ pub(super) enum Unresolved {
     Failed(String, String),
     /// Of these, together, nobody answers; empty: who was asked is the system's matter.
     Silent(String),
+    /// So many were asked for, of these, before it had its turn; empty: as above.
+    Queued { names: usize, of: String },
     /// The system's error, by its number.
     Os(i32),
     /// In its words.
@@ -46,6 +48,12 @@ impl Unresolved {
             Self::Failed(by, why) => (HostError::ResolverFailed, format!("{by} cannot tell: {why}")),
             Self::Silent(all) if all.is_empty() => (HostError::ResolverTimeout, "no answer".into()),
             Self::Silent(all) => (HostError::ResolverTimeout, format!("no answer from {all}")),
+            Self::Queued { names, of } => {
+                let of = if of.is_empty() { of } else { format!(" (of {of})") };
+                let text =
+                    format!("{names} names were asked for at once{of}, and this one waited for its turn");
+                (HostError::ResolverTimeout, text)
+            }
             Self::Os(number) => return Err(io::Error::from_raw_os_error(number)),
             Self::System(said) => return Err(io::Error::other(said)),
         })

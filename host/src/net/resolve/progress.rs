@@ -11,6 +11,8 @@ pub(super) struct Progress(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// Else it waits for its turn.
+    has_begun: bool,
     asked: Vec<Asked>,
     failed: Option<Unresolved>,
 }
@@ -22,6 +24,11 @@ struct Asked {
 }
 
 impl Progress {
+    /// Its turn has come.
+    pub(super) fn begins(&self) {
+        self.state().has_begun = true;
+    }
+
     /// Nobody is asked any more.
     pub(super) fn starts_over(&self) {
         let mut state = self.state();
@@ -48,8 +55,14 @@ impl Progress {
         self.state().failed.is_some()
     }
 
+    /// None: it waits for its turn.
+    pub(super) fn so_far(&self) -> Option<Unresolved> {
+        let has_begun = self.state().has_begun;
+        has_begun.then(|| self.why())
+    }
+
     /// That a server cannot tell is more than that others are silent.
-    pub(super) fn so_far(&self) -> Unresolved {
+    pub(super) fn why(&self) -> Unresolved {
         let state = self.state();
         let shown =
             |asked: &Asked| format!("{}{}", asked.server, if asked.is_by_tcp { " by TCP" } else { "" });

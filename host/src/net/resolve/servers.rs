@@ -156,10 +156,10 @@ impl Servers {
                     Some(Ok(Said::Failed(why))) => progress.failed(why),
                     Some(Ok(said)) => return said,
                     Some(Err(gone)) => progress.failed(Unresolved::System(gone.to_string())),
-                    None => return Said::Failed(progress.so_far()),
+                    None => return Said::Failed(progress.why()),
                 },
                 () = sleep(self.patience), if turns.len() == 0 && progress.has_failed() => {
-                    return Said::Failed(progress.so_far());
+                    return Said::Failed(progress.why());
                 }
                 () = sleep(NEXT), if turns.len() > 0 => if let Some(server) = &last {
                     server.is_silent.store(true, Ordering::Relaxed);

@@ -1,8 +1,10 @@
 //! Look-ups that several runs share: a name, and how it is asked for, in; one answer for all who ask meanwhile, and for as long as
-//! it holds, out. What nobody waits for any more is given up. No more are asked at once than a name server and our files bear.
+//! it holds, out. What nobody waits for any more is given up. No more begin at once than a name server bears, and what nobody answers
+//! for holds up no other for long.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -11,13 +13,18 @@ use tokio::{
     runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{answer::Answer, progress::Progress};
 use crate::net::unresolved::Unresolved;
 
-/// Names asked for at once, each by a few sockets; the others wait in line, each no longer than its runs do.
+/// Names whose turn it is at once; the others wait in line, each no longer than its runs do.
 pub(super) const AT_ONCE: usize = 256;
+
+/// So long it is a name's turn: longer than a server takes that knows. Then it is asked for beside the next ones; of runs there are no
+/// more than there are files for.
+const TURN: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
     /// No more than the configuration grants, each in two forms at most, with a dot at its end and without: checks look up nothing else,
@@ -52,6 +59,12 @@ impl Shared {
         Self { home: Handle::try_current().ok(), ..Self::default() }
     }
 
+    /// In which nobody's turn ever comes.
+    #[cfg(test)]
+    pub(super) fn full() -> Self {
+        Self { line: Semaphore::new(0), ..Self::here() }
+    }
+
     /// What is known of a name; else it is asked for, once.
     pub(super) async fn answer<F>(
         self: &Arc<Self>,
@@ -76,13 +89,14 @@ impl Shared {
         })
     }
 
-    /// Why those who ask for it have no answer yet.
-    pub(super) fn so_far(&self, name: &str) -> Unresolved {
+    /// Why those who ask for it have no answer yet. None: it waits for its turn.
+    pub(super) fn so_far(&self, name: &str) -> Option<Unresolved> {
         let look_up = match self.names().get(name) {
             Some(State::Asked(look_up)) => look_up.upgrade(),
             _ => None,
         };
-        look_up.map_or_else(|| Unresolved::Silent(String::new()), |look_up| look_up.progress.so_far())
+        let unknown = || Some(Unresolved::Silent(String::new()));
+        look_up.map_or_else(unknown, |look_up| look_up.progress.so_far())
     }
 
     fn begin<F>(self: &Arc<Self>, name: &str, ask: impl FnOnce(Arc<Progress>) -> F) -> Arc<LookUp>
@@ -96,8 +110,14 @@ impl Shared {
         let asked = async move {
             // Closed it is never.
             let turn = shared.line.acquire().await;
-            let answer = Arc::new(ask.await);
+            let mut asking = pin!(ask);
+            let answered = timeout(TURN, asking.as_mut()).await;
             drop(turn);
+            let answer = match answered {
+                Ok(answer) => answer,
+                Err(_silent) => asking.await,
+            };
+            let answer = Arc::new(answer);
             shared.keep(own, &answer);
             sender.send_replace(Some(answer));
         };
@@ -131,7 +151,7 @@ mod tests {
         sync::atomic::{AtomicUsize, Ordering},
     };
 
-    use tokio::{task, time};
+    use tokio::task;
 
     use super::*;
 
@@ -180,9 +200,28 @@ mod tests {
         }
         let waiting = shared.answer("good", |_| async { answer(Duration::ZERO) });
         let mut waiting = std::pin::pin!(waiting);
-        assert!(time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
+        assert!(timeout(Duration::from_millis(1), &mut waiting).await.is_err());
         drop(dead);
         waiting.await;
+        assert!(
+            matches!(shared.names().get("0"), Some(State::Asked(look_up)) if look_up.strong_count() == 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_answers_for_gives_its_turn_to_the_next_and_is_asked_for_still() {
+        let shared: Arc<Shared> = Arc::default();
+        let ask = |name: String| {
+            let shared = Arc::clone(&shared);
+            async move { shared.answer(&name, |_| pending()).await }
+        };
+        let mut dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
+        while shared.line.available_permits() > 0 {
+            task::yield_now().await;
+        }
+        let good = shared.answer("good", |_| async { answer(Duration::ZERO) }).await;
+        assert!(good.found.is_ok() && dead.try_join_next().is_none());
+        assert!(matches!(shared.names().get("0"), Some(State::Asked(look_up)) if look_up.strong_count() > 0));
     }
 
     #[tokio::test]
@@ -194,7 +233,7 @@ mod tests {
             answer(Duration::ZERO)
         });
         let mut first = Box::pin(first);
-        assert!(time::timeout(Duration::from_millis(1), &mut first).await.is_err());
+        assert!(timeout(Duration::from_millis(1), &mut first).await.is_err());
         let second = tokio::spawn({
             let shared = Arc::clone(&shared);
             async move { shared.answer("slow", |_| pending()).await }

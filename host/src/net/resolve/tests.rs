@@ -185,6 +185,27 @@ async fn a_run_that_is_over_names_only_servers_that_it_was_silent_for() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_over_before_its_names_turn_says_so() {
+    let server = NameServer::start(|question| only(question, &["10.0.0.1"]));
+    let servers = Arc::new(Servers::new(Asking::these(vec![server.address])));
+    let host = "mx1.test".parse().unwrap();
+    for (asks, of) in [
+        (NameServers::These(vec![server.address]), format!(" (of {})", server.address)),
+        (NameServers::System, String::new()),
+    ] {
+        let known =
+            if of.is_empty() { OnceCell::new() } else { OnceCell::new_with(Some(Arc::clone(&servers))) };
+        let full =
+            Resolver { shared: Arc::new(Shared::full()), servers: Arc::new(known), ..Resolver::new(asks) };
+        let run = run_of(Duration::from_millis(100));
+        let said = resolve(&host, 25, &full, &run).await.found.unwrap_err().says();
+        let text = format!("256 names were asked for at once{of}, and this one waited for its turn");
+        assert_eq!(said, (HostError::ResolverTimeout, text));
+    }
+    assert_eq!(server.asked("mx1.test"), 0);
+}
+
+#[tokio::test]
 async fn where_no_server_is_that_is_known_at_once() {
     // Nobody else is given it meanwhile.
     let held = support::refusing();
