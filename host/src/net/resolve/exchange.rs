@@ -81,17 +81,18 @@ async fn heard(socket: &UdpSocket, question: &Question) -> io::Result<Option<Box
 /// Asks the kernel each time: when a stopped process goes on, its runtime knows of the clock before it knows of what has come, and
 /// whoever waits for both would be told of silence.
 async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
-    // Who only waits to read is not told of an error.
-    let interest = Interest::READABLE | Interest::ERROR;
     loop {
         match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
             Ok(length) => return Ok(length),
             Err(Errno::EAGAIN) => {}
             Err(errno) => return Err(errno.into()),
         }
-        socket.ready(interest).await?;
-        // What it knew of is gone.
-        drop(socket.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into())));
+        // Who only waits to read is not told of an error.
+        socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        // What it knew of is gone; of both together it would forget neither.
+        for interest in [Interest::READABLE, Interest::ERROR] {
+            drop(socket.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into())));
+        }
     }
 }
 

@@ -100,6 +100,19 @@ async fn no_connection_to_a_server_is_used_twice() {
 }
 
 #[tokio::test]
+async fn who_has_heard_an_answer_to_another_question_waits_for_his_own() {
+    let forged = Mutex::new(HashSet::new());
+    let server = NameServer::start(move |question| {
+        let mut answers = only(question, &["10.0.0.1"]);
+        if forged.lock().unwrap().insert(question.kind) {
+            answers[0][0] ^= 1;
+        }
+        answers
+    });
+    assert_eq!(found(&asking([&server]), "mx1.test").await, ["10.0.0.1"]);
+}
+
+#[tokio::test]
 async fn an_answer_to_another_question_is_none() {
     let server = NameServer::start(|question| {
         let forged = Record::address(&question.name, 60, "10.0.0.66".parse().unwrap());
