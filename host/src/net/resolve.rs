@@ -4,11 +4,14 @@
 
 mod answer;
 mod apart;
+mod exchange;
 mod hosts;
+mod message;
 mod order;
+mod progress;
+mod resolv_conf;
 mod servers;
 mod shared;
-mod sockets;
 
 use std::{
     collections::HashSet,
@@ -21,7 +24,10 @@ use std::{
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use self::{answer::Answer, apart::apart, hosts::Hosts, servers::Servers, shared::Shared};
+use self::{
+    answer::Answer, apart::apart, hosts::Hosts, progress::Progress, resolv_conf::Asking, servers::Servers,
+    shared::Shared,
+};
 use super::{deadline::until, error::Fault, run::Run, unresolved::Unresolved};
 use crate::{
     host::{Host, Named},
@@ -29,7 +35,7 @@ use crate::{
     regular,
 };
 
-pub use self::servers::PORT as NAME_SERVER_PORT;
+pub use self::resolv_conf::PORT as NAME_SERVER_PORT;
 
 const HOSTS: &str = "/etc/hosts";
 /// Where the system names its servers.
@@ -73,29 +79,38 @@ impl Resolver {
     }
 
     async fn answer(&self, host: &Host, name: &str) -> Arc<Answer> {
-        // A dot at the end is not the same to whoever completes names.
-        let written = host.ascii().to_ascii_lowercase();
+        let written = written(host);
         if *self.asks == NameServers::System {
-            return self.shared.answer(&written, by_the_system(written.clone())).await;
+            let ask = |progress| by_the_system(written.clone(), progress);
+            return self.shared.answer(&written, ask).await;
         }
         let started = Instant::now();
         if let Some(found) = self.hosts.find(name).await.or_else(|| loopback(name)) {
             return Arc::new(answer(started, Ok(order::in_order(each_once(found))), Duration::ZERO));
         }
         let (servers, asks, asking) = (Arc::clone(&self.servers), Arc::clone(&self.asks), written.clone());
-        let ask = async move {
+        let ask = async move |progress: Arc<Progress>| {
+            progress.begins();
             let servers = servers.get_or_init(|| find_servers(&asks)).await;
             let started = Instant::now();
-            let (found, holds) = servers.look_up(&asking).await;
+            let (found, holds) = servers.look_up(&asking, &progress).await;
             answer(started, found.map(|found| order::in_order(each_once(found))), holds)
         };
         self.shared.answer(&written, ask).await
     }
 
-    /// All that are asked.
-    fn silent(&self) -> Unresolved {
-        Unresolved::Silent(self.servers.get().map_or_else(String::new, ToString::to_string))
+    /// Why there is no answer yet for those who wait for it.
+    fn so_far(&self, host: &Host) -> Unresolved {
+        let of = || self.servers.get().map_or_else(String::new, ToString::to_string);
+        self.shared
+            .so_far(&written(host))
+            .unwrap_or_else(|| Unresolved::Queued { names: shared::AT_ONCE, of: of() })
     }
+}
+
+/// A dot at the end is not the same to whoever completes names.
+fn written(host: &Host) -> String {
+    host.ascii().to_ascii_lowercase()
 }
 
 async fn find_servers(asks: &NameServers) -> Arc<Servers> {
@@ -107,13 +122,14 @@ async fn find_servers(asks: &NameServers) -> Arc<Servers> {
             Ok(text) => (text, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
-        let (servers, doubt) = Servers::of_system(&text);
+        let (asking, doubt) = Asking::of_system(&text);
+        let servers = Servers::new(asking);
         if let Some(doubt) = unread.as_deref().or(doubt) {
             output::log(Level::Warning, &format!("names: {RESOLV_CONF}: {doubt}; asking {servers}"));
         }
         return Arc::new(servers);
     };
-    Arc::new(Servers::new(addresses))
+    Arc::new(Servers::new(Asking::these(addresses.clone())))
 }
 
 fn answer(started: Instant, found: Result<Vec<IpAddr>, Unresolved>, holds: Duration) -> Answer {
@@ -132,9 +148,10 @@ static READING: Semaphore = Semaphore::const_new(1);
 static BY_THE_SYSTEM: Semaphore = Semaphore::const_new(shared::AT_ONCE);
 
 /// On a thread of its own, which also takes the times: it may wait for that.
-async fn by_the_system(name: String) -> Answer {
+async fn by_the_system(name: String, progress: Arc<Progress>) -> Answer {
     let asked = Instant::now();
     let looking_up = apart(&BY_THE_SYSTEM, move || {
+        progress.begins();
         let started = Instant::now();
         let found = (name.as_str(), 0).to_socket_addrs();
         let found = found.map(|found| each_once(found.map(|address| address.ip())));
@@ -164,15 +181,18 @@ pub(super) async fn resolve(host: &Host, port: u16, resolver: &Resolver, run: &R
         Named::Name(name) => name,
     };
     let asked = Instant::now();
-    let Ok(answer) = until(run.deadline, pin!(resolver.answer(host, name))).await else {
+    // It is not dropped before it is asked how far it has come.
+    let mut answering = pin!(resolver.answer(host, name));
+    let Ok(answer) = until(run.deadline, answering.as_mut()).await else {
         run.clock.count_wait(asked, run.deadline);
-        return Resolved { took: None, found: Err(Fault::Name(resolver.silent())) };
+        return Resolved { took: None, found: Err(Fault::Name(resolver.so_far(host))) };
     };
     // Of a look-up that others began before, and of an answer that was there: what this run waited.
     let started = asked.max(answer.started);
     // Its answer may have been seen late.
     let ended = started.max(answer.ended.min(run.deadline));
-    run.clock.count_wait(started, ended);
+    // Also for its turn, which others had that nobody answers for.
+    run.clock.count_wait(asked, ended);
     let found = match &answer.found {
         Ok(found) if found.is_empty() => Err(Fault::NoAddress),
         Ok(found) => Ok(found.iter().map(|ip| SocketAddr::new(*ip, port)).collect()),

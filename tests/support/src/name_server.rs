@@ -9,6 +9,8 @@ use std::{
 
 /// Type of records with an address of IPv4.
 pub const A: u16 = 1;
+/// Of those with a server that knows more.
+pub const NS: u16 = 2;
 /// Of those with another name.
 pub const CNAME: u16 = 5;
 /// Of one that says how long there is nothing.
@@ -35,6 +37,8 @@ pub struct Question {
     pub kind: u16,
     /// Else by UDP.
     pub is_by_tcp: bool,
+    /// Of its connection; each is by UDP.
+    pub is_first: bool,
     id: [u8; 2],
     /// As it came.
     section: Vec<u8>,
@@ -54,7 +58,7 @@ pub struct Record {
 
 type Asked = Arc<Mutex<Vec<(String, u16)>>>;
 
-/// It runs as long as its test.
+/// It runs as long as the process that started it.
 pub struct NameServer {
     /// By UDP and TCP.
     pub address: SocketAddr,
@@ -83,7 +87,7 @@ impl NameServer {
         thread::spawn(move || {
             let mut message = [0; 4096];
             while let Ok((length, from)) = udp.recv_from(&mut message) {
-                for answer in answers(Question::read(&message[..length], false)) {
+                for answer in answers(Question::read(&message[..length], false, true)) {
                     // Who asked may have left.
                     let _gone: io::Result<usize> = udp.send_to(&answer, from);
                 }
@@ -98,7 +102,7 @@ impl NameServer {
         Self { address, asked }
     }
 
-    /// Answers each question with what `records` says of it: a code, and the data of what was asked for, which hold for so long.
+    /// Answers each question with those addresses of its name that are of the type that is asked for, to hold for so many seconds.
     pub fn of_addresses(ttl: u32, addresses: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
         Self::start(move |question| {
             let records: Vec<_> = addresses(&question.name)
@@ -117,20 +121,21 @@ impl NameServer {
 }
 
 fn serve(mut stream: TcpStream, answers: &dyn Fn(Question) -> Vec<Vec<u8>>) -> io::Result<()> {
-    loop {
+    for number in 0.. {
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
         let mut message = vec![0; u16::from_be_bytes(length).into()];
         stream.read_exact(&mut message)?;
-        for answer in answers(Question::read(&message, true)) {
+        for answer in answers(Question::read(&message, true, number == 0)) {
             let length = u16::try_from(answer.len()).unwrap().to_be_bytes();
             stream.write_all(&[&length[..], &answer].concat())?;
         }
     }
+    Ok(())
 }
 
 impl Question {
-    fn read(message: &[u8], is_by_tcp: bool) -> Self {
+    fn read(message: &[u8], is_by_tcp: bool, is_first: bool) -> Self {
         let (mut at, mut labels) = (12, Vec::new());
         while message[at] > 0 {
             let end = at + 1 + usize::from(message[at]);
@@ -141,14 +146,16 @@ impl Question {
             name: labels.join("."),
             kind: u16::from_be_bytes([message[at + 1], message[at + 2]]),
             is_by_tcp,
+            is_first,
             id: [message[0], message[1]],
             section: message[12..at + 5].to_vec(),
         }
     }
 
-    /// With this code and these records; one of a SOA says how long there is nothing.
+    /// With this code and these records; one of a SOA says how long there is nothing, and one of NS who may know.
     pub fn answer(&self, code: u8, records: &[Record]) -> Vec<u8> {
-        let (authority, answers): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == SOA);
+        let (authority, answers): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| matches!(record.kind, SOA | NS));
         let count = |records: &[&Record]| u16::try_from(records.len()).unwrap().to_be_bytes();
         let mut message = self.id.to_vec();
         message.extend([0x81, 0x80 | code, 0, 1]);
@@ -166,6 +173,13 @@ impl Question {
             message.extend(u16::try_from(record.data.len()).unwrap().to_be_bytes());
             message.extend(&record.data);
         }
+        message
+    }
+
+    /// Of a server that asks no others.
+    pub fn without_recursion(&self, records: &[Record]) -> Vec<u8> {
+        let mut message = self.answer(NO_ERROR, records);
+        message[3] &= !0x80;
         message
     }
 
@@ -190,6 +204,11 @@ impl Record {
     /// The name stands for another.
     pub fn alias(name: &str, ttl: u32, of: &str) -> Self {
         Self { name: name.to_owned(), kind: CNAME, ttl, data: in_labels(of) }
+    }
+
+    /// Another server is to be asked for what is in the zone.
+    pub fn server(zone: &str, ttl: u32, server: &str) -> Self {
+        Self { name: zone.to_owned(), kind: NS, ttl, data: in_labels(server) }
     }
 
     /// There is nothing for so long.

@@ -2,8 +2,8 @@
 //! itself, so that it is known which one said what, and so that the next one is asked where one fails or is silent for a while.
 
 use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    fmt, io,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{
         Arc,
@@ -12,15 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hickory_resolver::{
-    Resolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
-    net::{DnsError, NetError},
-    proto::{
-        op::ResponseCode,
-        rr::{Name, RecordType},
-    },
-    system_conf::parse_resolv_conf,
+use hickory_resolver::proto::{
+    op::{Message, ResponseCode},
+    rr::{Name, RecordType},
 };
 use nix::errno::Errno;
 use tokio::{
@@ -28,17 +22,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::sockets::{self, Sockets};
-use crate::net::unresolved::Unresolved;
-
-/// Of a server that does not say.
-pub const PORT: u16 = 53;
-
-/// So long an address holds, whatever its server says: names move while a process runs.
-const HOLDS: Duration = Duration::from_hours(1);
-
-/// So long it holds that there is none: whoever has just added a name is not to wait.
-const ABSENT_HOLDS: Duration = Duration::from_secs(30);
+use super::{
+    exchange::{self, Broken},
+    message::{Question, Says},
+    progress::Progress,
+    resolv_conf::{Asking, PORT},
+};
+use crate::net::{deadline::until, unresolved::Unresolved};
 
 /// A server that is silent for so long has the next one beside it: well beyond a round trip, and well within a job's time.
 const NEXT: Duration = Duration::from_secs(1);
@@ -46,15 +36,8 @@ const NEXT: Duration = Duration::from_secs(1);
 /// So long the other family is waited for where one has addresses: some servers never answer for IPv6.
 const OTHER_FAMILY: Duration = Duration::from_millis(500);
 
-/// Addresses of each family that are looked at; an answer has room for thousands.
-const ADDRESSES: usize = 256;
-
-/// As the C library has it, whatever stands in `resolv.conf`.
-const MOST_ATTEMPTS: usize = 5;
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Questions at once on one connection, by TCP.
-const ON_A_CONNECTION: usize = 256;
+/// Questions for names that stand for one another, each of which a server only knows when it is asked for it: more than anybody means.
+const ALIASES: usize = 8;
 
 /// Name servers, and what they are asked for where a name is not whole.
 pub(super) struct Servers {
@@ -72,9 +55,9 @@ pub(super) type Found = (Result<Vec<IpAddr>, Unresolved>, Duration);
 
 struct Server {
     address: SocketAddr,
-    resolver: Resolver<Sockets>,
-    /// What the system said last of the sockets to it.
-    system: sockets::Said,
+    has_edns: bool,
+    /// So long it has for its answer.
+    in_all: Duration,
     /// It was, when it was last asked: it is asked after the others.
     is_silent: AtomicBool,
 }
@@ -85,6 +68,15 @@ enum Said {
     /// Why not.
     None(Unresolved, Duration),
     Failed(Unresolved),
+}
+
+/// A look-up of one name at one server.
+struct Turn {
+    server: Arc<Server>,
+    /// It as it is shown.
+    by: String,
+    end: Instant,
+    progress: Arc<Progress>,
 }
 
 impl fmt::Display for Server {
@@ -104,53 +96,11 @@ impl fmt::Display for Servers {
 }
 
 impl Servers {
-    /// These, and every name as it is.
-    pub(super) fn new(addresses: &[SocketAddr]) -> Self {
-        let mut options = ResolverOpts::default();
-        // As where `resolv.conf` does not say: what is too long for that comes by TCP.
-        options.edns0 = false;
-        Self::by(addresses.iter().copied(), Vec::new(), &options)
-    }
-
-    /// By the text of `resolv.conf`, and what is wrong with it: where it names no server, that on this machine is asked.
-    pub(super) fn of_system(resolv_conf: &[u8]) -> (Self, Option<&'static str>) {
-        let none = "it names no server";
-        let read = |text: &[u8], doubt| {
-            let local =
-                || Some((parse_resolv_conf([text, b"\nnameserver 127.0.0.1\n"].concat()).ok()?, Some(none)));
-            parse_resolv_conf(text).ok().map(|read| (read, doubt)).or_else(local)
-        };
-        // As by the C library, a domain that is none costs nobody his name servers.
-        let odd = Some("a domain in `search` is not one, and is left out");
-        let read = read(resolv_conf, None).or_else(|| read(&usual_domains(resolv_conf), odd));
-        let (read, doubt) = match read {
-            Some((read, doubt)) => (Some(read), doubt),
-            None => (None, Some("it cannot be understood")),
-        };
-        let Some((config, options)) = read else {
-            return (Self::new(&[(Ipv4Addr::LOCALHOST, PORT).into()]), doubt);
-        };
-        let (domain, mut search, servers) = config.into_parts();
-        // As the C library: the machine's own domain only where nothing is said.
-        if search.is_empty() {
-            search.extend(domain);
-        }
-        // The parser drops the scope, and without it nobody is there.
-        let has_scope = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        let mut asked: Vec<_> = servers.iter().map(|server| server.ip).filter(|ip| !has_scope(ip)).collect();
-        let doubt = if asked.is_empty() {
-            asked.push(Ipv4Addr::LOCALHOST.into());
-            Some("it names only link-local servers, which `system = true` in [resolver] asks")
-        } else {
-            doubt
-        };
-        (Self::by(asked.into_iter().map(|ip| (ip, PORT).into()), search, &options), doubt)
-    }
-
-    fn by(addresses: impl Iterator<Item = SocketAddr>, search: Vec<Name>, options: &ResolverOpts) -> Self {
-        let servers = addresses.filter_map(|address| Server::new(address, options).map(Arc::new));
-        let patience = in_all(options) * 4 / 5;
-        Self { all: servers.collect(), search, dots: options.ndots, patience }
+    pub(super) fn new(asking: Asking) -> Self {
+        let Asking { servers, search, dots, in_all, has_edns } = asking;
+        let server =
+            |address| Arc::new(Server { address, has_edns, in_all, is_silent: AtomicBool::new(false) });
+        Self { all: servers.into_iter().map(server).collect(), search, dots, patience: in_all * 4 / 5 }
     }
 
     /// The names that one stands for, in the order in which they are asked for.
@@ -170,10 +120,10 @@ impl Servers {
     }
 
     /// Looks a name up, a dot at whose end says that it is whole.
-    pub(super) async fn look_up(&self, name: &str) -> Found {
+    pub(super) async fn look_up(&self, name: &str, progress: &Arc<Progress>) -> Found {
         let (mut absent, mut failed) = ((Unresolved::NoName(None), Duration::ZERO), None);
         for meant in self.meant(name) {
-            match self.ask(&meant).await {
+            match self.ask(&meant, progress).await {
                 Said::Addresses(found, holds) => return (Ok(found), holds),
                 Said::None(why, holds) => absent = (why, holds),
                 Said::Failed(why @ Unresolved::Silent(_)) => return (Err(why), Duration::ZERO),
@@ -188,28 +138,28 @@ impl Servers {
     }
 
     /// One server after the other, until one can tell.
-    async fn ask(&self, name: &Name) -> Said {
+    async fn ask(&self, name: &Name, progress: &Arc<Progress>) -> Said {
+        progress.starts_over();
         let mut turns = self.all.clone();
         turns.sort_by_key(|server| server.is_silent.load(Ordering::Relaxed));
         let mut turns = turns.into_iter();
-        let (mut asking, mut failed, mut last) = (JoinSet::new(), None, None);
+        let (mut asking, mut last) = (JoinSet::new(), None);
         loop {
             if let Some(server) = turns.next() {
-                asking.spawn(Arc::clone(&server).ask(name.clone()));
+                progress.asks(server.to_string());
+                asking.spawn(Arc::clone(&server).ask(name.clone(), Arc::clone(progress)));
                 last = Some(server);
             }
             tokio::select! {
                 said = asking.join_next() => match said {
                     Some(Ok(Said::Failed(Unresolved::Silent(_)))) => {}
-                    Some(Ok(Said::Failed(why))) => failed = Some(why),
+                    Some(Ok(Said::Failed(why))) => progress.failed(why),
                     Some(Ok(said)) => return said,
-                    Some(Err(gone)) => failed = Some(Unresolved::System(gone.to_string())),
-                    None => return Said::Failed(failed.unwrap_or_else(|| Unresolved::Silent(self.to_string()))),
+                    Some(Err(gone)) => progress.failed(Unresolved::System(gone.to_string())),
+                    None => return Said::Failed(progress.why()),
                 },
-                () = sleep(self.patience), if turns.len() == 0 && failed.is_some() => {
-                    if let Some(why) = failed.take() {
-                        return Said::Failed(why);
-                    }
+                () = sleep(self.patience), if turns.len() == 0 && progress.has_failed() => {
+                    return Said::Failed(progress.why());
                 }
                 () = sleep(NEXT), if turns.len() > 0 => if let Some(server) = &last {
                     server.is_silent.store(true, Ordering::Relaxed);
@@ -219,66 +169,19 @@ impl Servers {
     }
 }
 
-/// So long a server has for its answer.
-fn in_all(options: &ResolverOpts) -> Duration {
-    let attempts = u32::try_from(options.attempts.clamp(1, MOST_ATTEMPTS)).unwrap_or(1);
-    options.timeout.clamp(Duration::from_secs(1), LONGEST_TIMEOUT) * attempts
-}
-
-/// `resolv.conf` without the domains of `search` and `domain` that are none.
-fn usual_domains(resolv_conf: &[u8]) -> Vec<u8> {
-    let is_usual = |domain: &&[u8]| {
-        parse_resolv_conf([b"nameserver 127.0.0.1\nsearch ".as_slice(), domain, b"\n"].concat()).is_ok()
-    };
-    let mut text = Vec::new();
-    for line in resolv_conf.split(|byte| *byte == b'\n') {
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        match words.next() {
-            Some(key @ (b"search" | b"domain")) => {
-                let usual: Vec<_> = words.filter(is_usual).collect();
-                if !usual.is_empty() {
-                    text.extend([[key].as_slice(), &usual].concat().join(&b' '));
-                }
-            }
-            _ => text.extend(line),
-        }
-        text.push(b'\n');
-    }
-    text
-}
-
 impl Server {
-    /// None: it cannot be asked at all.
-    fn new(address: SocketAddr, by: &ResolverOpts) -> Option<Self> {
-        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-            connection.port = address.port();
-            connection
-        });
-        let server = NameServerConfig::new(address.ip(), true, connections.into());
-        let config = ResolverConfig::from_name_servers(vec![server]);
-        let sockets = Sockets::default();
-        let system = sockets.said();
-        let mut resolver = Resolver::builder_with_config(config, sockets);
-        let options = resolver.options_mut();
-        // What is lost is sent again within it; what failed is not asked again.
-        options.timeout = in_all(by);
-        options.attempts = 0;
-        options.edns0 = by.edns0;
-        options.max_active_requests = ON_A_CONNECTION;
-        // Both stand before this, for all servers.
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        Some(Self { address, resolver: resolver.build().ok()?, system, is_silent: AtomicBool::new(false) })
-    }
-
-    async fn ask(self: Arc<Self>, name: Name) -> Said {
-        let said = self.both(&name).await;
+    async fn ask(self: Arc<Self>, name: Name, progress: Arc<Progress>) -> Said {
+        let (by, end) = (self.to_string(), Instant::now() + self.in_all);
+        let turn = Turn { server: self, by, end, progress };
+        let said = turn.both(&name).await;
         if !matches!(said, Said::Failed(Unresolved::Silent(_))) {
-            self.is_silent.store(false, Ordering::Relaxed);
+            turn.server.is_silent.store(false, Ordering::Relaxed);
         }
         said
     }
+}
 
+impl Turn {
     /// For both families at once; addresses of one are enough.
     async fn both(&self, name: &Name) -> Said {
         let mut v6 = pin!(self.family(name, RecordType::AAAA));
@@ -288,8 +191,7 @@ impl Server {
             first = &mut v4 => (first, v6),
         };
         let second = if matches!(first, Said::Addresses(..)) {
-            let silent = || Said::Failed(Unresolved::Silent(self.to_string()));
-            timeout(OTHER_FAMILY, &mut other).await.unwrap_or_else(|_late| silent())
+            timeout(OTHER_FAMILY, &mut other).await.unwrap_or_else(|_late| Said::Failed(self.silent()))
         } else {
             other.await
         };
@@ -309,56 +211,75 @@ impl Server {
         }
     }
 
+    /// Of one family, also where the name stands for others.
     async fn family(&self, name: &Name, family: RecordType) -> Said {
-        let by = self.to_string();
-        match self.resolver.lookup(name.clone(), family).await {
-            Ok(lookup) => {
-                let found = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
-                let found: Vec<_> = found.take(ADDRESSES).collect();
-                if found.is_empty() {
-                    return Said::None(Unresolved::NoAddress(by), Duration::ZERO);
+        let (mut names, mut least) = (vec![name.clone()], Duration::MAX);
+        while let Some(name) = names.last().filter(|_| names.len() <= ALIASES) {
+            let message = match self.message(name, family).await {
+                Ok(message) => message,
+                Err(why) => return Said::Failed(why),
+            };
+            let by = self.by.clone();
+            match Says::of(&message, name, family) {
+                Says::Addresses(found, holds) => return Said::Addresses(found, holds.min(least)),
+                Says::NoName(holds) => return Said::None(Unresolved::NoName(Some(by)), holds.min(least)),
+                Says::NoAddress(holds) => return Said::None(Unresolved::NoAddress(by), holds.min(least)),
+                Says::Referral => return Said::Failed(Unresolved::Refused(by, REFERRAL.to_owned())),
+                Says::Failed(code) => return Said::Failed(of_code(by, code)),
+                Says::Alias(other, holds) if !names.contains(&other) => {
+                    least = least.min(holds);
+                    names.push(other);
                 }
-                let holds = lookup.valid_until().saturating_duration_since(Instant::now());
-                Said::Addresses(found, holds.min(HOLDS))
+                Says::Alias(..) | Says::Endless => break,
             }
-            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
-                let holds = Duration::from_secs(none.negative_ttl.unwrap_or_default().into());
-                let why = match none.response_code {
-                    ResponseCode::NXDomain => Unresolved::NoName(Some(by)),
-                    _ => Unresolved::NoAddress(by),
-                };
-                Said::None(why, holds.min(ABSENT_HOLDS))
-            }
-            Err(error) => Said::Failed(failure(by, &error, self.system.last())),
         }
+        Said::None(Unresolved::Endless(self.by.clone()), Duration::ZERO)
+    }
+
+    async fn message(&self, name: &Name, family: RecordType) -> Result<Box<Message>, Unresolved> {
+        let question = Question::new(name, family, self.server.has_edns)
+            .map_err(|error| Unresolved::Failed(self.by.clone(), error.to_string()))?;
+        let goes_over = || self.progress.asks_by_tcp(&self.by);
+        match until(self.end, pin!(exchange::ask(self.server.address, &question, goes_over))).await {
+            Ok(answer) => answer.map_err(|broken| of_system(self.by.clone(), &broken)),
+            Err(_silent) => Err(self.silent()),
+        }
+    }
+
+    fn silent(&self) -> Unresolved {
+        Unresolved::Silent(self.by.clone())
     }
 }
 
-/// Its words, where the system has said something of the sockets.
-fn failure(by: String, error: &NetError, system: Option<i32>) -> Unresolved {
-    match error {
-        NetError::Timeout => Unresolved::Silent(by),
-        NetError::Dns(DnsError::ResponseCode(code)) => {
-            let (is_refusal, code) = match code {
-                ResponseCode::Refused => (true, "REFUSED".to_owned()),
-                ResponseCode::NotAuth => (true, "NOTAUTH".to_owned()),
-                ResponseCode::NotImp => (true, "NOTIMP".to_owned()),
-                ResponseCode::ServFail => (false, "SERVFAIL".to_owned()),
-                ResponseCode::FormErr => (false, "FORMERR".to_owned()),
-                other => (false, other.to_string()),
-            };
-            if is_refusal { Unresolved::Refused(by, code) } else { Unresolved::Failed(by, code) }
+/// What stands in the place of a code.
+const REFERRAL: &str = "it only says who else might know (it is no resolver)";
+
+fn of_code(by: String, code: ResponseCode) -> Unresolved {
+    let (is_refusal, code) = match code {
+        ResponseCode::Refused => (true, "REFUSED".to_owned()),
+        ResponseCode::NotAuth => (true, "NOTAUTH".to_owned()),
+        ResponseCode::NotImp => (true, "NOTIMP".to_owned()),
+        ResponseCode::ServFail => (false, "SERVFAIL".to_owned()),
+        ResponseCode::FormErr => (false, "FORMERR".to_owned()),
+        other => (false, other.to_string()),
+    };
+    if is_refusal { Unresolved::Refused(by, code) } else { Unresolved::Failed(by, code) }
+}
+
+/// What the system says of the sockets.
+fn of_system(by: String, broken: &Broken) -> Unresolved {
+    let why = match broken.error.raw_os_error().map(Errno::from_raw) {
+        // Not the server's fault.
+        Some(errno @ (Errno::EMFILE | Errno::ENFILE)) => return Unresolved::Os(errno as i32),
+        Some(Errno::EPERM) => {
+            "this machine does not let the question out (a firewall of its own?)".to_owned()
         }
-        NetError::Io(_) | NetError::NoConnections => match system {
-            // Not the server's fault.
-            Some(number) if matches!(Errno::from_raw(number), Errno::EMFILE | Errno::ENFILE) => {
-                Unresolved::Os(number)
-            }
-            Some(number) => Unresolved::Failed(by, Errno::from_raw(number).desc().to_lowercase()),
-            None => Unresolved::Failed(by, error.to_string()),
-        },
-        other => Unresolved::Failed(by, other.to_string()),
-    }
+        Some(errno) => errno.desc().to_lowercase(),
+        None if broken.error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+        None => broken.error.to_string(),
+    };
+    let how = if broken.is_by_tcp { "by UDP its answer was not whole, and by TCP: " } else { "" };
+    Unresolved::Failed(by, format!("{how}{why}"))
 }
 
 #[cfg(test)]
@@ -366,7 +287,7 @@ mod tests {
     use super::*;
 
     fn meant(resolv_conf: &str, name: &str) -> String {
-        let (servers, _) = Servers::of_system(resolv_conf.as_bytes());
+        let servers = Servers::new(Asking::of_system(resolv_conf.as_bytes()).0);
         let names: Vec<_> = servers.meant(name).iter().map(Name::to_ascii).collect();
         names.join(" ")
     }
@@ -384,40 +305,30 @@ mod tests {
         assert_eq!(meant("nameserver 192.0.2.53\nsearch .\n", "mx1"), "mx1.");
         assert_eq!(meant(text, "_mx1.a"), "_mx1.a. _mx1.a.a.example. _mx1.a.b.example.");
         assert_eq!(meant(text, &"a".repeat(64)), "");
-        let alone = Servers::new(&["192.0.2.53:53".parse().unwrap()]);
+        let alone = Servers::new(Asking::these(vec!["192.0.2.53:53".parse().unwrap()]));
         assert_eq!(alone.meant("mx1").iter().map(Name::to_ascii).collect::<String>(), "mx1.");
     }
 
     #[test]
-    fn a_domain_that_is_none_is_left_out_and_the_servers_are_asked() {
-        let overlong = "a".repeat(64);
-        for odd in
-            ["corp.local\\000", ".corp.local", "corp..local", "corp.local\0", "\"corp.local\"", &*overlong]
-        {
-            let text = format!("search a.example {odd} b.example\nnameserver 192.0.2.53\noptions ndots:2\n");
-            let (servers, doubt) = Servers::of_system(text.as_bytes());
-            assert_eq!(servers.to_string(), "192.0.2.53", "{odd}");
-            assert_eq!(doubt, Some("a domain in `search` is not one, and is left out"), "{odd}");
-            assert_eq!(meant(&text, "mx1.c"), "mx1.c.a.example. mx1.c.b.example. mx1.c.", "{odd}");
-        }
+    fn a_server_is_shown_with_its_port_where_that_is_not_the_usual_one() {
+        let addresses = ["192.0.2.53:5353", "192.0.2.53:53", "[::1]:5353", "[::1]:53"];
+        let servers = addresses.map(|address| address.parse().unwrap()).to_vec();
+        let shown = Servers::new(Asking::these(servers)).to_string();
+        assert_eq!(shown, "192.0.2.53:5353, 192.0.2.53, [::1]:5353, ::1");
     }
 
     #[test]
-    fn where_no_server_is_named_that_of_this_machine_is_asked() {
-        let of = |text: &str| {
-            let (servers, doubt) = Servers::of_system(text.as_bytes());
-            (servers.to_string(), doubt)
+    fn it_is_said_what_the_system_says_of_a_question() {
+        let said = |errno: Errno, is_by_tcp| {
+            let broken = Broken { is_by_tcp, error: errno.into() };
+            of_system("192.0.2.53".to_owned(), &broken).says().map(|said| said.1).ok()
         };
-        assert_eq!(of("nameserver 192.0.2.53\nnameserver ::1"), ("192.0.2.53, ::1".to_owned(), None));
-        assert_eq!(of("").0, "127.0.0.1");
-        assert_eq!(of("search a.example").1, Some("it names no server"));
-        assert_eq!(meant("search a.example", "mx1"), "mx1.a.example. mx1.");
-        let overlong = format!("search {}.example", "a".repeat(64));
-        assert_eq!(of(&overlong), ("127.0.0.1".to_owned(), Some("it names no server")));
-        let scoped = "nameserver fe80::1%eth0\n";
-        assert!(of(scoped).0 == "127.0.0.1" && of(scoped).1.unwrap().contains("link-local"));
-        assert_eq!(of(&format!("{scoped}nameserver ::1")), ("::1".to_owned(), None));
-        let port = Servers::new(&["192.0.2.53:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
-        assert_eq!(port.to_string(), "192.0.2.53:5353, ::1");
+        let firewall =
+            "192.0.2.53 cannot tell: this machine does not let the question out (a firewall of its own?)";
+        assert_eq!(said(Errno::EPERM, false).unwrap(), firewall);
+        let refused =
+            "192.0.2.53 cannot tell: by UDP its answer was not whole, and by TCP: connection refused";
+        assert_eq!(said(Errno::ECONNREFUSED, true).unwrap(), refused);
+        assert_eq!(said(Errno::EMFILE, true), None);
     }
 }

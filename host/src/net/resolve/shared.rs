@@ -1,8 +1,10 @@
 //! Look-ups that several runs share: a name, and how it is asked for, in; one answer for all who ask meanwhile, and for as long as
-//! it holds, out. What nobody waits for any more is given up. No more are asked at once than a name server and our files bear.
+//! it holds, out. What nobody waits for any more is given up. No more begin at once than a name server bears, and what nobody answers
+//! for holds up no other for long.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -11,18 +13,22 @@ use tokio::{
     runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 
-use super::answer::Answer;
+use super::{answer::Answer, progress::Progress};
 use crate::net::unresolved::Unresolved;
 
-/// Names asked for at once, each by a few sockets; the others wait in line, each no longer than its runs do.
+/// Names whose turn it is at once; the others wait in line, each no longer than its runs do.
 pub(super) const AT_ONCE: usize = 256;
 
-/// Names that are remembered: more than a configuration has hosts, as a rule.
-const NAMES: usize = 4096;
+/// So long it is a name's turn: longer than a server takes that knows. Then it is asked for beside the next ones; of runs there are no
+/// more than there are files for.
+const TURN: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
+    /// No more than the configuration grants, each in two forms at most, with a dot at its end and without: checks look up nothing else,
+    /// and another configuration has another table.
     names: Mutex<HashMap<String, State>>,
     line: Semaphore,
     /// Where is asked, whoever wants to know: runs on other threads wait for it, too. None: where who wants to know it runs.
@@ -37,17 +43,8 @@ enum State {
 /// Held by all who wait for it, and ends with the last of them.
 struct LookUp {
     answer: watch::Receiver<Option<Arc<Answer>>>,
+    progress: Arc<Progress>,
     _asking: JoinSet<()>,
-}
-
-impl State {
-    /// Somebody may still want it.
-    fn is_of_use(&self) -> bool {
-        match self {
-            Self::Asked(look_up) => look_up.strong_count() > 0,
-            Self::Known(answer) => answer.ended.elapsed() < answer.holds,
-        }
-    }
 }
 
 impl Default for Shared {
@@ -62,8 +59,18 @@ impl Shared {
         Self { home: Handle::try_current().ok(), ..Self::default() }
     }
 
+    /// In which nobody's turn ever comes.
+    #[cfg(test)]
+    pub(super) fn full() -> Self {
+        Self { line: Semaphore::new(0), ..Self::here() }
+    }
+
     /// What is known of a name; else it is asked for, once.
-    pub(super) async fn answer<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<Answer>
+    pub(super) async fn answer<F>(
+        self: &Arc<Self>,
+        name: &str,
+        ask: impl FnOnce(Arc<Progress>) -> F,
+    ) -> Arc<Answer>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
@@ -82,18 +89,35 @@ impl Shared {
         })
     }
 
-    fn begin<F>(self: &Arc<Self>, name: &str, ask: F) -> Arc<LookUp>
+    /// Why those who ask for it have no answer yet. None: it waits for its turn.
+    pub(super) fn so_far(&self, name: &str) -> Option<Unresolved> {
+        let look_up = match self.names().get(name) {
+            Some(State::Asked(look_up)) => look_up.upgrade(),
+            _ => None,
+        };
+        let unknown = || Some(Unresolved::Silent(String::new()));
+        look_up.map_or_else(unknown, |look_up| look_up.progress.so_far())
+    }
+
+    fn begin<F>(self: &Arc<Self>, name: &str, ask: impl FnOnce(Arc<Progress>) -> F) -> Arc<LookUp>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
         let (sender, answer) = watch::channel(None);
-        let (shared, own) = (Arc::clone(self), name.to_owned());
+        let (shared, own, progress) = (Arc::clone(self), name.to_owned(), Arc::<Progress>::default());
+        let ask = ask(Arc::clone(&progress));
         let mut asking = JoinSet::new();
         let asked = async move {
             // Closed it is never.
             let turn = shared.line.acquire().await;
-            let answer = Arc::new(ask.await);
+            let mut asking = pin!(ask);
+            let answered = timeout(TURN, asking.as_mut()).await;
             drop(turn);
+            let answer = match answered {
+                Ok(answer) => answer,
+                Err(_silent) => asking.await,
+            };
+            let answer = Arc::new(answer);
             shared.keep(own, &answer);
             sender.send_replace(Some(answer));
         };
@@ -101,15 +125,8 @@ impl Shared {
             Some(home) => asking.spawn_on(asked, home),
             None => asking.spawn(asked),
         };
-        let look_up = Arc::new(LookUp { answer, _asking: asking });
-        let mut names = self.names();
-        if names.len() >= NAMES {
-            names.retain(|_, state| state.is_of_use());
-        }
-        // Where all of that many are of use, this one is not shared.
-        if names.len() < NAMES || names.contains_key(name) {
-            names.insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
-        }
+        let look_up = Arc::new(LookUp { answer, progress, _asking: asking });
+        self.names().insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
         look_up
     }
 
@@ -117,7 +134,7 @@ impl Shared {
         let mut names = self.names();
         if answer.holds.is_zero() {
             names.remove(&name);
-        } else if names.contains_key(&name) {
+        } else {
             names.insert(name, State::Known(Arc::clone(answer)));
         }
     }
@@ -134,7 +151,7 @@ mod tests {
         sync::atomic::{AtomicUsize, Ordering},
     };
 
-    use tokio::{task, time};
+    use tokio::task;
 
     use super::*;
 
@@ -152,7 +169,7 @@ mod tests {
                 task::yield_now().await;
                 answer(holds)
             };
-            async move { shared.answer(name, counted).await }
+            async move { shared.answer(name, |_| counted).await }
         };
         let mut runs: JoinSet<_> = (0..1000).map(|_| ask()).collect();
         while runs.join_next().await.is_some() {}
@@ -165,7 +182,7 @@ mod tests {
         let shared = Arc::default();
         assert_eq!(asked(&shared, "kept", Duration::from_mins(1)).await, 1);
         assert_eq!(asked(&shared, "not kept", Duration::ZERO).await, 2);
-        let known = Arc::downgrade(&shared.answer("kept", async { answer(Duration::ZERO) }).await);
+        let known = Arc::downgrade(&shared.answer("kept", |_| async { answer(Duration::ZERO) }).await);
         assert!(known.upgrade().is_some());
     }
 
@@ -174,33 +191,52 @@ mod tests {
         let shared: Arc<Shared> = Arc::default();
         let ask = |name: String| {
             let shared = Arc::clone(&shared);
-            async move { shared.answer(&name, pending()).await }
+            async move { shared.answer(&name, |_| pending()).await }
         };
         let dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
         // All of them have begun.
         while shared.line.available_permits() > 0 {
             task::yield_now().await;
         }
-        let waiting = shared.answer("good", async { answer(Duration::ZERO) });
+        let waiting = shared.answer("good", |_| async { answer(Duration::ZERO) });
         let mut waiting = std::pin::pin!(waiting);
-        assert!(time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
+        assert!(timeout(Duration::from_millis(1), &mut waiting).await.is_err());
         drop(dead);
         waiting.await;
+        assert!(
+            matches!(shared.names().get("0"), Some(State::Asked(look_up)) if look_up.strong_count() == 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_answers_for_gives_its_turn_to_the_next_and_is_asked_for_still() {
+        let shared: Arc<Shared> = Arc::default();
+        let ask = |name: String| {
+            let shared = Arc::clone(&shared);
+            async move { shared.answer(&name, |_| pending()).await }
+        };
+        let mut dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
+        while shared.line.available_permits() > 0 {
+            task::yield_now().await;
+        }
+        let good = shared.answer("good", |_| async { answer(Duration::ZERO) }).await;
+        assert!(good.found.is_ok() && dead.try_join_next().is_none());
+        assert!(matches!(shared.names().get("0"), Some(State::Asked(look_up)) if look_up.strong_count() > 0));
     }
 
     #[tokio::test]
     async fn who_waits_longer_has_the_answer_that_another_one_gave_up_waiting_for() {
         let shared: Arc<Shared> = Arc::default();
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        let first = shared.answer("slow", async {
+        let first = shared.answer("slow", |_| async {
             drop(receiver.await);
             answer(Duration::ZERO)
         });
         let mut first = Box::pin(first);
-        assert!(time::timeout(Duration::from_millis(1), &mut first).await.is_err());
+        assert!(timeout(Duration::from_millis(1), &mut first).await.is_err());
         let second = tokio::spawn({
             let shared = Arc::clone(&shared);
-            async move { shared.answer("slow", pending()).await }
+            async move { shared.answer("slow", |_| pending()).await }
         });
         for _ in 0..10 {
             task::yield_now().await;
@@ -211,16 +247,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_remembered_has_a_bound() {
+    async fn each_name_of_a_large_configuration_is_remembered() {
         let shared: Arc<Shared> = Arc::default();
-        for number in 0..NAMES + 10 {
-            shared.answer(&number.to_string(), async { answer(Duration::from_mins(1)) }).await;
+        for round in 0..2 {
+            for number in 0..10_000 {
+                let asked = async move {
+                    assert_eq!(round, 0, "{number} is asked for again");
+                    answer(Duration::from_mins(1))
+                };
+                shared.answer(&number.to_string(), |_| asked).await.found.as_ref().unwrap();
+            }
         }
-        assert_eq!(shared.names().len(), NAMES);
-        for state in shared.names().values_mut() {
-            *state = State::Asked(Weak::new());
-        }
-        shared.answer("new", async { answer(Duration::from_mins(1)) }).await;
-        assert_eq!(shared.names().len(), 1);
+        assert_eq!(shared.names().len(), 10_000);
     }
 }

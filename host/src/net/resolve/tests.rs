@@ -1,5 +1,7 @@
 //! Against name servers on loopback that answer as they are told.
 
+mod wire;
+
 use std::{
     fs,
     sync::{Mutex, mpsc},
@@ -157,41 +159,59 @@ async fn where_one_server_does_not_know_the_next_is_asked() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_over_names_only_servers_that_it_was_silent_for() {
+    let silent = NameServer::start(|_| Vec::new());
+    let fails = NameServer::start(|question| vec![question.answer(SERVFAIL, &[])]);
+    let too_long =
+        NameServer::start(
+            |question| {
+                if question.is_by_tcp { Vec::new() } else { vec![question.truncated()] }
+            },
+        );
+    let host = "mx1.test".parse().unwrap();
+    for (servers, number, said) in [
+        ([&silent, &fails], HostError::ResolverTimeout, format!("no answer from {}", silent.address)),
+        (
+            [&too_long, &fails],
+            HostError::ResolverTimeout,
+            format!("no answer from {} by TCP", too_long.address),
+        ),
+        ([&fails, &silent], HostError::ResolverFailed, format!("{} cannot tell: SERVFAIL", fails.address)),
+    ] {
+        let run = run_of(Duration::from_millis(500));
+        let resolved = resolve(&host, 25, &asking(servers), &run).await;
+        assert_eq!(resolved.found.unwrap_err().says(), (number, said));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_before_its_names_turn_says_so() {
+    let server = NameServer::start(|question| only(question, &["10.0.0.1"]));
+    let servers = Arc::new(Servers::new(Asking::these(vec![server.address])));
+    let host = "mx1.test".parse().unwrap();
+    for (asks, of) in [
+        (NameServers::These(vec![server.address]), format!(" (of {})", server.address)),
+        (NameServers::System, String::new()),
+    ] {
+        let known =
+            if of.is_empty() { OnceCell::new() } else { OnceCell::new_with(Some(Arc::clone(&servers))) };
+        let full =
+            Resolver { shared: Arc::new(Shared::full()), servers: Arc::new(known), ..Resolver::new(asks) };
+        let run = run_of(Duration::from_millis(100));
+        let said = resolve(&host, 25, &full, &run).await.found.unwrap_err().says();
+        let text = format!("256 names were asked for at once{of}, and this one waited for its turn");
+        assert_eq!(said, (HostError::ResolverTimeout, text));
+    }
+    assert_eq!(server.asked("mx1.test"), 0);
+}
+
+#[tokio::test]
 async fn where_no_server_is_that_is_known_at_once() {
     // Nobody else is given it meanwhile.
     let held = support::refusing();
     let resolver = Resolver::new(NameServers::These(vec![(Ipv4Addr::LOCALHOST, held.1).into()]));
     let said = format!("127.0.0.1:{} cannot tell: connection refused", held.1);
     assert_eq!(fault(&resolver, "mx1.test").await, (HostError::ResolverFailed, said));
-}
-
-#[tokio::test]
-async fn what_is_too_long_for_udp_comes_by_tcp_and_has_a_bound() {
-    let server = NameServer::start(|question| {
-        if !question.is_by_tcp {
-            return vec![question.truncated()];
-        }
-        let all = |of: fn(u16) -> IpAddr| (0..2200).map(of).collect::<Vec<_>>();
-        let all = match question.kind {
-            A => all(|number| Ipv4Addr::from(0x0a00_0000 + u32::from(number)).into()),
-            _ => all(|number| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).into()),
-        };
-        let records: Vec<_> =
-            all.iter().map(|address| Record::address(&question.name, 60, *address)).collect();
-        vec![question.answer(NO_ERROR, &records)]
-    });
-    assert_eq!(found(&asking([&server]), "many.test").await.len(), 512);
-}
-
-#[tokio::test]
-async fn an_answer_to_another_question_is_none() {
-    let server = NameServer::start(|question| {
-        let forged = Record::address(&question.name, 60, "10.0.0.66".parse().unwrap());
-        let mut forged = question.answer(NO_ERROR, &[forged]);
-        forged[0] ^= 1;
-        [vec![forged], only(question, &["10.0.0.1"])].concat()
-    });
-    assert_eq!(found(&asking([&server]), "mx1.test").await, ["10.0.0.1"]);
 }
 
 #[tokio::test]
@@ -222,26 +242,6 @@ async fn one_family_is_enough_whatever_becomes_of_the_other() {
     let before = server.asked("fails.test");
     found(&resolver, "fails.test").await;
     assert!(server.asked("fails.test") > before);
-}
-
-#[tokio::test]
-async fn an_alias_is_followed_and_a_circle_of_them_ends() {
-    let server = NameServer::start(|question| match &*question.name {
-        "alias.test" => vec![question.answer(NO_ERROR, &[Record::alias("alias.test", 60, "mx1.test")])],
-        "whole.test" if question.kind == A => {
-            let address = Record::address("mx1.test", 60, "10.0.0.1".parse().unwrap());
-            vec![question.answer(NO_ERROR, &[Record::alias("whole.test", 60, "mx1.test"), address])]
-        }
-        "mx1.test" => only(question, &["10.0.0.1"]),
-        "one.test" => vec![question.answer(NO_ERROR, &[Record::alias("one.test", 60, "other.test")])],
-        "other.test" => vec![question.answer(NO_ERROR, &[Record::alias("other.test", 60, "one.test")])],
-        _ => vec![question.answer(NO_ERROR, &[])],
-    });
-    let resolver = asking([&server]);
-    assert_eq!(found(&resolver, "alias.test").await, ["10.0.0.1"]);
-    assert_eq!(found(&resolver, "whole.test").await, ["10.0.0.1"]);
-    fault(&resolver, "one.test").await;
-    assert!(server.asked("one.test") + server.asked("other.test") <= 20);
 }
 
 #[tokio::test]
