@@ -1,6 +1,7 @@
 //! A name server that answers as a test says, by UDP and TCP, and knows what it was asked.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{Arc, Mutex},
@@ -56,7 +57,8 @@ pub struct Record {
     pub data: Vec<u8>,
 }
 
-type Asked = Arc<Mutex<Vec<(String, u16)>>>;
+/// Questions: the name, the type, the number, and whether by TCP.
+type Asked = Arc<Mutex<BTreeSet<(String, u16, [u8; 2], bool)>>>;
 
 /// It runs as long as the process that started it.
 pub struct NameServer {
@@ -79,7 +81,8 @@ impl NameServer {
         let answers: Arc<dyn Fn(Question) -> Vec<Vec<u8>> + Send + Sync> = Arc::new({
             let asked = Arc::clone(&asked);
             move |question: Question| {
-                asked.lock().unwrap().push((question.name.clone(), question.kind));
+                let Question { name, kind, id, is_by_tcp, .. } = &question;
+                asked.lock().unwrap().insert((name.clone(), *kind, *id, *is_by_tcp));
                 answers(&question)
             }
         });
@@ -114,9 +117,9 @@ impl NameServer {
         })
     }
 
-    /// How often it was asked for a name, for any type.
+    /// How often it was asked for a name, for any type; one that was sent again, since the answer took long, is one question.
     pub fn asked(&self, name: &str) -> usize {
-        self.asked.lock().unwrap().iter().filter(|(asked, _)| asked == name).count()
+        self.asked.lock().unwrap().iter().filter(|(asked, ..)| asked == name).count()
     }
 }
 
