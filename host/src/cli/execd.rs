@@ -299,8 +299,8 @@ fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
         let input = Input::standard();
         let is_ready = input.is_ready();
         let mut heard = input.hear();
-        if is_ready && heard == Heard::End {
-            // Nobody ever speaks, such as where it is /dev/null.
+        if is_ready && heard == Heard::End && !input.has_another_end() {
+            // Nobody ever speaks, such as where it is /dev/null; at a pipe's other end somebody was, who is gone.
             asked.silence.notify_one();
             return;
         }
