@@ -105,6 +105,11 @@ impl Cache {
         }
     }
 
+    /// Says why a component's code cannot be loaded from here, if it cannot.
+    pub(super) fn loads(&self, engine: &Engine, sha256: &str) -> Result<(), CacheError> {
+        self.read(engine, &Self::name(sha256)).map(drop)
+    }
+
     /// Says why a component's code is not kept here, if it is not.
     pub fn keeps(&self, sha256: &str) -> Result<(), CacheError> {
         self.folder.read(&Self::name(sha256)).map(drop)
