@@ -325,6 +325,10 @@ pub const HOST_TAGS: &[(&str, &str)] = &[
     ("result", "How the run ended."),
 ];
 
+/// The tag that agents such as Telegraf add to every line: a tag of this name would hide theirs or be lost, and of a field of it
+/// nobody could ask any more.
+pub const AGENT_TAG: &str = "host";
+
 /// What no field or tag of a check begins with, and what the host may come to call so. It can add a fact without a new version
 /// of the interface then: no component that was built before uses the name. `wit/README.md` lists them.
 pub const RESERVED: &[(&str, &str)] = &[

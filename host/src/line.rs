@@ -18,6 +18,8 @@ pub const LINE_BYTES: usize = 64 << 10;
 const USUAL_BYTES: usize = 512;
 /// The longest numbers, `-9223372036854775808i` and `-2.2250738585072014e-308`.
 const NUMBER_BYTES: usize = 24;
+/// What is escaped in a tag's value.
+const ESCAPED: [char; 3] = [',', ' ', '='];
 
 /// Bytes that a check's lines have at most, those of its parts included, whatever is reported.
 #[must_use]
@@ -66,19 +68,20 @@ const fn written(bytes: usize) -> usize {
     2 * bytes
 }
 
-/// What tells a job's lines from those of other jobs, as line protocol carries it: two jobs with the same could overwrite
+/// What tells a job's lines from those of other jobs, as agents and databases read it: two jobs with the same could overwrite
 /// each other's.
 #[must_use]
 pub fn series(job: &str, host: &str) -> [String; 2] {
-    [job, host].map(written_tag)
+    [job, host].map(read_tag)
 }
 
-/// A tag's value as line protocol carries it; an empty one is left out.
+/// What tells a tag's value from others, once it was read; nothing: it is left out. Behind what line protocol cannot carry stands
+/// what Telegraf's own parser (`plugins/parsers/influx/escape.go`) makes of it: where anything is escaped, it takes `\"` for `"`.
 #[must_use]
-pub fn written_tag(value: &str) -> String {
+pub fn read_tag(value: &str) -> String {
     let mut written = String::new();
     push_name(&mut written, value, true);
-    written
+    if written.contains(ESCAPED) { written.replace("\\\"", "\"") } else { written }
 }
 
 /// The lines of a run, each with its end: the job's own first.
@@ -193,10 +196,46 @@ pub fn json(point: &Point) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use influxdb_line_protocol::{FieldValue, parse_lines};
     use proptest::prelude::*;
 
     use super::*;
+
+    /// What Telegraf's own parser makes of a tag's value as it is written.
+    fn telegraf(written: &str) -> String {
+        let (mut read, mut rest) = (String::new(), written);
+        if !written.contains(ESCAPED) {
+            return written.to_owned();
+        }
+        while let Some(first) = rest.chars().next() {
+            let escaped = rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
+            let one = escaped.filter(|second| matches!(second, ',' | '"' | ' ' | '=')).unwrap_or(first);
+            read.push(one);
+            rest = &rest[one.len_utf8() + usize::from(one != first)..];
+        }
+        read
+    }
+
+    #[test]
+    fn two_names_are_the_same_where_telegraf_reads_the_same() {
+        let (mut names, mut by_series, mut by_telegraf) =
+            (vec![String::new()], HashMap::new(), HashMap::new());
+        for _ in 0..5 {
+            let longer = |name: &String| ['\\', '"', ' ', ',', '=', 'a'].map(|last| format!("{name}{last}"));
+            names = names.iter().flat_map(longer).collect();
+            for name in &names {
+                let mut written = String::new();
+                push_name(&mut written, name, true);
+                let (series, read) = (series("job", name), telegraf(&written));
+                assert_eq!(*by_series.entry(series.clone()).or_insert_with(|| read.clone()), read, "{name}");
+                assert_eq!(*by_telegraf.entry(read).or_insert_with(|| series.clone()), series, "{name}");
+            }
+        }
+        assert_eq!(series("a \"x", ""), series("a \\\"x", ""));
+        assert_ne!(series("a\"x", ""), series("a\\\"x", ""));
+    }
 
     proptest! {
         #[test]

@@ -1,5 +1,6 @@
 //! What outlasts the program: a small file's name in; what the last program remembered out, and what this one does into the
-//! file, on a thread of its own, so that a disk that hangs holds up nothing. It is written at most once a second, and at the end.
+//! file, on a thread of its own, so that a disk that hangs holds up nothing. It is written at most once a second, for rounds alone every ten,
+//! and at the end.
 //! Refuses a file that somebody else could have put there, and one that another program writes; begins anew where it is not what
 //! was written.
 
@@ -9,6 +10,7 @@ mod notes;
 use std::{
     fmt,
     path::PathBuf,
+    pin::pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -28,8 +30,13 @@ use crate::output::{self, Level};
 
 /// How long the start waits for the file.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a file that another program has is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
 /// Between two times that it is written: a disk has other things to do.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The same where only rounds have changed, as they do with each job that has a time of its own: what is lost of them with the
+/// power costs a line more.
+const PAUSE_OF_ROUNDS: Duration = Duration::from_secs(10);
 
 /// The number of the first time that it is written: before anything changes.
 const FIRST: u64 = 1;
@@ -53,7 +60,11 @@ impl NoMemory {
     /// How much it matters: of two programs with one file, the first remembers.
     #[must_use]
     pub fn level(&self) -> Level {
-        if matches!(self.why, Why::File(FileError::Busy)) { Level::Warning } else { Level::Error }
+        if self.is_busy() { Level::Warning } else { Level::Error }
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(self.why, Why::File(FileError::Busy))
     }
 }
 
@@ -87,6 +98,8 @@ struct Waiting {
     changes: Changes,
     /// Of the last.
     number: u64,
+    /// There are others than rounds.
+    presses: bool,
     /// Somebody waits for it.
     hurry: bool,
     /// There will be none any more.
@@ -94,6 +107,26 @@ struct Waiting {
 }
 
 impl Memory {
+    /// The same as [`Self::open`]; a file that another program has is tried again until this comes.
+    pub async fn open_until(
+        path: PathBuf,
+        now_ms: impl Fn() -> i64,
+        until: impl Future<Output = ()>,
+    ) -> Result<(Self, Notes), NoMemory> {
+        let mut until = pin!(until);
+        loop {
+            let opened = Self::open(path.clone(), now_ms()).await;
+            if !opened.as_ref().is_err_and(NoMemory::is_busy) {
+                return opened;
+            }
+            tokio::select! {
+                biased;
+                () = &mut until => return opened,
+                () = time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
     /// Opens a file, which need not be there, and begins to write it. Gives what it holds that can be by now, in Unix milliseconds.
     pub async fn open(path: PathBuf, now_ms: i64) -> Result<(Self, Notes), NoMemory> {
         let shared = Arc::new(Shared {
@@ -125,17 +158,17 @@ impl Memory {
 
     /// The runs of a job in the last hour, in Unix milliseconds; none: it is not counted.
     pub fn keep_runs(&self, job: &JobKey, runs_ms: Option<Vec<i64>>) {
-        self.0.change(|changes| changes.runs.extend([(job.clone(), runs_ms)]));
+        self.0.change(true, |changes| changes.runs.extend([(job.clone(), runs_ms)]));
     }
 
     /// The round in which a job with a time of its own ran last, or when it came, in Unix milliseconds; none: it has none.
     pub fn keep_round(&self, job: &JobKey, round_ms: Option<i64>) {
-        self.0.change(|changes| changes.rounds.extend([(job.clone(), round_ms)]));
+        self.0.change(false, |changes| changes.rounds.extend([(job.clone(), round_ms)]));
     }
 
     /// That its log-in is not to be tried; none: it may be.
     pub fn keep_refusal(&self, job: &JobKey, refusal: Option<Refusal>) {
-        self.0.change(|changes| changes.refused.extend([(job.clone(), refusal)]));
+        self.0.change(true, |changes| changes.refused.extend([(job.clone(), refusal)]));
     }
 
     /// When all that was handed over by then is written, or cannot be.
@@ -183,9 +216,10 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Changes)) {
+    fn change(&self, presses: bool, change: impl FnOnce(&mut Changes)) {
         let mut waiting = self.waiting();
         waiting.number += 1;
+        waiting.presses |= presses;
         change(&mut waiting.changes);
         drop(waiting);
         self.changed.notify_all();
@@ -216,10 +250,14 @@ impl Shared {
         let waiting = self.waiting();
         let paused = self.changed.wait_timeout_while(waiting, PAUSE, |waiting| !waiting.hurry);
         let (waiting, _) = paused.unwrap_or_else(PoisonError::into_inner);
+        let left = PAUSE_OF_ROUNDS.saturating_sub(PAUSE);
+        let may_wait = |waiting: &mut Waiting| !waiting.hurry && !waiting.presses;
+        let paused = self.changed.wait_timeout_while(waiting, left, may_wait);
+        let (waiting, _) = paused.unwrap_or_else(PoisonError::into_inner);
         let is_idle = |waiting: &mut Waiting| waiting.number == last && !waiting.ended;
         let changed = self.changed.wait_while(waiting, is_idle);
         let mut waiting = changed.unwrap_or_else(PoisonError::into_inner);
-        waiting.hurry = waiting.ended;
+        (waiting.hurry, waiting.presses) = (waiting.ended, false);
         (waiting.number != last).then(|| (std::mem::take(&mut waiting.changes), waiting.number))
     }
 }

@@ -92,9 +92,10 @@ pub struct Restraint {
 }
 
 impl Restraint {
-    /// With what this file remembers. Where that cannot be had the log says so, and nothing is remembered.
-    pub async fn remembering(path: PathBuf) -> Self {
-        match Memory::open(path, RoundTime::now().unix_ms()).await {
+    /// With what this file remembers; another program that has it is waited for until this comes. Where it cannot be had the log
+    /// says so, and nothing is remembered.
+    pub async fn remembering(path: PathBuf, until: impl Future<Output = ()>) -> Self {
+        match Memory::open_until(path, || RoundTime::now().unix_ms(), until).await {
             Ok((memory, known)) => Self {
                 key: known.key,
                 hours: known.runs.into_iter().map(|(job, runs)| (job, Hour::of(runs))).collect(),

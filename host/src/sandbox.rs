@@ -39,6 +39,13 @@ use rustix::process::{Resource, getrlimit};
 use wasmtime::Engine;
 
 pub(crate) use self::load::IMPORTS;
+use self::{
+    cache::{Cache, CacheError},
+    cpu::Crowd,
+    load::Origin,
+    pool::Pool,
+    repeats::Repeats,
+};
 pub use self::{
     compile::{Code, Compiler},
     error::LoadError,
@@ -48,7 +55,6 @@ pub use self::{
     source::{Pinned, Source},
     timeless::{Blamed, Judge, Refusal, Unfit, validate},
 };
-use self::{cpu::Crowd, load::Origin, pool::Pool, repeats::Repeats};
 use crate::{
     net::{NameServers, Resolver},
     output::{self, Level},
@@ -112,6 +118,11 @@ impl Sandbox {
     pub async fn built_in(&self) -> Result<Program, LoadError> {
         let loaded = compile::smtp(&self.engine, self.pool.as_ref())?;
         self.program(SMTP, loaded, Origin::BuiltIn).await
+    }
+
+    /// Says why a component's code in a cache would not be used here, if it would not.
+    pub fn uses(&self, cache: &Cache, sha256: &str) -> Result<(), CacheError> {
+        cache.loads(&self.engine, sha256)
     }
 
     /// Loads a component's file, on a thread of its own as far as that takes long: however many are loaded, none holds up

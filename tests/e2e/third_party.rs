@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
-use support::{hostile, points, refusing, sonde, stderr, stdout};
+use support::{hostile, points, refusing, say_skipped, sonde, stderr, stdout};
 
 #[test]
 fn a_check_is_looked_at_pinned_and_run_beside_the_built_in_one() {
@@ -128,6 +128,29 @@ fn compiling_fails_where_nothing_is_kept() {
     assert_eq!((output.status.code(), stdout(&output)), (Some(0), said), "{}", stderr(&output));
     // What was compiled before is, too.
     assert_eq!(stdout(&compile()), stdout(&output));
+}
+
+#[test]
+fn compiling_fails_where_what_is_kept_cannot_be_executed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, cache) = (folder.path().join("hostile.wasm"), folder.path().join("cache"));
+    fs::write(&file, hostile("honest")).unwrap();
+    fs::create_dir(&cache).unwrap();
+    let pinned = stdout(&sonde(&["pin", file.to_str().unwrap(), "--host", "127.0.0.1"]));
+    let config = folder.path().join("sonde.toml");
+    fs::write(&config, format!("cache_dir = {cache:?}\n{pinned}")).unwrap();
+    let mount =
+        "mount -t tmpfs -o mode=700,noexec none \"$0\" || exit 99; exec \"$1\" compile --config \"$2\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", mount]).arg(&cache).arg(env!("CARGO_BIN_EXE_sonde")).arg(&config);
+    let output = match command.output() {
+        Ok(output) if output.status.code() != Some(99) && !stderr(&output).contains("unshare") => output,
+        _ => return say_skipped("a mount of its own is not allowed here"),
+    };
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{}", stderr(&output));
+    let last = stderr(&output).lines().last().unwrap().to_owned();
+    let begin = format!("E! {}: check `hostile` is not kept: cache {}/", config.display(), cache.display());
+    assert!(last.starts_with(&begin) && last.contains("is mounted `noexec`"), "{last}");
 }
 
 #[test]

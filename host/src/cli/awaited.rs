@@ -9,6 +9,9 @@ use crate::{restraint::JobKey, text::counted};
 /// Jobs that are named: enough to find the fault, and short.
 const NAMED: usize = 3;
 
+/// What is said where it waits for the agent and for no job.
+const UNREAD: &str = "a round that was asked for waits: nobody reads standard output";
+
 /// Of whom something was said last, and when.
 #[derive(Debug, Default)]
 pub(super) struct Awaited(Option<(Vec<JobKey>, Instant)>);
@@ -23,8 +26,7 @@ impl Awaited {
     ) -> Option<String> {
         running.sort_by_key(|(_, since)| *since);
         let jobs: Vec<_> = running.iter().take(NAMED).map(|(job, _)| job.clone()).collect();
-        let is_said = |(said, at): &(Vec<JobKey>, Instant)| *said == jobs && now.duration_since(*at) < AGAIN;
-        if self.0.as_ref().is_some_and(is_said) {
+        if !self.is_new(jobs.clone(), now) {
             return None;
         }
         let all = counted(running.len() + waiting, "job");
@@ -38,8 +40,22 @@ impl Awaited {
         if waiting > 0 {
             parts.push(format!("{waiting} not started yet"));
         }
-        self.0 = Some((jobs, now));
         Some(format!("a round that was asked for waits for {all}: {}", parts.join(", ")))
+    }
+
+    /// That nobody reads what they say: none of them is to blame.
+    pub(super) fn say_unread(&mut self, now: Instant) -> Option<&'static str> {
+        self.is_new(Vec::new(), now).then_some(UNREAD)
+    }
+
+    /// Whether of these nothing was said of late; it is now.
+    fn is_new(&mut self, jobs: Vec<JobKey>, now: Instant) -> bool {
+        let is_said = |(said, at): &(Vec<JobKey>, Instant)| *said == jobs && now.duration_since(*at) < AGAIN;
+        let is_new = !self.0.as_ref().is_some_and(is_said);
+        if is_new {
+            self.0 = Some((jobs, now));
+        }
+        is_new
     }
 
     /// A round came in time.
@@ -76,6 +92,9 @@ mod tests {
         assert_eq!(said(&[], 2, 100).unwrap(), format!("{waits} 2 jobs: 2 not started yet"));
         assert_eq!(said(&[], 1, 3000), None);
         assert!(said(&[], 1, 3700).is_some());
+        assert_eq!(awaited.say_unread(began + Duration::from_secs(3701)), None);
+        awaited.end();
+        assert_eq!(awaited.say_unread(began), Some(UNREAD));
         awaited.end();
         assert!(awaited.say(Vec::new(), 1, began).is_some());
     }

@@ -11,6 +11,8 @@ use crate::{
 
 const NO_INTERVAL: &str =
     "`jitter` of [daemon] has no effect without an interval: a round that is asked for begins at once";
+const CUT: &str =
+    "`jitter` of [daemon] is not less than --interval: rounds are late by less than that interval";
 
 /// Of rounds without an agent.
 pub(super) struct Clock {
@@ -35,8 +37,10 @@ impl Clock {
         if (interval, jitter) != (self.interval, self.jitter) {
             (self.interval, self.jitter) = (interval, jitter);
             self.ticks = interval.map(|interval| Ticks::every(interval, jitter));
-            if interval.is_none() && !jitter.is_zero() {
-                output::log(Level::Warning, NO_INTERVAL);
+            match interval {
+                None if !jitter.is_zero() => output::log(Level::Warning, NO_INTERVAL),
+                Some(interval) if jitter >= interval => output::log(Level::Warning, CUT),
+                _ => {}
             }
         }
     }

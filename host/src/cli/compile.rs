@@ -1,9 +1,10 @@
 //! `sonde compile`: a configuration in; its checks' code in the cache out, so that no run has to compile them. Refuses a cache
-//! that cannot keep it before anything is compiled.
+//! that cannot keep it before anything is compiled, and one from which nothing can be run behind that.
 
 use std::{io, path::Path, process::ExitCode};
 
 use super::{
+    arguments::sandbox,
     exit::{Refusal, print},
     load,
 };
@@ -27,8 +28,9 @@ pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
         Err(error) => return not_kept("what is compiled", &error.to_string()),
     };
     load::strictly(&plan).await?;
+    let sandbox = sandbox()?;
     for check in &plan.checks {
-        if let Some(Err(error)) = cache.as_ref().map(|cache| cache.keeps(&check.sha256)) {
+        if let Some(Err(error)) = cache.as_ref().map(|cache| sandbox.uses(cache, &check.sha256)) {
             let why = match error {
                 // It was compiled a moment ago.
                 CacheError::Io(_, error) if error.kind() == io::ErrorKind::NotFound => {

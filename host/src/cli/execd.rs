@@ -49,6 +49,9 @@ const LAST_READ: Duration = Duration::from_millis(3950);
 const LINGER: Duration = Duration::from_millis(150);
 /// Then it ends, also where the runtime does not turn.
 const PATIENCE: Duration = Duration::from_millis(4250);
+/// How long the program before this one is waited for, which has the state file until it ends: longer than that takes at most,
+/// where an agent that was killed was started again at once.
+const HANDOVER: Duration = Duration::from_secs(5);
 /// How often is looked whether the last lines are read.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a check waits for an agent that does not read: longer than an agent that is busy, and short beside the rounds with
@@ -151,7 +154,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let mut clock = Clock::new(flag);
     clock.set((plan.interval, plan.jitter));
     let restraint = match plan.state_file_of(shard) {
-        Some(file) => Restraint::remembering(file).await,
+        Some(file) => Restraint::remembering(file, handover(&mut stop)).await,
         None => Restraint::default(),
     };
     let rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing(), &workers)?;
@@ -249,6 +252,11 @@ async fn first(reader: &Reader, stop: &mut Stop) -> Result<Option<Plan>, Refusal
     }
 }
 
+/// Nobody waits any longer for the program before: it is not about to end, or this one is.
+async fn handover(stop: &mut Stop) {
+    drop(time::timeout(HANDOVER, stop.wait()).await);
+}
+
 /// When another configuration may take effect: who changed a file asks for no round, and costs none a line.
 fn turn(is_asked: bool, rounds: &Rounds) -> impl Future<Output = ()> + Send + use<> {
     let started = rounds.started();
@@ -291,8 +299,8 @@ fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
         let input = Input::standard();
         let is_ready = input.is_ready();
         let mut heard = input.hear();
-        if is_ready && heard == Heard::End {
-            // Nobody ever speaks, such as where it is /dev/null.
+        if is_ready && heard == Heard::End && !input.has_another_end() {
+            // Nobody ever speaks, such as where it is /dev/null; at a pipe's other end somebody was, who is gone.
             asked.silence.notify_one();
             return;
         }

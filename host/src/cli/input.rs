@@ -9,6 +9,7 @@ use std::{
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::stat::{SFlag, fstat},
     unistd,
 };
 
@@ -39,6 +40,12 @@ impl<F: AsFd> Input<F> {
         self.poll(PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
+    /// It has another end, at which somebody is or was: it is a pipe or a socket, and no device or file.
+    pub(super) fn has_another_end(&self) -> bool {
+        let kind = |mode| SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
+        fstat(&self.0).is_ok_and(|found| [SFlag::S_IFIFO, SFlag::S_IFSOCK].contains(&kind(found.st_mode)))
+    }
+
     fn poll(&self, patience: PollTimeout) -> nix::Result<i32> {
         poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], patience)
     }
@@ -65,7 +72,7 @@ impl<F: AsFd> Input<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, thread, time::Duration};
+    use std::{fs::File, os::unix::net::UnixStream, thread, time::Duration};
 
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -86,6 +93,10 @@ mod tests {
         unistd::write(&writer, b"rest").unwrap();
         drop(writer);
         assert_eq!((input.is_ready(), input.hear()), (true, Heard::End));
+        assert!(input.has_another_end());
+        let (socket, other) = UnixStream::pair().unwrap();
+        drop(other);
+        assert!(Input(socket).has_another_end());
     }
 
     #[test]
@@ -100,6 +111,7 @@ mod tests {
         for (path, ready) in [("/dev/null", true), (".", true)] {
             let input = Input(File::open(path).unwrap());
             assert_eq!((input.is_ready(), input.hear()), (ready, Heard::End), "{path}");
+            assert!(!input.has_another_end(), "{path}");
         }
     }
 }

@@ -350,6 +350,12 @@ impl Rounds {
 
     /// Says for whom a round waits that was asked for.
     pub(super) fn log_awaited(&mut self) {
+        if self.schedule.room().is_none() {
+            if let Some(text) = self.awaited.say_unread(Instant::now()) {
+                output::log(Level::Warning, text);
+            }
+            return;
+        }
         let of_now = self.loading.jobs.iter().map(Coming::key).zip(&self.places);
         let gone = self.gone.iter().map(|(job, place)| (job.clone(), place));
         let (mut running, mut waiting) = (Vec::new(), 0);

@@ -60,7 +60,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     loading.self_metrics = None;
     let mut rounds = Rounds::new(loading, stop.missing(), &workers)?.alone(before);
     if let Some(file) = state_file {
-        rounds = rounds.restrained(Restraint::remembering(file).await).await;
+        // Whoever started it waits for its end.
+        let restraint = Restraint::remembering(file, std::future::ready(())).await;
+        rounds = rounds.restrained(restraint).await;
     }
     if output::is_seen() && rounds.jobs() > 1 {
         rounds.show()?;

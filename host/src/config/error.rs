@@ -144,7 +144,7 @@ impl fmt::Display for ConfigError {
             Problem::SameSeries(other) => write!(
                 f,
                 "its lines could not be told from those of job `{other}`: the same host is listed twice, or the names \
-                 differ only in what line protocol cannot carry"
+                 differ only in what line protocol cannot carry, or Telegraf does not read (`\\\"` beside a space, comma or `=`)"
             ),
             Problem::Name => write!(
                 f,

@@ -361,7 +361,7 @@ fn two_jobs_never_write_the_same_series() {
     let refusal = |other: &str| {
         format!(
             "host: its lines could not be told from those of job `{other}`: the same host is listed twice, or the names \
-             differ only in what line protocol cannot carry"
+             differ only in what line protocol cannot carry, or Telegraf does not read (`\\\"` beside a space, comma or `=`)"
         )
     };
     for (text, expected) in [
@@ -371,11 +371,16 @@ fn two_jobs_never_write_the_same_series() {
             job("a", "host = 'h'") + &job("a\\", "host = 'h'"),
             format!("sonde.toml: job `a\\`: {}", refusal("a")),
         ),
+        (
+            job("a \"x", "host = 'h'") + &job("a \\\"x", "host = 'h'"),
+            format!("sonde.toml: job `a \\\"x`: {}", refusal("a \"x")),
+        ),
     ] {
         assert_eq!(read(&text).unwrap_err(), expected, "{text}");
     }
-    let apart = job("a", "hosts = ['h', 'i']") + &job("b", "host = 'h'");
-    assert_eq!(read(&apart).unwrap().len(), 3);
+    let quoted = job("a\"x", "host = 'h'") + &job("a\\\"x", "host = 'h'");
+    let apart = job("a", "hosts = ['h', 'i']") + &job("b", "host = 'h'") + &quoted;
+    assert_eq!(read(&apart).unwrap().len(), 5);
 }
 
 #[test]

@@ -85,6 +85,41 @@ async fn a_second_program_does_without_and_the_first_goes_on() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_file_that_another_program_has_gets_it_when_that_one_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let (first, _) = opened(&path).await;
+    first.keep_refusal(&key(), Some(REFUSAL));
+    let second = Memory::open_until(path.clone(), || NOW_MS, std::future::pending());
+    let ends = async {
+        time::sleep(3 * AGAIN).await;
+        drop(first);
+    };
+    let (second, ()) = tokio::join!(second, ends);
+    assert_eq!(second.unwrap().1.refused[&key()].times, REFUSAL.times);
+}
+
+#[tokio::test]
+async fn rounds_are_written_later_than_what_holds_somebody_back_and_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let (memory, _) = opened(&path).await;
+    let written = || Notes::of(&fs::read(&path).unwrap()).map_or(0, |notes| notes.rounds.len());
+    // It was begun.
+    while Notes::of(&fs::read(&path).unwrap()).is_err() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    memory.keep_round(&key(), Some(1));
+    thread::sleep(2 * PAUSE);
+    assert_eq!(written(), 0);
+    memory.keep_refusal(&key(), Some(REFUSAL));
+    // Nobody asks for it.
+    while written() == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_written_any_more_holds_nobody_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("within/state");

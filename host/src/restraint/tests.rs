@@ -259,7 +259,7 @@ fn that_a_job_has_run_as_often_as_it_may_is_said_once_of_each() {
 /// As a program that begins when the last has ended, whose thread may have the file a moment longer.
 async fn started(file: &std::path::Path) -> Restraint {
     for _ in 0..1000 {
-        let known = Restraint::remembering(file.to_owned()).await;
+        let known = Restraint::remembering(file.to_owned(), std::future::ready(())).await;
         if known.memory.is_some() {
             return known;
         }

@@ -12,6 +12,7 @@ use std::{
     io::{self, Read},
     os::fd::AsRawFd,
     path::PathBuf,
+    time::Duration,
 };
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -30,6 +31,13 @@ pub(crate) const KEY_BYTES: usize = 32;
 const KEY_FILE: &str = "key";
 /// How the names of components' files end: the kind of their tag.
 const STORED: &str = "-blake3.cwasm";
+/// What stands behind such a name, of an empty file that is written when the code is used: the code's own times are part of its
+/// stamp in `seen`.
+const USED: &str = "-used";
+/// How often a use is noted: next to the time that unused code is kept that is often enough.
+const NOTED: Duration = Duration::from_hours(24);
+/// Then code that nobody uses is removed, which is that of earlier versions: a check that runs again after that is compiled anew.
+const UNUSED: Duration = Duration::from_hours(60 * 24);
 /// Bytes read at once to check a tag.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Where a process finds its open files under the numbers of their descriptors: what is opened there is the very file, and
@@ -67,6 +75,7 @@ impl Cache {
                 folder.add(KEY_FILE, &[&key])?;
                 // By whatever key they were stored, it is gone: none of them would be told from one that was changed.
                 folder.remove_all(STORED);
+                folder.remove_all(USED);
                 folder.remove_all(SEEN);
                 folder.read(KEY_FILE)
             }
@@ -96,6 +105,11 @@ impl Cache {
         }
     }
 
+    /// Says why a component's code cannot be loaded from here, if it cannot.
+    pub(super) fn loads(&self, engine: &Engine, sha256: &str) -> Result<(), CacheError> {
+        self.read(engine, &Self::name(sha256)).map(drop)
+    }
+
     /// Says why a component's code is not kept here, if it is not.
     pub fn keeps(&self, sha256: &str) -> Result<(), CacheError> {
         self.folder.read(&Self::name(sha256)).map(drop)
@@ -123,9 +137,19 @@ impl Cache {
         let bytes = file.metadata().map_err(at)?.len();
         if is_stored(self.tag(name), &file, bytes).map_err(at)? {
             sight.keep(&file);
+            self.note_use(name);
             Ok(file)
         } else {
             Err(CacheError::Tag(path))
+        }
+    }
+
+    /// So that it is kept on.
+    fn note_use(&self, name: &str) {
+        let mark = format!("{name}{USED}");
+        if self.folder.age(&*mark).is_none_or(|age| age > NOTED) {
+            // Where none can be written, nothing can be stored either, and nothing is removed.
+            drop(self.folder.replace(&mark, &[]));
         }
     }
 
@@ -141,9 +165,10 @@ impl Cache {
         tag
     }
 
-    /// Keeps a component's code.
+    /// Keeps a component's code, in the place of what nobody has used for long.
     pub fn store(&self, sha256: &str, code: &[u8]) -> Result<(), CacheError> {
         self.folder.sweep();
+        self.folder.remove_unused(STORED, USED, UNUSED);
         let name = Self::name(sha256);
         let tag = self.tag(&name).update(code).finalize();
         self.folder.replace(&name, &[code, tag.as_bytes()])
@@ -184,10 +209,11 @@ fn component(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
 mod tests {
     use std::{
         fs::{self, Permissions},
-        os::unix::fs::PermissionsExt,
+        os::unix::fs::{MetadataExt, PermissionsExt},
         path::Path,
         sync::atomic::{AtomicBool, Ordering},
         thread,
+        time::SystemTime,
     };
 
     use super::*;
@@ -249,6 +275,37 @@ mod tests {
         assert!(cache.load(&engine, "aa").is_none());
         stored(folder.path(), &engine);
         Cache::open(Some(folder.path().to_owned())).unwrap().keeps("aa").unwrap();
+    }
+
+    #[test]
+    fn code_that_nobody_has_used_for_long_is_removed_when_other_code_is_stored() {
+        let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
+        let (cache, path) = stored(folder.path(), &engine);
+        let mark = PathBuf::from(format!("{}{USED}", path.display()));
+        let long_ago = SystemTime::now() - UNUSED - Duration::from_mins(1);
+        let age = |path: &Path| File::open(path).unwrap().set_modified(long_ago).unwrap();
+        let store_another = || cache.store("bb", b"code").unwrap();
+        // It was stored, and is used since.
+        age(&path);
+        assert!(cache.load(&engine, "aa").is_some() && mark.exists());
+        store_another();
+        assert!(path.exists() && mark.exists());
+        // A use that is noted is not noted again at once.
+        let noted = fs::metadata(&mark).unwrap().ino();
+        assert!(cache.load(&engine, "aa").is_some());
+        assert_eq!(fs::metadata(&mark).unwrap().ino(), noted);
+        fs::write(folder.path().join("else"), "x").unwrap();
+        age(&folder.path().join("else"));
+        age(&mark);
+        store_another();
+        assert!(!path.exists() && !mark.exists() && folder.path().join("else").exists());
+        // Such as an earlier version of `sonde` left it, which noted nothing.
+        let (_, path) = stored(folder.path(), &engine);
+        store_another();
+        assert!(path.exists());
+        age(&path);
+        store_another();
+        assert!(!path.exists() && cache.keeps("bb").is_ok());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Contradiction {
     NameTwice(String),
     /// A name is the host's.
     NameOfHost(String),
+    /// A field or tag has the name of one that agents add.
+    NameOfAgents(String),
     /// A name begins as those that the host keeps for itself do.
     NameReserved(String, &'static str),
     /// More of these than a person reads.
@@ -129,6 +131,7 @@ impl fmt::Display for Contradiction {
             }
             Self::NameTwice(name) => write!(f, "`{name}` stands twice"),
             Self::NameOfHost(name) => write!(f, "`{name}` belongs to the host"),
+            Self::NameOfAgents(name) => write!(f, "`{name}` is a tag that agents add to each line"),
             Self::NameReserved(name, begin) => {
                 write!(
                     f,

@@ -9,7 +9,7 @@ use super::{
     contradiction::{Contradiction, ENDPOINTS, MOST, VALUE_BYTES},
     fields,
     kinds::{self, Beside},
-    names::{check_name, name},
+    names::{check_name, is_no_agents, name},
 };
 use crate::{
     catalogue::FIRST_OWN_CODE,
@@ -70,6 +70,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         tags.push(Tag { name, parameter: tag.parameter, doc: text::clean(&tag.doc) });
     }
     for name in &names {
+        is_no_agents(name)?;
         endpoints::is_free(name, &endpoints)?;
     }
     let mut errors: Vec<OwnError> = Vec::new();
@@ -374,6 +375,9 @@ mod tests {
         for own in host_fields().map(|field| field.name).chain(HOST_TAGS.iter().map(|tag| tag.0)) {
             assert_eq!(announced(own, "a"), Err(Contradiction::NameOfHost(own.to_owned())));
         }
+        let of_agents = Err(Contradiction::NameOfAgents("host".into()));
+        assert_eq!((announced("host", "a"), announced("a", "host")), (of_agents.clone(), of_agents));
+        assert_eq!(announced("hosts", "my_host"), Ok(()));
     }
 
     #[test]

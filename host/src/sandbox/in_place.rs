@@ -88,7 +88,8 @@ fn protect(code: *const u8, bytes: usize) -> wasmtime::Result<()> {
     unsafe { mprotect(code.cast_mut().cast::<c_void>(), bytes, MprotectFlags::READ | MprotectFlags::EXEC) }
         .map_err(|error| {
             wasmtime::format_err!(
-                "code may not be executed here ({error}): see MemoryDenyWriteExecute= of the agent's unit"
+                "code may not be executed here ({error}): its folder is mounted `noexec`, or MemoryDenyWriteExecute= of \
+                 the agent's unit is set"
             )
         })
 }

@@ -5,7 +5,7 @@ use super::{
     bindings::exports::sonde::check::check as wit,
     contradiction::{Contradiction, MOST, MOST_PARTS, NAME_BYTES},
     fields,
-    names::name,
+    names::{is_no_agents, name},
 };
 use crate::{
     description::{
@@ -70,6 +70,7 @@ fn one(
         }
         fields.push(field);
     }
+    taken.iter().try_for_each(|name| is_no_agents(name))?;
     let part = Part { name: kind, doc: text::clean(&from.doc), tags, fields };
     if part_measurement(beside.measurement, &part.name).len() > NAME_BYTES {
         return Err(Contradiction::PartMeasurement(part.name));
@@ -155,6 +156,8 @@ mod tests {
             (part("box", &["a"], &["server"]), of_host("server")),
             (part("box", &["a"], &["result_code"]), of_host("result_code")),
             (part("box", &["a"], &["error"]), of_host("error")),
+            (part("box", &["host"], &[]), Contradiction::NameOfAgents(text("host"))),
+            (part("box", &["a"], &["host"]), Contradiction::NameOfAgents(text("host"))),
             (part("box", &[], &[]), Contradiction::PartTags(text("box"))),
             (part("box", &["a", "b", "c"], &[]), Contradiction::PartTags(text("box"))),
             (part(&"b".repeat(60), &["a"], &[]), Contradiction::PartMeasurement("b".repeat(60))),
@@ -170,6 +173,8 @@ mod tests {
         let same = |name| part(name, &["name", "zone"], &["ip", "count", "time_ms"]);
         let parts = announced(vec![same("box"), same("user"), part(&"b".repeat(59), &["a"], &[])]).unwrap();
         assert_eq!(parts.len(), 3);
+        // A kind's name is on no line, but in its measurement.
+        assert!(announced(vec![part("host", &["name"], &[])]).is_ok());
     }
 
     #[test]

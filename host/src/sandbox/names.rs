@@ -1,7 +1,10 @@
 //! The names in what a component says of itself: text in, the same out. Refuses what is no name, is the host's, or stands twice.
 
 use super::contradiction::{Contradiction, NAME_BYTES};
-use crate::{description::RESERVED, text};
+use crate::{
+    description::{AGENT_TAG, RESERVED},
+    text,
+};
 
 /// Of a parameter, field, tag, kind of parts or measurement; it is one more of those that are taken.
 pub(super) fn name(text: &str, of_host: &[&str], taken: &mut Vec<String>) -> Result<String, Contradiction> {
@@ -24,6 +27,11 @@ pub(super) fn name(text: &str, of_host: &[&str], taken: &mut Vec<String>) -> Res
     }
     taken.push(text.to_owned());
     Ok(text.to_owned())
+}
+
+/// Refuses what would be another's on a line: of its fields and tags.
+pub(super) fn is_no_agents(name: &str) -> Result<(), Contradiction> {
+    if name == AGENT_TAG { Err(Contradiction::NameOfAgents(name.to_owned())) } else { Ok(()) }
 }
 
 /// Of a check or an error code.

@@ -125,7 +125,7 @@ fn clean_texts(part: &mut Part, secrets: &Secrets) {
 }
 
 fn series(part: &Part) -> Series {
-    let written = part.tags.iter().map(|(name, value)| (name.clone(), line::written_tag(value)));
+    let written = part.tags.iter().map(|(name, value)| (name.clone(), line::read_tag(value)));
     (part.kind.clone(), written.filter(|(_, value)| !value.is_empty()).collect())
 }
 
@@ -245,12 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn of_parts_that_line_protocol_writes_alike_the_first_is_kept() {
+    fn of_parts_that_are_read_alike_the_first_is_kept() {
         let long = "x".repeat(TAG_BYTES);
         let alike = [
             ["a", " a\u{200b}", "a\n"],
             ["a\\", "a", "a\\\\"],
             ["a\\ b", "a b", "a\u{ad} b"],
+            ["a \"b", "a \\\"b", "a\\ \\\"b"],
             [&long, &format!("{long}y"), &format!("{long}\0z")],
             ["hunter2", "***", "\u{200b}hunter2"],
             ["", "\0", "\\"],

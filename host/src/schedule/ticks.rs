@@ -1,6 +1,6 @@
 //! Rounds of a schedule of its own: the clock on the wall in, the time of the round that is due out. Ticks are multiples of the
-//! interval since the Unix epoch, whatever a round before took. A tick that was missed is not made up for; a clock that is set
-//! back brings none again at once, and none is later than an interval and a half.
+//! interval since the Unix epoch, whatever a round before took. A tick that was missed is not made up for, nor is one of before
+//! the start; a clock that is set back brings none again at once, and none is later than an interval and a half.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -18,6 +18,7 @@ pub struct Ticks {
     interval: i64,
     /// By which rounds are late, each the same.
     delay: i64,
+    began: Instant,
     /// The tick that was had, or let go.
     last: i64,
     /// When one was had.
@@ -33,12 +34,14 @@ impl Ticks {
         let jitter = i64::try_from(jitter.min(interval).as_nanos()).unwrap_or(i64::MAX).max(1);
         let chance = i64::try_from(RandomState::new().hash_one(()) >> 1).unwrap_or_default();
         let delay = chance % jitter;
-        Self { delay, ..Self::since(interval, now(delay)) }
+        Self::since(interval, delay, now(delay), Instant::now())
     }
 
-    fn since(interval: Duration, now: RoundTime) -> Self {
+    /// By a clock on the wall that is so late.
+    fn since(interval: Duration, delay: i64, wall: RoundTime, began: Instant) -> Self {
         let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX).max(1);
-        Self { interval, delay: 0, last: now.unix_ns.div_euclid(interval) * interval, at: None, missed: 0 }
+        let last = wall.unix_ns.div_euclid(interval) * interval;
+        Self { interval, delay, began, last, at: None, missed: 0 }
     }
 
     /// Those right before the last one that was had.
@@ -67,11 +70,13 @@ impl Ticks {
         }
         let (is_back, before) = (tick < self.last, self.last);
         self.last = tick;
+        // What is so late was before the start: the program before this one may have had it, by a delay of its own.
+        let is_of_before = now.duration_since(self.began) <= Duration::from_nanos(self.delay.unsigned_abs());
         // Half an interval: however the clock is set, the next but one is due again.
         let is_soon = self.at.is_some_and(|at| {
             now.duration_since(at) < Duration::from_nanos(self.interval.unsigned_abs() / 2)
         });
-        if is_back || is_soon {
+        if is_of_before || is_back || is_soon {
             return None;
         }
         self.at = Some(now);
@@ -93,8 +98,14 @@ mod tests {
 
     /// The ticks, in seconds, of a clock on the wall that shows these, in tenths of a second, when so many have gone by.
     fn ticks(start: i64, shown: impl Fn(i64) -> i64, tenths: i64) -> Vec<i64> {
-        let wall = |tenths: i64| RoundTime { unix_ns: tenths * SECOND / 10 };
-        let (mut ticks, began) = (Ticks::since(Duration::from_secs(10), wall(start)), Instant::now());
+        late_ticks(0, start, shown, tenths)
+    }
+
+    /// The same where rounds are late by so many tenths of a second.
+    fn late_ticks(delay: i64, start: i64, shown: impl Fn(i64) -> i64, tenths: i64) -> Vec<i64> {
+        let wall = |tenths: i64| RoundTime { unix_ns: (tenths - delay) * SECOND / 10 };
+        let (interval, began) = (Duration::from_secs(10), Instant::now());
+        let mut ticks = Ticks::since(interval, delay * SECOND / 10, wall(start), began);
         let at = |gone: i64| began + Duration::from_millis(gone.unsigned_abs() * 100);
         (0..tenths)
             .filter_map(|gone| ticks.look(wall(shown(gone)), at(gone)))
@@ -111,9 +122,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_of_before_the_start_does_not_come_however_late_rounds_are() {
+        for delay in 0..100 {
+            for start in 1_000..1_100 {
+                let had = late_ticks(delay, start, |gone| start + gone, 400);
+                // The next one is 110, however far its time is.
+                let most = (start + 399 - delay) / 100;
+                let all: Vec<_> = (11..=most).map(|tick| tick * 10).collect();
+                assert_eq!(had, all, "{start} late by {delay}");
+            }
+        }
+    }
+
+    #[test]
     fn what_was_missed_is_counted_where_time_goes_on() {
         let wall = |second: i64| RoundTime { unix_ns: second * SECOND };
-        let (mut ticks, began) = (Ticks::since(Duration::from_secs(10), wall(100)), Instant::now());
+        let began = Instant::now();
+        let mut ticks = Ticks::since(Duration::from_secs(10), 0, wall(100), began);
         let mut had = |second: i64, gone: u64| {
             let had = ticks.look(wall(second), began + Duration::from_secs(gone));
             had.map(|tick| (tick.unix_ns / SECOND, ticks.missed()))

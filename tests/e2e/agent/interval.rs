@@ -98,6 +98,16 @@ fn with_an_interval_it_needs_no_agent_and_ends_at_sigterm() {
 }
 
 #[test]
+fn an_agent_that_is_gone_before_it_is_heard_ends_it_though_it_has_an_interval() {
+    let (_held, port) = refusing();
+    let config = Config::new(&job("a", port));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(writer);
+    let stopped = Execd::start_with(&mut config.command(&["--interval", "1440m"]), reader).wait();
+    assert_eq!((stopped.signal, stopped.status.code()), (None, Some(0)), "{stopped:?}");
+}
+
+#[test]
 fn the_interval_changes_with_the_configuration() {
     let (_held, port) = refusing();
     let config = Config::new(&job("a", port));

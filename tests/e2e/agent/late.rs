@@ -167,10 +167,7 @@ fn a_configuration_that_nobody_writes_is_given_up_and_one_that_somebody_writes_i
 #[test]
 fn while_a_configuration_is_waited_for_the_end_comes_as_at_any_time() {
     let config = through_a_pipe();
-    let mut agent = config.start();
-    // It hears somebody: an input that is at its end from the start may be nobody's.
-    agent.gather();
-    let stopped = agent.stop();
+    let stopped = config.start().stop();
     assert_eq!(stopped.lines, [""; 0]);
     let said = "W! stopped by the end of input: the configuration was not read by then";
     assert_eq!(stopped.log, [said]);

@@ -137,6 +137,17 @@ fn lateness_by_chance_is_for_rounds_of_an_interval_and_elsewhere_said_to_have_no
 }
 
 #[test]
+fn lateness_by_chance_that_is_longer_than_the_interval_of_the_command_line_is_said_to_be_cut() {
+    let (_held, port) = refusing();
+    let config = Config::new(&format!("[daemon]\ninterval = \"1m\"\njitter = \"20s\"\n{}", job("a", port)));
+    let agent = Execd::start(&mut config.command(&["--interval", "1s"]));
+    agent.lines(2);
+    let said =
+        "W! `jitter` of [daemon] is not less than --interval: rounds are late by less than that interval";
+    assert_eq!(agent.stop_by(Signal::SIGTERM).log[0], said);
+}
+
+#[test]
 fn a_file_that_changes_is_read_again_and_a_broken_one_is_said_once() {
     let (_held, port) = refusing();
     let config = Config::new("");

@@ -135,6 +135,46 @@ fn what_is_held_back_is_known_at_the_next_start_and_to_sonde_run() {
 }
 
 #[test]
+fn the_state_file_of_a_daemon_that_is_about_to_end_is_waited_for() {
+    let ((port, refused), gate, (_held, closed)) = (refuser(), Gate::new(), refusing());
+    let jobs = login("a", port, "hunter2") + &job("slow", gate.port) + &job("quick", closed);
+    let config = Config::new(&("[daemon]\nstate_file = \"state\"\n".to_owned() + &jobs));
+    let mut first = config.start();
+    assert_eq!(round(&mut first, 2), ["a", "quick"]);
+    gate.wait();
+    // Its agent is gone; what runs still has some seconds.
+    let ending = thread::spawn(|| first.stop());
+    let mut second = config.start();
+    second.gather();
+    ending.join().unwrap();
+    gate.answer();
+    gate.wait();
+    gate.answer();
+    let mut ran: Vec<_> = second.lines(2).into_iter().map(|point| point.tags["job"].clone()).collect();
+    ran.sort();
+    assert_eq!(ran, ["quick", "slow"]);
+    second.logged(LEFT_OUT);
+    let log = second.stop().log;
+    assert!(!log.iter().any(|line| line.contains("another sonde")), "{log:?}");
+    assert_eq!(refused.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn who_is_to_end_does_not_wait_for_another_ones_state_file() {
+    let (_held, closed) = refusing();
+    let config = Config::new(&("[daemon]\nstate_file = \"state\"\n".to_owned() + &job("quick", closed)));
+    let mut first = config.start();
+    assert_eq!(round(&mut first, 1), ["quick"]);
+    // As `telegraf --test` does beside the daemon.
+    let mut second = config.start();
+    second.gather();
+    let stopped = second.stop();
+    assert_eq!(points(&(stopped.lines.join("\n") + "\n")).len(), 1, "{stopped:?}");
+    assert!(stopped.log.iter().any(|line| line.contains("another sonde has it")), "{stopped:?}");
+    first.stop();
+}
+
+#[test]
 fn what_has_not_begun_when_the_program_ends_does_not_count() {
     let (silent, seldom) =
         (Gate::new(), |name: &str, port| job(name, port).replace("timeout", "max_per_hour = 1\ntimeout"));

@@ -197,6 +197,17 @@ impl Folder {
         });
     }
 
+    /// Removes the files whose names end so and that nobody has used for longer, with the marks of that: files with the same name
+    /// and `used` behind it, which are written at each use. One without a mark counts from when it was written itself.
+    pub(super) fn remove_unused(&self, end: &str, used: &str, most: Duration) {
+        self.remove_those(|name| {
+            let Some(name) = name.to_str().ok().filter(|name| name.ends_with(end)) else { return false };
+            let age = self.age(&*format!("{name}{used}")).or_else(|| self.age(name));
+            age.is_some_and(|age| age > most)
+        });
+        self.remove_old("", &format!("{end}{used}"), most);
+    }
+
     /// Removes the files whose names end so.
     pub(super) fn remove_all(&self, end: &str) {
         self.remove_those(|name| name.to_bytes().ends_with(end.as_bytes()));
@@ -215,7 +226,8 @@ impl Folder {
         }
     }
 
-    fn age(&self, name: &CStr) -> Option<Duration> {
+    /// How long ago a file was written.
+    pub(super) fn age<P: NixPath + ?Sized>(&self, name: &P) -> Option<Duration> {
         let found = fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
         let written = UNIX_EPOCH + Duration::from_secs(found.st_mtime.try_into().ok()?);
         SystemTime::now().duration_since(written).ok()
