@@ -217,14 +217,14 @@ impl Restraint {
         }
     }
 
-    /// Learns what a run came to; `current` is the job as it is now, if it is there. What the log-in of another configuration came to
-    /// says nothing of it.
+    /// Learns what a run came to; `now` is how the job is by now, where another configuration may have come since it began: whose log-in
+    /// another one was refused, that says nothing of it.
     pub fn learn(
         &mut self,
         job: &Job,
         report: &Report,
         time: RoundTime,
-        current: impl FnOnce(&JobKey) -> Option<Arc<Job>>,
+        now: impl FnOnce(&JobKey) -> Option<Readiness>,
     ) {
         let (outcome, is_refused) = (report.outcome(), is_refused(report));
         let key = (job.name.clone(), job.host.written().to_owned());
@@ -239,15 +239,17 @@ impl Restraint {
             return;
         }
         let Some(account) = self.account(job) else { return };
+        let is_another =
+            |now: Readiness| now.fit().is_none_or(|now| self.fingerprint(now) != self.fingerprint(job));
+        if is_refused && now(&key).is_some_and(is_another) {
+            return;
+        }
         // Its check came while it waited.
         if let Some(refusal) = self.unknown.take(&key) {
             self.restore(&key, job, &refusal, time.unix_ms());
         }
         if is_refused {
             let fingerprint = self.fingerprint(job);
-            if current(&key).is_some_and(|current| self.fingerprint(&current) != fingerprint) {
-                return;
-            }
             let back_off = self.accounts.entry(account).or_default();
             let pause = back_off.refuse(key, fingerprint, time.unix_ms());
             log_pause(job, back_off.times, pause);

@@ -101,6 +101,7 @@ impl fmt::Debug for Parameters {
 pub enum Invalid {
     NotAsDescribed,
     LineBreak(&'static str),
+    Nul(&'static str),
     EhloName,
     NoUsername,
     NoPassword,
@@ -116,7 +117,7 @@ impl Invalid {
         match self {
             // Which one, JSON does not say; the host gives none such.
             Self::NotAsDescribed => "connection",
-            Self::LineBreak(name) | Self::Address(name, _) => name,
+            Self::LineBreak(name) | Self::Nul(name) | Self::Address(name, _) => name,
             Self::EhloName => "ehlo_name",
             Self::NoUsername => "username",
             Self::NoPassword => "password",
@@ -131,6 +132,7 @@ impl fmt::Display for Invalid {
         match self {
             Self::NotAsDescribed => f.write_str("not as described"),
             Self::LineBreak(_) => f.write_str("a line break or NUL is not allowed"),
+            Self::Nul(_) => f.write_str("a NUL is not allowed: no mail may hold one"),
             Self::EhloName => {
                 f.write_str("expected a host name, or an address as in [192.0.2.1] or [IPv6:2001:db8::1], in ASCII")
             }
@@ -202,6 +204,10 @@ impl Parameters {
 /// The host refuses them, too; here a line of the wire is at stake.
 fn refuse_line_breaks(given: &Map<String, Value>) -> Result<(), Invalid> {
     let breaks = |text: &Value| text.as_str().is_some_and(|text| text.contains(['\r', '\n', '\0']));
+    // RFC 5322 section 3.5.
+    if given.get("body").and_then(Value::as_str).is_some_and(|body| body.contains('\0')) {
+        return Err(Invalid::Nul("body"));
+    }
     for parameter in PARAMETERS.iter().filter(|parameter| parameter.single_line) {
         let found = match given.get(parameter.name) {
             Some(Value::Array(texts)) => texts.iter().any(breaks),
@@ -272,6 +278,7 @@ mod tests {
             (&[("auth", "plain")], Ok(())),
             (&[mail[1]], Err("from")),
             (&[mail[0]], Ok(())),
+            (&[("body", "a\0b")], Err("body")),
             (&mail, Ok(())),
             (&[("from", "<>"), mail[1]], Err("from")),
             (&[("from", "x"), mail[1]], Err("from")),

@@ -147,7 +147,8 @@ impl<'a> Session<'a> {
             Some(found) => {
                 let (step, name) = &self.behind;
                 // To a server that expects none, the header of a proxy before it is a command.
-                let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(Reply::is_refusal);
+                let is_unknown = |reply: &Reply| (500..=503).contains(&reply.code);
+                let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(is_unknown);
                 let perhaps = if proxied { " (of a proxy's PROXY header?)" } else { "" };
                 let said = self.reader.said();
                 let said = if said.is_empty() { "an empty line" } else { said };

@@ -121,7 +121,7 @@ fn the_systems_roots_are_read_again_when_their_file_has_changed() {
     place.issue("-algorithm ED25519", "");
     place.openssl("req -x509 -newkey rsa:2048 -nodes -subj /CN=Other -keyout other.key -out other.pem");
     fs::copy(place.path("other.pem"), place.path("roots.pem")).unwrap();
-    let (_server, port) = place.serve("-naccept 3");
+    let (_server, port) = place.serve("-naccept 5");
     let job = format!(
         "[[job]]\nname = \"a\"\nhost = \"{HOST}\"\nparameters = {{ port = {port}, connection = \"tls\" }}"
     );
@@ -141,6 +141,16 @@ fn the_systems_roots_are_read_again_when_their_file_has_changed() {
     }
     agent.gather();
     fails(&agent.lines(1)[0], "cert_invalid", 504, "");
+    // What cannot be used takes no trust away.
+    fs::copy(place.path("ca.pem"), place.path("roots.pem")).unwrap();
+    agent.logged(": read again: 1 job");
+    agent.gather();
+    succeeds(&agent.lines(1)[0]);
+    fs::write(place.path("roots.pem"), "half a file").unwrap();
+    agent.logged(": read again: 1 job");
+    agent.gather();
+    succeeds(&agent.lines(1)[0]);
+    agent.logged(": no certificate in it: those that were read before are trusted");
     agent.stop();
 }
 

@@ -23,7 +23,7 @@ use crate::{
     line,
     output::{self, Level, Progress, Writer},
     point::{Point, Points},
-    restraint::{JobKey, Readiness, Restraint},
+    restraint::{JobKey, Restraint},
     schedule::{Before, Ended, Held, Missing, Place, Room, RoundTime, Schedule},
     text::counted,
     workers::Workers,
@@ -50,6 +50,8 @@ pub(super) struct Rounds {
     failures: Failures,
     /// None: nothing is known of runs before, nor will be of these.
     restraint: Option<Restraint>,
+    /// When the configuration became another one.
+    changed: Option<RoundTime>,
     /// Runs that it admitted, and that may be dropped before they begin.
     admitted: Vec<(JobKey, Place, RoundTime)>,
     /// In the last round.
@@ -90,6 +92,7 @@ impl Rounds {
             writer,
             failures,
             restraint: None,
+            changed: None,
             admitted: Vec::new(),
             skipped: 0,
             left_out: None,
@@ -155,9 +158,11 @@ impl Rounds {
         self.gone = before;
         self.schedule.allow(loading.max_concurrent, loading.max_per_host);
         self.failures.keep(&loading.jobs.iter().map(Coming::key).collect());
+        let now = RoundTime::now();
         if let Some(restraint) = &mut self.restraint {
-            restraint.change(&loading.candidates(), RoundTime::now());
+            restraint.change(&loading.candidates(), now);
         }
+        self.changed = Some(now);
         self.loading = loading;
     }
 
@@ -254,12 +259,10 @@ impl Rounds {
             self.failures.log(job, &points.job);
         }
         if let Some(restraint) = &mut self.restraint {
-            let jobs = &self.loading.jobs;
-            let current = |key: &JobKey| match jobs.iter().find(|job| job.key() == *key)?.candidate().job {
-                Readiness::Fit(job) => Some(job),
-                Readiness::Awaited | Readiness::Unfit => None,
-            };
-            restraint.learn(&ended.job, &ended.report, ended.time, current);
+            let may_be_another = self.changed.is_some_and(|at| ended.time.unix_ns <= at.unix_ns);
+            let jobs = self.loading.jobs.iter().filter(|_| may_be_another);
+            let now = |key: &JobKey| Some({ jobs }.find(|job| job.key() == *key)?.candidate().job);
+            restraint.learn(&ended.job, &ended.report, ended.time, now);
         }
         self.unread = false;
         self.writer.write(
@@ -378,7 +381,8 @@ impl Rounds {
     /// Nothing begins any more: when what is to be remembered is written, or cannot be.
     pub(super) async fn kept(&mut self) {
         let _dropped: usize = self.schedule.drop_waiting();
-        // They learn of it a moment later, and give their places back.
+        self.take_back();
+        // Others learn of it a moment later, and give their places back.
         for place in self.admitted.iter().map(|(_, place, _)| place) {
             while place.is_taken() && place.runs_since().is_none() {
                 task::yield_now().await;

@@ -34,7 +34,8 @@ impl Watch {
         watched.look()
     }
 
-    /// They were read, and are these; refused, those that run are watched as well. From here on a change is another one.
+    /// They were read, and are these; refused, those that were watched before are so as well, until some are read that are not. From
+    /// here on a change is another one.
     pub(super) fn read(&self, before: &Look, read: Watched, is_refused: bool) {
         let running = if is_refused { self.state().watched.clone() } else { Watched::default() };
         let watched = running.and(read);

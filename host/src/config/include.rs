@@ -42,11 +42,7 @@ pub(super) fn read(path: &Path, watched: &mut Watched) -> Result<Files, ConfigEr
         understand(path, &text.map_err(|error| At::whole(unreadable(path, error)).within(None, None))?)?;
     watched.add_named(path, &main);
     let (mut files, mut unmatched) = (Vec::new(), Vec::new());
-    let named = named(path, &main.include, watched, &mut unmatched)?;
-    for included in &named {
-        watched.add_file(included);
-    }
-    for included in named {
+    for included in named(path, &main.include, watched, &mut unmatched)? {
         let text = regular::text(&included, FILE_BYTES)
             .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
@@ -89,7 +85,9 @@ fn named(
         let whole = place(Path::new(&escaped), Path::new(pattern)).map_err(refuse)?;
         let is_pattern = pattern.contains(['*', '?', '[']);
         if !is_pattern {
-            files.push(folder(path).join(pattern));
+            let file = folder(path).join(pattern);
+            watched.add_file(&file);
+            files.push(file);
             continue;
         }
         let found = matching(&whole.to_string_lossy())

@@ -172,6 +172,12 @@ mod tests {
             "{refused:?}"
         );
         assert_eq!(refused.patterns.len(), 1);
+        // One that only matches is there no more when it is gone, whatever it was.
+        std::os::unix::fs::symlink(at("nowhere"), at("conf.d/dangling.toml")).unwrap();
+        let refused = watched("slip.toml");
+        let before = refused.look();
+        std::fs::remove_file(at("conf.d/dangling.toml")).unwrap();
+        assert!(refused.look() != before);
         let both = own.clone().and(refused.clone());
         assert!(both.files.is_superset(&own.files) && both.files.is_superset(&refused.files));
     }

@@ -56,12 +56,12 @@ impl Tcp {
             Some(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
             reset => reset,
         };
-        // However late we look, the connection was there when the kernel had the answer to its SYN; where it was sent more than once,
-        // at the latest when the kernel says so in its own steps.
+        // However late we look, the connection was there when the kernel had the answer to its SYN. Where that was sent more than once,
+        // our own look counts, unless the kernel knows that it was far too late.
         let (seen, info) = (Instant::now(), TcpInfo::of(&stream).unwrap_or_default());
         let connected = match info.round_trip {
             Some(time) => seen.min(started + time),
-            None => seen.checked_sub(info.since_data).map_or(seen, |since| since.max(started)),
+            None => info.established(seen).max(started),
         };
         let outgoing = VecDeque::new();
         let local = stream.local_addr()?;
@@ -150,7 +150,7 @@ impl Tcp {
         if is_late(seen, arrival)
             && let Some(info) = TcpInfo::of(&self.stream)
         {
-            arrival = info.whole(arrival, seen);
+            arrival = info.whole(arrival, seen, Instant::now());
         }
         let arrival = arrival.max(self.last_arrival);
         // Longer it is not waited for.

@@ -58,11 +58,16 @@ impl TcpInfo {
     }
 
     /// When what was seen then was whole, whose last bytes arrived at that moment: where segments came in another order than they
-    /// were sent in, or one was sent again, what was missing in front of them may have come later. To be asked at once.
-    pub(super) fn whole(self, arrival: Instant, seen: Instant) -> Instant {
+    /// were sent in, or one was sent again, what was missing in front of them may have come later. It is asked now.
+    pub(super) fn whole(self, arrival: Instant, seen: Instant, now: Instant) -> Instant {
         let was_missing = self.out_of_order.is_some_and(|segments| segments > 0);
-        let whole = Instant::now().checked_sub(self.since_data).map_or(seen, |whole| whole.min(seen));
+        let whole = now.checked_sub(self.since_data).map_or(seen, |whole| whole.min(seen));
         if was_missing && whole.saturating_duration_since(arrival) > STEP { whole } else { arrival }
+    }
+
+    /// When a connection was there, of which nothing has come yet, and which was seen then.
+    pub(super) fn established(self, seen: Instant) -> Instant {
+        if self.since_data > STEP { seen.checked_sub(self.since_data).unwrap_or(seen) } else { seen }
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -92,17 +97,16 @@ mod tests {
                 out_of_order: segments,
                 ..TcpInfo::default()
             };
-            info.whole(arrival, seen)
+            info.whole(arrival, seen, seen + Duration::from_millis(1))
         };
         // We looked late, at what had come in its order.
         assert_eq!(whole(before(900), 900, Some(0)), before(900));
         assert_eq!(whole(before(900), 900, None), before(900));
         // Within a step of the kernel's clock the stamp is as good.
         assert_eq!(whole(before(900), 898, Some(1)), before(900));
-        for (since_data, latest) in [(500, 500), (0, 0)] {
-            let whole = whole(before(900), since_data, Some(1));
-            assert!(whole >= before(since_data) && whole <= before(latest).max(before(since_data) + STEP));
-        }
+        assert_eq!(whole(before(900), 500, Some(1)), before(499));
+        // It was not there later than it was seen.
+        assert_eq!(whole(before(900), 0, Some(1)), seen);
     }
 
     #[test]

@@ -114,10 +114,17 @@ fn a_log_in_that_another_configuration_was_refused_says_nothing_of_the_one_that_
     let now = job("a", "mx1", parameters);
     assert!(known.admits(&candidate(&before), minute(0)));
     known.change(&[candidate(&now)], minute(1));
-    known.learn(&before, &came_to(Outcome::AuthFailed), minute(0), |_| Some(Arc::new(now.clone())));
+    known.learn(&before, &came_to(Outcome::AuthFailed), minute(0), |_| {
+        Some(Readiness::Fit(Arc::new(now.clone())))
+    });
+    assert!(known.admits(&candidate(&now), minute(1)));
+    // Its check is not there yet.
+    known.learn(&before, &came_to(Outcome::AuthFailed), minute(0), |_| Some(Readiness::Awaited));
     assert!(known.admits(&candidate(&now), minute(1)));
     // Read again and the same.
-    known.learn(&now, &came_to(Outcome::AuthFailed), minute(1), |_| Some(Arc::new(now.clone())));
+    known.learn(&now, &came_to(Outcome::AuthFailed), minute(1), |_| {
+        Some(Readiness::Fit(Arc::new(now.clone())))
+    });
     assert!(!known.admits(&candidate(&now), minute(2)));
 }
 

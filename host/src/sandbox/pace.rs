@@ -32,8 +32,7 @@ impl Pace {
     /// At a tick.
     pub(super) fn tick(&mut self) -> Result<UpdateDeadline, CpuUsedUp> {
         let aside = self.aside()?;
-        let goes_on = aside.is_zero() && self.meter.turn() < SHORT;
-        Ok(if goes_on {
+        Ok(if self.meter.turn() < SHORT {
             UpdateDeadline::Continue(1)
         } else {
             UpdateDeadline::YieldCustom(1, Box::pin(stay_aside(aside)))
@@ -92,6 +91,25 @@ mod tests {
     };
 
     use super::*;
+
+    #[tokio::test]
+    async fn who_has_computed_for_long_and_only_waits_since_does_not_stay_aside_at_each_tick() {
+        let crowd = Crowd::default();
+        let _others = [crowd.enter(), crowd.enter()];
+        let mut pace = Pace::new(Duration::from_mins(1), &crowd);
+        let meter = pace.meter.clone();
+        let run = async {
+            while pace.meter.turn() < TICK {}
+            let is_aside = |next| matches!(next, Ok(UpdateDeadline::YieldCustom(..)));
+            assert!(is_aside(pace.tick()));
+            task::yield_now().await;
+            // The machine may let others go on here.
+            while is_aside(pace.tick()) {
+                task::yield_now().await;
+            }
+        };
+        meter.count(Box::pin(run)).await;
+    }
 
     #[tokio::test]
     async fn who_was_woken_in_his_own_turn_gives_way_to_sockets_as_any_other() {

@@ -15,6 +15,8 @@ use crate::{catalogue::HostError, report::Failure, text::NO_THREAD};
 
 /// So wasmtime says, which has no type for it, that a call hands over more than it may.
 const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+/// And that there are too many handles.
+const TOO_MANY: &str = "handle limit exceeded";
 
 /// A store in which a check's computing is bounded, and which gives way to others at every tick.
 pub(super) fn store(engine: &Engine, state: State) -> Store<State> {
@@ -84,7 +86,7 @@ pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
 
 /// A limit that no key sets, in words of ours; none: it is another fault.
 fn limit(error: &wasmtime::Error, text: &str, state: &State) -> Option<String> {
-    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) || text.contains(TOO_MANY) {
         let most = limits::HANDLES;
         return Some(format!(
             "more than {most} handles at once, of which a connection is one and a timer two"

@@ -173,7 +173,7 @@ impl fmt::Display for CertificateFault {
             Self::CriticalExtension => "a certificate has a critical extension that is not known",
             Self::Purpose => "a certificate of the chain is not meant for servers (extended key usage)",
             Self::KeyUsage => {
-                "the certificate's key usage is none of a server's (digital signature, or key encipherment)"
+                "the certificate's key usage is none of a server's (digital signature, key encipherment or agreement)"
             }
             Self::AuthorityAsServer => {
                 "the certificate is an authority's, not a server's (CA:TRUE); put it into ca_file to trust it"

@@ -1,7 +1,11 @@
 //! Trusted roots: certificates in; those that may have issued a chain out. The system's are read when they are first needed: the
 //! file that has them all, and the folders beside it only for a chain that ends at none of those. Refuses what holds no certificate.
 
-use std::{env, path::PathBuf, sync::OnceLock};
+use std::{
+    env,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
 use rustls_native_certs::load_certs_from_paths;
@@ -89,29 +93,37 @@ impl Roots {
 /// The system's, each part as it was when it was first needed: a configuration that is read again has others.
 #[derive(Default)]
 pub struct SystemRoots {
-    file: OnceLock<Roots>,
+    file: OnceLock<Arc<Roots>>,
     folders: OnceLock<Roots>,
 }
+
+/// Those of its file that were read last: where it is gone for a while, or is no longer whole, they hold on.
+static LAST: Mutex<Option<Arc<Roots>>> = Mutex::new(None);
 
 impl SystemRoots {
     /// Those that stand in one file; what cannot be used of them is left out.
     pub(super) fn in_a_file(&self) -> &Roots {
         self.file.get_or_init(|| {
-            let Some(file) = Places::now().file else { return Roots::default() };
-            let none = |why: &str| {
-                let text = format!(
-                    "trusted roots: {}: {why}: those in folders alone are known (SSL_CERT_FILE, SSL_CERT_DIR)",
-                    file.display()
-                );
-                output::log(Level::Warning, &text);
-                Roots::default()
+            let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(file) = Places::now().file else { return last.clone().unwrap_or_default() };
+            let none = |last: &Option<Arc<Roots>>, why: &str| {
+                let instead = match last {
+                    None => "those in folders alone are known (SSL_CERT_FILE, SSL_CERT_DIR)",
+                    Some(_) => "those that were read before are trusted",
+                };
+                output::log(Level::Warning, &format!("trusted roots: {}: {why}: {instead}", file.display()));
+                last.clone().unwrap_or_default()
             };
             match regular::bytes(&file, FILE_BYTES) {
                 Ok(pem) => {
-                    let roots = Roots::usable(CertificateDer::pem_slice_iter(&pem).flatten());
-                    if roots.is_empty() { none("no certificate in it") } else { roots }
+                    let roots = Arc::new(Roots::usable(CertificateDer::pem_slice_iter(&pem).flatten()));
+                    if roots.is_empty() {
+                        return none(&last, "no certificate in it");
+                    }
+                    *last = Some(Arc::clone(&roots));
+                    roots
                 }
-                Err(error) => none(&error.to_string()),
+                Err(error) => none(&last, &error.to_string()),
             }
         })
     }
