@@ -56,7 +56,7 @@ host_errors! {
     CheckCpu = 203 "check-cpu" CheckError;
     /// The check wanted more memory than it may have.
     CheckMemory = 204 "check-memory" CheckError;
-    /// The check made more calls, connections or traffic than it may.
+    /// The check made more calls, connections or traffic, or handed over more, than it may.
     CheckLimit = 205 "check-limit" CheckError;
     /// The check's report contradicts its own description.
     CheckReport = 206 "check-report" CheckError;

@@ -24,7 +24,7 @@ const LINES: u32 = 64;
 /// The harm, and what its job's line then says.
 const FAILURES: &[(&str, HostError, &str)] = &[
     ("parts-without-end", HostError::CheckMemory, "wasm trap: "),
-    ("very-many-parts", HostError::CheckTrapped, "fuel"),
+    ("very-many-parts", HostError::CheckLimit, "more than 4096 KiB handed over in one call"),
     ("part-unannounced", HostError::CheckReport, "a part `smtp` is reported but not announced"),
     ("part-unannounced-at-the-end", HostError::CheckReport, "a part `smtp` is reported but not announced"),
     ("part-tag-unannounced", HostError::CheckReport, "tag `box.result` is reported but not announced"),

@@ -21,7 +21,7 @@ const HARMS: &[(&str, &str)] = &[
     ("validate-trap", "wasm trap: "),
     ("validate-exit", "exit"),
     ("validate-bloat", "wasm trap: "),
-    ("validate-long", "fuel"),
+    ("validate-long", "more than 256 KiB handed over in one call"),
     // Whichever is used up first, its time or its calls.
     ("validate-flood-log", "more than "),
     ("validate-nothing", "it refuses the job for parameter `no such`, which does not exist"),
@@ -32,7 +32,7 @@ const HARMS: &[(&str, &str)] = &[
     ("validate-no-text", "Job: the check does not say why; 0 more"),
     ("validate-secret-in-two", "harm: ***, Host: ***"),
     ("validate-many", "Timeout: no; 15 more"),
-    ("validate-endless", "fuel"),
+    ("validate-endless", "more than 256 KiB handed over in one call"),
     ("validate-secret", "harm: it is ***"),
     ("validate-secret-as-parameter", "it refuses the job for parameter `***`, which does not exist"),
     ("validate-secret-as-endpoint", "it refuses the job for endpoint `***`, which does not exist"),

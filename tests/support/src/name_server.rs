@@ -21,6 +21,8 @@ pub const AAAA: u16 = 28;
 
 /// There is the name.
 pub const NO_ERROR: u8 = 0;
+/// The server does not understand the question.
+pub const FORMERR: u8 = 1;
 /// The server does not know now.
 pub const SERVFAIL: u8 = 2;
 /// There is no such name.
@@ -40,6 +42,8 @@ pub struct Question {
     pub is_by_tcp: bool,
     /// Of its connection; each is by UDP.
     pub is_first: bool,
+    /// It says what more who asks understands (EDNS0).
+    pub has_edns: bool,
     id: [u8; 2],
     /// As it came.
     section: Vec<u8>,
@@ -150,6 +154,7 @@ impl Question {
             kind: u16::from_be_bytes([message[at + 1], message[at + 2]]),
             is_by_tcp,
             is_first,
+            has_edns: message[11] > 0,
             id: [message[0], message[1]],
             section: message[12..at + 5].to_vec(),
         }

@@ -5,10 +5,7 @@ use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -33,8 +30,12 @@ use crate::net::{deadline::until, unresolved::Unresolved};
 /// A server that is silent for so long has the next one beside it: well beyond a round trip, and well within a job's time.
 const NEXT: Duration = Duration::from_secs(1);
 
-/// So long the other family is waited for where one has addresses: some servers never answer for IPv6.
-const OTHER_FAMILY: Duration = Duration::from_millis(500);
+/// So long addresses of IPv6 are waited for where there are such of IPv4, for some servers never answer for them: as long as a
+/// question that was lost needs to be asked again.
+const OTHER_FAMILY: Duration = Duration::from_millis(750);
+
+/// A server that was silent for every name is asked after the others for so long.
+const LAST_FOR: Duration = Duration::from_secs(30);
 
 /// Questions for names that stand for one another, each of which a server only knows when it is asked for it: more than anybody means.
 const ALIASES: usize = 8;
@@ -58,8 +59,16 @@ struct Server {
     has_edns: bool,
     /// So long it has for its answer.
     in_all: Duration,
-    /// It was, when it was last asked: it is asked after the others.
-    is_silent: AtomicBool,
+    heard: Mutex<Heard>,
+}
+
+/// What was heard of a server.
+#[derive(Default)]
+struct Heard {
+    /// When it answered last.
+    answered: Option<Instant>,
+    /// It is asked after the others until then.
+    last_until: Option<Instant>,
 }
 
 /// What one server says.
@@ -98,8 +107,7 @@ impl fmt::Display for Servers {
 impl Servers {
     pub(super) fn new(asking: Asking) -> Self {
         let Asking { servers, search, dots, in_all, has_edns } = asking;
-        let server =
-            |address| Arc::new(Server { address, has_edns, in_all, is_silent: AtomicBool::new(false) });
+        let server = |address| Arc::new(Server { address, has_edns, in_all, heard: Mutex::default() });
         Self { all: servers.into_iter().map(server).collect(), search, dots, patience: in_all * 4 / 5 }
     }
 
@@ -141,16 +149,18 @@ impl Servers {
     async fn ask(&self, name: &Name, progress: &Arc<Progress>) -> Said {
         progress.starts_over();
         let mut turns = self.all.clone();
-        turns.sort_by_key(|server| server.is_silent.load(Ordering::Relaxed));
+        turns.sort_by_key(|server| server.is_last());
         let mut turns = turns.into_iter();
         let (mut asking, mut last) = (JoinSet::new(), None);
         loop {
             if let Some(server) = turns.next() {
                 progress.asks(server.to_string());
                 asking.spawn(Arc::clone(&server).ask(name.clone(), Arc::clone(progress)));
-                last = Some(server);
+                last = Some((server, Instant::now()));
             }
             tokio::select! {
+                // Behind a stop of the process all of it is there.
+                biased;
                 said = asking.join_next() => match said {
                     Some(Ok(Said::Failed(Unresolved::Silent(_)))) => {}
                     Some(Ok(Said::Failed(why))) => progress.failed(why),
@@ -161,8 +171,8 @@ impl Servers {
                 () = sleep(self.patience), if turns.len() == 0 && progress.has_failed() => {
                     return Said::Failed(progress.why());
                 }
-                () = sleep(NEXT), if turns.len() > 0 => if let Some(server) = &last {
-                    server.is_silent.store(true, Ordering::Relaxed);
+                () = sleep(NEXT), if turns.len() > 0 => if let Some((server, since)) = &last {
+                    server.is_silent_since(*since);
                 }
             }
         }
@@ -170,12 +180,28 @@ impl Servers {
 }
 
 impl Server {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_last(&self) -> bool {
+        self.heard().last_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// For one name. That another one is slow to find says nothing of the server.
+    fn is_silent_since(&self, since: Instant) {
+        let mut heard = self.heard();
+        if heard.answered.is_none_or(|answered| answered < since) {
+            heard.last_until = Some(Instant::now() + LAST_FOR);
+        }
+    }
+
     async fn ask(self: Arc<Self>, name: Name, progress: Arc<Progress>) -> Said {
         let (by, end) = (self.to_string(), Instant::now() + self.in_all);
         let turn = Turn { server: self, by, end, progress };
         let said = turn.both(&name).await;
         if !matches!(said, Said::Failed(Unresolved::Silent(_))) {
-            turn.server.is_silent.store(false, Ordering::Relaxed);
+            *turn.server.heard() = Heard { answered: Some(Instant::now()), last_until: None };
         }
         said
     }
@@ -186,16 +212,17 @@ impl Turn {
     async fn both(&self, name: &Name) -> Said {
         let mut v6 = pin!(self.family(name, RecordType::AAAA));
         let mut v4 = pin!(self.family(name, RecordType::A));
-        let (first, mut other) = tokio::select! {
-            first = &mut v6 => (first, v4),
-            first = &mut v4 => (first, v6),
+        let both = tokio::select! {
+            v6 = &mut v6 => (v6, v4.await),
+            v4 = &mut v4 => {
+                let v6 = match v4 {
+                    Said::Addresses(..) => timeout(OTHER_FAMILY, v6).await.ok(),
+                    _ => Some(v6.await),
+                };
+                (v6.unwrap_or_else(|| Said::Failed(self.silent())), v4)
+            }
         };
-        let second = if matches!(first, Said::Addresses(..)) {
-            timeout(OTHER_FAMILY, &mut other).await.unwrap_or_else(|_late| Said::Failed(self.silent()))
-        } else {
-            other.await
-        };
-        match (first, second) {
+        match both {
             (Said::Addresses(first, one), Said::Addresses(second, other)) => {
                 Said::Addresses([first, second].concat(), one.min(other))
             }
@@ -237,7 +264,24 @@ impl Turn {
     }
 
     async fn message(&self, name: &Name, family: RecordType) -> Result<Box<Message>, Unresolved> {
-        let question = Question::new(name, family, self.server.has_edns)
+        let answer = self.answer(name, family, self.server.has_edns).await?;
+        let code = answer.metadata.response_code;
+        if self.server.has_edns
+            && matches!(code, ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS)
+        {
+            // It does not know that (RFC 6891 section 7).
+            return self.answer(name, family, false).await;
+        }
+        Ok(answer)
+    }
+
+    async fn answer(
+        &self,
+        name: &Name,
+        family: RecordType,
+        has_edns: bool,
+    ) -> Result<Box<Message>, Unresolved> {
+        let question = Question::new(name, family, has_edns)
             .map_err(|error| Unresolved::Failed(self.by.clone(), error.to_string()))?;
         let goes_over = || self.progress.asks_by_tcp(&self.by);
         match until(self.end, pin!(exchange::ask(self.server.address, &question, goes_over))).await {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use support::name_server::{
-    A, AAAA, NO_ERROR, NOTIMP, NXDOMAIN, NameServer, Question, REFUSED, Record, SERVFAIL,
+    A, AAAA, FORMERR, NO_ERROR, NOTIMP, NXDOMAIN, NameServer, Question, REFUSED, Record, SERVFAIL,
 };
 use tokio::{
     task::{self, JoinSet},

@@ -1,8 +1,12 @@
 //! What goes to a name server and comes from it, one question at a time.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::*;
+use crate::net::resolve::{resolv_conf::Asking, servers::Servers};
 
 #[tokio::test]
 async fn a_question_that_is_lost_is_asked_again_until_there_is_an_answer() {
@@ -142,4 +146,46 @@ async fn an_alias_is_followed_and_a_circle_of_them_ends() {
     let circle = format!("{} says that its aliases (CNAME) go in a circle, or have no end", server.address);
     assert_eq!(fault(&resolver, "one.test").await, (HostError::NameNotFound, circle));
     assert!(server.asked("one.test") + server.asked("other.test") <= 20);
+}
+
+#[tokio::test]
+async fn of_a_name_one_of_whose_questions_is_lost_both_families_are_found() {
+    for lost in [A, AAAA] {
+        let is_lost = AtomicBool::new(false);
+        let server = NameServer::start(move |question| {
+            if question.kind == lost && !is_lost.swap(true, Ordering::Relaxed) {
+                return Vec::new();
+            }
+            only(question, &["10.0.0.1", "2001:db8::1"])
+        });
+        assert_eq!(found(&asking([&server]), "both.test").await.len(), 2, "{lost}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_finds_one_name_slowly_is_not_asked_last_for_others() {
+    let first = NameServer::start(|question| match &*question.name {
+        "slow.test" => Vec::new(),
+        _ => only(question, &["10.0.0.1"]),
+    });
+    let other = NameServer::start(|question| vec![question.answer(NXDOMAIN, &[])]);
+    let resolver = asking([&first, &other]);
+    let slow = async {
+        assert_eq!(fault(&resolver, "slow.test").await.0, HostError::NameNotFound);
+    };
+    tokio::join!(slow, async {
+        time::sleep(Duration::from_millis(200)).await;
+        found(&resolver, "quick.test").await;
+    });
+    assert_eq!(found(&resolver, "later.test").await, ["10.0.0.1"]);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_edns_is_asked_without() {
+    let server = NameServer::start(|question| {
+        if question.has_edns { vec![question.answer(FORMERR, &[])] } else { only(question, &["10.0.0.1"]) }
+    });
+    let asking = Asking { has_edns: true, ..Asking::these(vec![server.address]) };
+    let (found, _) = Servers::new(asking).look_up("mx1.test.", &Arc::default()).await;
+    assert_eq!(found.unwrap(), ["10.0.0.1".parse::<IpAddr>().unwrap()]);
 }
