@@ -10,6 +10,9 @@ use crate::{
     stop::Stop,
 };
 
+/// Bytes that are said of recipients that are refused: more than is shown. Of thousands it would be copied on and on.
+const TOLD_BYTES: usize = 1024;
+
 pub(crate) fn mail(session: &mut Session<'_>) -> Result<(), Stop> {
     let job = session.job;
     let message = message::build(job.parameters, job.time, job.run_id);
@@ -34,7 +37,8 @@ pub(crate) fn recipients(session: &mut Session<'_>) -> Result<(), Stop> {
         match session.exchange(&RCPT, &name, &name) {
             Ok(_) => accepted += 1,
             Err(stop) if stop.in_step => match &mut session.refused {
-                Some(first) => first.text = format!("{}; also refused: <{to}>", first.text),
+                Some(first) if first.text.len() > TOLD_BYTES => {}
+                Some(first) => first.text.extend(["; also refused: <", to, ">"]),
                 none => *none = Some(stop),
             },
             Err(stop) => return Err(stop),

@@ -154,7 +154,7 @@ fn where_files_would_run_out_fewer_jobs_run_at_once_and_each_has_its_line() {
     for point in points {
         assert_eq!(point.code("error_code"), 403, "{point:?}");
     }
-    let said = "W! at most 5 jobs run at once, not 100: 60 files may be open: raise LimitNOFILE= of the agent's unit (`ulimit \
+    let said = "W! at most 3 jobs run at once, not 100: 60 files may be open: raise LimitNOFILE= of the agent's unit (`ulimit \
                 -n`)";
     assert!(stderr(&output).lines().any(|line| line == said), "{output:?}");
 }

@@ -66,6 +66,8 @@ const END_OF_INPUT: &str = "the end of input";
 /// Where nobody will.
 const NEVER_ASKED: &str =
     "standard input is at its end from the start: without an agent, rounds come with --interval";
+/// Where somebody was.
+const GONE: &str = "standard input is a pipe whose other end was closed from the start: this ends";
 /// Where nobody will any more.
 const NOBODY_ASKS: &str =
     "standard input is at its end, and no interval is given any more: rounds come at signals only";
@@ -151,8 +153,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let reader = Reader::new(path.clone(), shard, base.clone(), watch.clone());
     let Some(plan) = first(&reader, &mut stop).await? else { return Ok(ExitCode::SUCCESS) };
     workers.allow(plan.threads);
-    let mut clock = Clock::new(flag);
-    clock.set((plan.interval, plan.jitter));
+    let (mut clock, rhythm) = (Clock::new(flag), (plan.interval, plan.jitter));
     let restraint = match plan.state_file_of(shard) {
         Some(file) => Restraint::remembering(file, handover(&mut stop)).await,
         None => Restraint::default(),
@@ -160,6 +161,8 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let rounds = Rounds::new(load::leniently(plan, shard, &base).await?, stop.missing(), &workers)?;
     let mut rounds = rounds.restrained(restraint).await;
     rounds.wait_for_room(UNREAD);
+    // What was due while another program was waited for is not missed.
+    clock.set(rhythm);
     let asking = Arc::clone(&asked);
     watch.start(move || asking.change.notify_one())?;
     let (mut wanted, mut change): (Option<Wanted>, Option<oneshot::Receiver<Changed>>) = (None, None);
@@ -303,6 +306,9 @@ fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
             // Nobody ever speaks, such as where it is /dev/null; at a pipe's other end somebody was, who is gone.
             asked.silence.notify_one();
             return;
+        }
+        if is_ready && heard == Heard::End {
+            output::log(Level::Information, GONE);
         }
         while heard == Heard::Newline {
             asked.ask();

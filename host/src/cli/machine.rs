@@ -8,6 +8,7 @@ use rustix::process::{Resource, getrlimit};
 use super::start::FILES;
 use crate::{
     config::{Plan, Planned},
+    net::NameServers,
     output::{self, Level},
     sandbox::{Limits, limits::MEMORIES},
     text::counted,
@@ -17,9 +18,12 @@ use crate::{
 const FILES_OF_A_CHECK: u64 = 2;
 /// Open files of a thread: what its runtime waits with, what wakes it, and its signals.
 const FILES_OF_A_THREAD: u64 = 3;
-/// Sockets by which a name is looked up before there is a connection: for both families, at a second server too where the first is
-/// silent.
-const FILES_OF_A_NAME: u64 = 4;
+/// Sockets by which a server is asked for a name, for both families.
+const FILES_OF_A_SERVER: u64 = 2;
+/// Servers that are asked beside one another where all are silent: as many as `resolv.conf` names.
+const SERVERS: u64 = 3;
+/// Of those in the configuration: one more each second, until the first has had its time.
+const MOST_SERVERS: u64 = 10;
 /// Mappings of a run of the built-in check: its memory with image and guards, and its stack. Seven were counted.
 const MAPPINGS: u64 = 8;
 /// Of a run of any other: as much for each memory that it may have.
@@ -56,7 +60,9 @@ fn fewer(
     let of_files = files.map(|files| {
         let of_threads = FILES_OF_A_THREAD * plan.threads as u64;
         let of_checks = FILES_OF_A_CHECK * plan.checks.len() as u64;
-        let most = fit(plan, files.saturating_sub(FILES + of_threads + of_checks), open_files);
+        let of_name = files_of_a_name(&plan.name_servers);
+        let need = |job: &Planned, limits: Option<&Limits>| open_files(job, limits, of_name);
+        let most = fit(plan, files.saturating_sub(FILES + of_threads + of_checks), need);
         (most, format!("{files} files may be open: raise LimitNOFILE= of the agent's unit (`ulimit -n`)"))
     });
     let of_mappings = mappings.map(|mappings| {
@@ -84,12 +90,20 @@ fn fewer(
     fewest.filter(|(most, _)| *most < plan.max_concurrent.min(plan.jobs.len()))
 }
 
-/// A run's at once. None: it is the built-in check, which has one connection.
-fn open_files(job: &Planned, limits: Option<&Limits>) -> u64 {
+fn files_of_a_name(servers: &NameServers) -> u64 {
+    FILES_OF_A_SERVER
+        * match servers {
+            NameServers::These(these) => MOST_SERVERS.min(these.len() as u64),
+            NameServers::Usual | NameServers::System => SERVERS,
+        }
+}
+
+/// A run's at once: a name is looked up before there is its connection. None: it is the built-in check, which has one.
+fn open_files(job: &Planned, limits: Option<&Limits>, of_name: u64) -> u64 {
     match limits {
-        Some(limits) => FILES_OF_A_NAME.max(limits.connections.into()),
+        Some(limits) => u64::from(limits.connections.saturating_sub(1)) + of_name,
         None if job.host().parse::<IpAddr>().is_ok() => 1,
-        None => FILES_OF_A_NAME,
+        None => of_name,
     }
 }
 
@@ -149,9 +163,12 @@ mod tests {
         assert_eq!(most(&plan(0, 1, 0, 100), Some(140), None), None);
         assert_eq!(most(&plan(0, 1, 0, 100), Some(139), None), Some(99));
         assert_eq!(most(&plan(0, 1, 100, 0), Some(1024), None), None);
-        assert_eq!(most(&plan(0, 1, 100, 0), Some(140), None), Some(25));
-        assert_eq!(most(&plan(10, 8, 0, 100), Some(140), None), Some(30));
-        assert_eq!(most(&plan(10, 2, 0, 100), Some(140), None), Some(70));
+        assert_eq!(most(&plan(0, 1, 100, 0), Some(140), None), Some(16));
+        let one = NameServers::These(vec![([127, 0, 0, 1], 53).into()]);
+        let asking_one = Plan { name_servers: one, ..plan(0, 1, 100, 0) };
+        assert_eq!(most(&asking_one, Some(140), None), Some(50));
+        assert_eq!(most(&plan(10, 8, 0, 100), Some(140), None), Some(7));
+        assert_eq!(most(&plan(10, 2, 0, 100), Some(140), None), Some(40));
         // One always runs: what it lacks is on its line.
         assert_eq!(most(&plan(10, 240, 0, 0), Some(64), None), Some(1));
         assert_eq!(most(&plan(10, 240, 0, 0), None, None), None);

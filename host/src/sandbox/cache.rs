@@ -290,6 +290,10 @@ mod tests {
         assert!(cache.load(&engine, "aa").is_some() && mark.exists());
         store_another();
         assert!(path.exists() && mark.exists());
+        // Also where the clock was ahead when that was noted.
+        File::open(&mark).unwrap().set_modified(SystemTime::now() + UNUSED).unwrap();
+        store_another();
+        assert!(path.exists() && mark.exists());
         // A use that is noted is not noted again at once.
         let noted = fs::metadata(&mark).unwrap().ino();
         assert!(cache.load(&engine, "aa").is_some());

@@ -18,9 +18,7 @@ impl Calls {
     /// One more, if it may, that writes so much to its standard output or error: there nothing gives way to others.
     pub(crate) fn charge(&self, bytes: usize) -> Result<(), Flood> {
         let calls = 1 + u32::try_from(bytes / limits::WRITTEN_BYTES).unwrap_or(limits::HOST_CALLS);
-        let before =
-            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(calls)));
-        if before.is_ok_and(|before| before < limits::HOST_CALLS) { Ok(()) } else { Err(Flood) }
+        if self.0.fetch_add(calls, Ordering::Relaxed) < limits::HOST_CALLS { Ok(()) } else { Err(Flood) }
     }
 }
 

@@ -177,6 +177,19 @@ mod tests {
         asked.load(Ordering::Relaxed)
     }
 
+    /// Those who wait for as many names as have their turn at once, `0` and so on, which nobody answers for; all have begun.
+    async fn dead(shared: &Arc<Shared>) -> JoinSet<Arc<Answer>> {
+        let ask = |name: String| {
+            let shared = Arc::clone(shared);
+            async move { shared.answer(&name, |_| pending()).await }
+        };
+        let dead = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
+        while shared.line.available_permits() > 0 {
+            task::yield_now().await;
+        }
+        dead
+    }
+
     #[tokio::test]
     async fn of_a_thousand_who_ask_at_once_one_does_and_later_ones_do_when_the_answer_does_not_hold() {
         let shared = Arc::default();
@@ -189,15 +202,7 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_waits_for_is_given_up_and_lets_the_next_in() {
         let shared: Arc<Shared> = Arc::default();
-        let ask = |name: String| {
-            let shared = Arc::clone(&shared);
-            async move { shared.answer(&name, |_| pending()).await }
-        };
-        let dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
-        // All of them have begun.
-        while shared.line.available_permits() > 0 {
-            task::yield_now().await;
-        }
+        let dead = dead(&shared).await;
         let waiting = shared.answer("good", |_| async { answer(Duration::ZERO) });
         let mut waiting = std::pin::pin!(waiting);
         assert!(timeout(Duration::from_millis(1), &mut waiting).await.is_err());
@@ -211,14 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_nobody_answers_for_gives_its_turn_to_the_next_and_is_asked_for_still() {
         let shared: Arc<Shared> = Arc::default();
-        let ask = |name: String| {
-            let shared = Arc::clone(&shared);
-            async move { shared.answer(&name, |_| pending()).await }
-        };
-        let mut dead: JoinSet<_> = (0..AT_ONCE).map(|number| ask(number.to_string())).collect();
-        while shared.line.available_permits() > 0 {
-            task::yield_now().await;
-        }
+        let mut dead = dead(&shared).await;
         let good = shared.answer("good", |_| async { answer(Duration::ZERO) }).await;
         assert!(good.found.is_ok() && dead.try_join_next().is_none());
         assert!(matches!(shared.names().get("0"), Some(State::Asked(look_up)) if look_up.strong_count() > 0));

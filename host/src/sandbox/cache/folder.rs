@@ -226,11 +226,11 @@ impl Folder {
         }
     }
 
-    /// How long ago a file was written.
+    /// How long ago a file was written; a moment ago where the clock was ahead then.
     pub(super) fn age<P: NixPath + ?Sized>(&self, name: &P) -> Option<Duration> {
         let found = fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
         let written = UNIX_EPOCH + Duration::from_secs(found.st_mtime.try_into().ok()?);
-        SystemTime::now().duration_since(written).ok()
+        Some(SystemTime::now().duration_since(written).unwrap_or_default())
     }
 }
 
