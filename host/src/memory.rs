@@ -1,8 +1,7 @@
 //! What outlasts the program: a small file's name in; what the last program remembered out, and what this one does into the
-//! file, on a thread of its own, so that a disk that hangs holds up nothing. It is written at most once a second, for rounds alone every ten,
-//! and at the end.
-//! Refuses a file that somebody else could have put there, and one that another program writes; begins anew where it is not what
-//! was written.
+//! file, on a thread of its own, so that a disk that hangs holds up nothing. It is written at most once a second, for rounds alone
+//! every ten, and at the end. Refuses a file that somebody else could have put there, and one that another program writes; begins
+//! anew where it is not what was written.
 
 mod file;
 mod notes;

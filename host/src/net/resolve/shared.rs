@@ -75,12 +75,18 @@ impl Shared {
         F: Future<Output = Answer> + Send + 'static,
     {
         let asked = Instant::now();
-        let look_up = match self.names().get(name) {
-            Some(State::Known(answer)) if answer.ended.elapsed() < answer.holds => return Arc::clone(answer),
-            Some(State::Asked(look_up)) => look_up.upgrade(),
-            _ => None,
+        let look_up = {
+            // Of two who ask on two threads at once, one looks and begins before the other.
+            let mut names = self.names();
+            let asked = match names.get(name) {
+                Some(State::Known(answer)) if answer.ended.elapsed() < answer.holds => {
+                    return Arc::clone(answer);
+                }
+                Some(State::Asked(look_up)) => look_up.upgrade(),
+                _ => None,
+            };
+            asked.unwrap_or_else(|| self.begin(&mut names, name, ask))
         };
-        let look_up = look_up.unwrap_or_else(|| self.begin(name, ask));
         let mut answer = look_up.answer.clone();
         let answer = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
         answer.unwrap_or_else(|| {
@@ -99,7 +105,12 @@ impl Shared {
         look_up.map_or_else(unknown, |look_up| look_up.progress.so_far())
     }
 
-    fn begin<F>(self: &Arc<Self>, name: &str, ask: impl FnOnce(Arc<Progress>) -> F) -> Arc<LookUp>
+    fn begin<F>(
+        self: &Arc<Self>,
+        names: &mut HashMap<String, State>,
+        name: &str,
+        ask: impl FnOnce(Arc<Progress>) -> F,
+    ) -> Arc<LookUp>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
@@ -126,7 +137,7 @@ impl Shared {
             None => asking.spawn(asked),
         };
         let look_up = Arc::new(LookUp { answer, progress, _asking: asking });
-        self.names().insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
+        names.insert(name.to_owned(), State::Asked(Arc::downgrade(&look_up)));
         look_up
     }
 
