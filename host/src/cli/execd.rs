@@ -66,8 +66,6 @@ const END_OF_INPUT: &str = "the end of input";
 /// Where nobody will.
 const NEVER_ASKED: &str =
     "standard input is at its end from the start: without an agent, rounds come with --interval";
-/// Where somebody was.
-const GONE: &str = "standard input is a pipe whose other end was closed from the start: this ends";
 /// Where nobody will any more.
 const NOBODY_ASKS: &str =
     "standard input is at its end, and no interval is given any more: rounds come at signals only";
@@ -306,9 +304,6 @@ fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
             // Nobody ever speaks, such as where it is /dev/null; at a pipe's other end somebody was, who is gone.
             asked.silence.notify_one();
             return;
-        }
-        if is_ready && heard == Heard::End {
-            output::log(Level::Information, GONE);
         }
         while heard == Heard::Newline {
             asked.ask();
