@@ -24,7 +24,7 @@ use crate::{
 fn mechanisms(parameters: &Parameters) -> Vec<Box<dyn Mechanism + '_>> {
     let credentials = || Credentials::new(&*parameters.username, &*parameters.password);
     vec![
-        Box::new(CramMd5(credentials())),
+        Box::new(CramMd5 { username: &parameters.username, password: &parameters.password }),
         Box::new(Plain(credentials())),
         Box::new(Login::new(credentials())),
     ]

@@ -50,6 +50,22 @@ fn each_mechanism_speaks_its_own_words() {
 }
 
 #[test]
+fn a_password_is_hashed_for_cram_md5_where_it_is_longer_than_a_block_of_64_bytes() {
+    // What another implementation says to the challenge <123>.
+    let digests = [
+        (63, "dXNlciA4ZjAyZmEwMTNjNzJkMGRjNTc2NDgwNzAxNzdjYzE4Mg==\r\n"),
+        (64, "dXNlciBhM2I5OGQ3MDczZWUxZTQ1YThhMmQ3MjY3Mjc1ZjgwYw==\r\n"),
+        (65, "dXNlciAyMDI5NDllMTA3NWFkM2I5ZGI2NzkxMTFkZGMwNGFmOQ==\r\n"),
+    ];
+    for (length, digest) in digests {
+        let parameters = Parameters { password: "k".repeat(length), ..login(Auth::CramMd5) };
+        let ask = Ask("AUTH CRAM-MD5\r\n", "334 PDEyMz4=\r\n");
+        let (report, _) = drive(&parameters, [HELLO, EHLO, ask, Ask(digest, "235 2.7.0 ok\r\n"), QUIT]);
+        assert_eq!(outcome(&report), (0, 0, None), "{length}");
+    }
+}
+
+#[test]
 fn a_long_password_is_sent_behind_its_own_challenge() {
     let word = |length: usize| format!("AHVzZXIA{}", "enp6".repeat(length / 3));
     let open = |length: usize| {
