@@ -27,26 +27,31 @@ pub(crate) fn ehlo(session: &mut Session<'_>) -> Result<(), Stop> {
     }
 }
 
-/// Where the server is gone or silent now, what it had to say is its refusal of EHLO; else that is told as well, for it may be the
-/// reason of all that follows.
+/// Where the server does not refuse HELO as well, but says nothing to it, or nothing that could be understood, its refusal of EHLO
+/// decides.
 fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
     let answered = session.report.time(Field::EhloTime);
     session.ehlo_refused = Some(refused.text.clone());
-    match hello(session, &EHLO, "HELO").map_err(|stop| with_reason(stop, &refused)) {
+    match hello(session, &EHLO, "HELO") {
         Ok(_) => Ok(()),
-        Err(stop) if stop.is_loss() => {
-            session.report.set(Field::EhloTime, Value::Time(answered));
-            Err(Stop { in_step: false, ..refused })
+        Err(stop) if stop.is_refusal() => {
+            let stop = with_reason(stop, &refused);
+            Err(if stop.is_for_good() { lhlo(session, stop) } else { stop })
         }
-        Err(stop) if stop.is_for_good() => Err(lhlo(session, stop)),
-        Err(stop) => Err(stop),
+        // Stopped by the host, nobody knows.
+        Err(stop) if matches!(stop.cause, Cause::Network(_)) && !stop.is_loss() => Err(stop),
+        Err(stop) => {
+            session.report.set(Field::EhloTime, Value::Time(answered));
+            let told = if stop.is_loss() { refused } else { refused.behind(&stop) };
+            Err(Stop { in_step: false, ..told })
+        }
     }
 }
 
-/// A refusal of HELO, and that of EHLO before it.
+/// A refusal of HELO, and that of EHLO before it: it may be the reason.
 fn with_reason(stop: Stop, refused: &Stop) -> Stop {
     match (&stop.reply, &refused.reply) {
-        (Some(last), Some(first)) if last.is_refusal() && last.lines != first.lines => stop.behind(refused),
+        (Some(last), Some(first)) if last.lines != first.lines => stop.behind(refused),
         _ => stop,
     }
 }

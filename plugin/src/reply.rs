@@ -7,6 +7,8 @@ use crate::transport::{Fault, Instant, Transport};
 const LINE_BYTES: usize = 8192;
 /// Lines of one reply.
 const LINES: usize = 100;
+/// What stands for it in texts.
+const EMPTY_LINE: &[u8] = b"(an empty line)";
 /// Bytes asked of the network at once.
 const READ_BYTES: u32 = 4096;
 
@@ -52,7 +54,7 @@ impl Reply {
     /// The enhanced status code (RFC 2034): its class must be the reply's.
     #[must_use]
     pub fn enhanced_status(&self) -> Option<&str> {
-        let word = self.lines.last()?.split(' ').next()?;
+        let word = self.lines.last()?.trim_start().split(' ').next()?;
         let mut parts = word.split('.');
         let class = parts.next()?;
         let numbers: Vec<&str> = parts.collect();
@@ -148,7 +150,7 @@ impl Reader {
         let mut differ = false;
         for _ in 0..LINES {
             let line = self.line(transport, wait)?;
-            self.say(&line);
+            self.say(if line.is_empty() { EMPTY_LINE } else { &line });
             let (code, last) = parse(&line).ok_or_else(|| NoReply::Garbage(unseen(&line)))?;
             differ |= !reply.lines.is_empty() && code != reply.code;
             reply.push(code, &line);
@@ -252,7 +254,17 @@ fn parse(line: &[u8]) -> Option<(u16, bool)> {
 
 #[cfg(test)]
 mod tests {
-    use super::unseen;
+    use super::{Reply, unseen};
+
+    #[test]
+    fn an_enhanced_status_is_found_behind_more_than_one_space() {
+        let status = |text: &str| {
+            let reply = Reply { code: 550, lines: vec![text.to_owned()], ..Reply::default() };
+            reply.enhanced_status().map(ToOwned::to_owned)
+        };
+        assert_eq!(status(" 5.1.1 no such user").as_deref(), Some("5.1.1"));
+        assert_eq!(status("no 5.1.1"), None);
+    }
 
     #[test]
     fn what_nobody_sees_in_a_code_is_told_and_what_is_seen_is_not() {

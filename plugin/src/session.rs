@@ -151,7 +151,6 @@ impl<'a> Session<'a> {
                 let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(is_unknown);
                 let perhaps = if proxied { " (of a proxy's PROXY header?)" } else { "" };
                 let said = self.reader.said();
-                let said = if said.is_empty() { "an empty line" } else { said };
                 let text = format!("{name}: behind the reply, not asked for{perhaps}: {said}");
                 Err(Stop { in_step: false, ..Stop::own(step, ErrorCode::UnexpectedData, text) })
             }
@@ -182,7 +181,6 @@ impl<'a> Session<'a> {
             NoReply::Garbage(unseen) => {
                 let unseen = unseen
                     .map_or_else(String::new, |c| format!(" (U+{:04X} in or behind its code)", u32::from(c)));
-                let said = if said.is_empty() { "an empty line" } else { said };
                 return own(ErrorCode::NotSmtp, &format!("not an SMTP reply{unseen}: {said}"));
             }
             NoReply::TooLong => {

@@ -47,7 +47,7 @@ pub(crate) const TLS: Step = of_the_host(4, "tls");
 pub(crate) const AUTH: Step = step(2, "auth", Field::AuthTime, |code| code == 235, ErrorCode::AuthRefused);
 pub(crate) const MAIL: Step = step(5, "mail", Field::MailTime, is_completion, ErrorCode::MailRefused);
 pub(crate) const RCPT: Step = step(6, "rcpt", Field::RcptTime, is_completion, ErrorCode::RecipientRefused);
-pub(crate) const DATA: Step = step(7, "data", Field::DataTime, |code| code == 354, ErrorCode::DataRefused);
+pub(crate) const DATA: Step = step(7, "data", Field::DataTime, is_intermediate, ErrorCode::DataRefused);
 pub(crate) const MESSAGE: Step =
     step(8, "message", Field::MessageTime, is_completion, ErrorCode::MessageRefused);
 /// Never fails: its code is only reserved.
@@ -62,4 +62,9 @@ pub(crate) const CHALLENGE: Step = Step { good: |code| code == 334, ..AUTH };
 /// are known, and answer something else: a greeting, QUIT, AUTH.
 fn is_completion(code: u16) -> bool {
     (200..300).contains(&code) && !matches!(code, 220 | 221 | 235)
+}
+
+/// The same of 354, but a question of AUTH.
+fn is_intermediate(code: u16) -> bool {
+    (300..400).contains(&code) && code != 334
 }

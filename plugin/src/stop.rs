@@ -55,9 +55,14 @@ impl Stop {
         }
     }
 
-    /// Names what was refused before as well: it may be the reason.
-    pub(crate) fn behind(self, refused: &Self) -> Self {
-        Self { text: format!("{}; {}", self.text, refused.text), ..self }
+    /// Names what else went wrong as well: it may be the reason.
+    pub(crate) fn behind(self, other: &Self) -> Self {
+        Self { text: format!("{}; {}", self.text, other.text), ..self }
+    }
+
+    /// By a refusal.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_refusal)
     }
 
     /// The server refuses for good, and goes on listening.
