@@ -36,7 +36,14 @@ use clap::{Parser, Subcommand};
 use self::{arguments::Declared, exit::refuse};
 #[cfg(feature = "compiler")]
 use crate::sandbox::compile::child;
-use crate::{net, output};
+use crate::{
+    net,
+    output::{self, Level},
+};
+
+/// What is said where the kernel does not.
+const NO_STAMPS: &str =
+    "this system does not say when bytes arrive: how late this program looks is in all times";
 /// How long the program stays for the rest of its log: enough where somebody reads.
 const LAST_LOG: Duration = Duration::from_millis(100);
 
@@ -92,7 +99,7 @@ pub fn main() -> ExitCode {
     if matches!(cli.command, Command::CompileComponent) {
         return child::main();
     }
-    net::start();
+    let stamps = net::start();
     if let Err(refusal) = start::prepare() {
         return refuse(&refusal);
     }
@@ -100,6 +107,9 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the runtime does not start: {error}")),
     };
+    if let (Err(error), Command::Check(_) | Command::Run(_) | Command::Execd(_)) = (stamps, &cli.command) {
+        output::log(Level::Warning, &format!("{NO_STAMPS} (SO_TIMESTAMPNS: {error})"));
+    }
     let ended = runtime.block_on(async {
         match cli.command {
             Command::Check(Declared(arguments)) => check::check(*arguments).await,

@@ -17,6 +17,8 @@ mod tcp_info;
 mod tls;
 mod unresolved;
 
+use std::io;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use self::{
@@ -30,10 +32,11 @@ pub use self::{
     tls::{NoTls, SystemRoots, Tls, Trust, Verification, system_roots_file},
 };
 
-/// To be called when the program starts: the kernel stamps what arrives from a moment after it was first asked to.
-pub fn start() {
-    tcp::stamp_from_now_on();
+/// To be called when the program starts: the kernel stamps what arrives from a moment after it was first asked to. The error: this
+/// one does not.
+pub fn start() -> io::Result<()> {
     open_as_many_as_allowed();
+    tcp::stamp_from_now_on()
 }
 
 /// Each connection is an open file. The usual soft limit is for programs that still call `select`; that the hard one cannot be

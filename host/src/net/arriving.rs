@@ -15,8 +15,10 @@ use tokio::net::TcpStream;
 const READ_BYTES: usize = 64 << 10;
 /// A look is as good as a stamp that is this close to it: what times may be wrong by.
 const CLOSE: Duration = Duration::from_micros(200);
-/// A time stamp further back than this is a clock that was set, not a late reader.
+/// A time stamp further back than this is of a clock that was set, and not of a late reader.
 const OLDEST_ARRIVAL: Duration = Duration::from_mins(1);
+/// By more the clock on the wall does not part from the other unless it is set: both are sped up and slowed down alike.
+const SET: Duration = Duration::from_millis(1);
 /// Two clocks read within this time were read at one moment: a tenth of what times may be wrong by.
 const CLOSE_READINGS: Duration = Duration::from_micros(20);
 /// Attempts at that; a machine on which all fail is one whose clocks are slow to read.
@@ -70,35 +72,49 @@ fn receive_into(
     Ok((count, None))
 }
 
-/// When bytes with this time stamp arrived, which were seen then: the kernel stamps in wall-clock time, and how long ago that was is
-/// the same on every clock.
-pub(super) fn arrival(stamp: Option<Duration>, seen: Instant) -> Instant {
-    let Some(stamp) = stamp else { return seen };
-    let (now, wall) = both_clocks();
-    match wall.duration_since(UNIX_EPOCH + stamp) {
-        Ok(ago) if ago <= OLDEST_ARRIVAL => now.checked_sub(ago).unwrap_or(seen),
-        _ => seen,
+/// One moment on both clocks: the kernel stamps in wall-clock time, and how long ago that was is the same on every clock, as long as
+/// none is set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    pub(super) now: Instant,
+    pub(super) wall: SystemTime,
+}
+
+impl Clocks {
+    /// Where the scheduler let others run between the readings, they are read again.
+    pub(super) fn read() -> Self {
+        let read = || {
+            let (before, wall) = (Instant::now(), SystemTime::now());
+            let apart = before.elapsed();
+            (apart, Self { now: before + apart / 2, wall })
+        };
+        let mut best = read();
+        for _ in 1..READINGS {
+            if best.0 <= CLOSE_READINGS {
+                break;
+            }
+            let again = read();
+            if again.0 < best.0 {
+                best = again;
+            }
+        }
+        best.1
+    }
+
+    /// The clock on the wall was set in between: who knows by which of its times a stamp was made?
+    fn was_set_since(self, earlier: Self) -> bool {
+        let by_wall = self.wall.duration_since(earlier.wall).unwrap_or_default();
+        by_wall.abs_diff(self.now.saturating_duration_since(earlier.now)) > SET
     }
 }
 
-/// One moment on both clocks. Where the scheduler let others run between the readings, they are read again.
-fn both_clocks() -> (Instant, SystemTime) {
-    let read = || {
-        let (before, wall) = (Instant::now(), SystemTime::now());
-        let apart = before.elapsed();
-        (apart, before + apart / 2, wall)
-    };
-    let mut best = read();
-    for _ in 1..READINGS {
-        if best.0 <= CLOSE_READINGS {
-            break;
-        }
-        let again = read();
-        if again.0 < best.0 {
-            best = again;
-        }
+/// When bytes with this time stamp arrived; none: by the stamp nobody can say. `earlier` is from before they did.
+pub(super) fn arrival(stamp: Duration, clocks: Clocks, earlier: Clocks) -> Option<Instant> {
+    let ago = clocks.wall.duration_since(UNIX_EPOCH + stamp).ok()?;
+    if ago > OLDEST_ARRIVAL || clocks.was_set_since(earlier) {
+        return None;
     }
-    (best.1, best.2)
+    clocks.now.checked_sub(ago)
 }
 
 /// We look late at what arrived then, or what was in front of it came late.
@@ -111,14 +127,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_usable_time_stamp_the_time_of_looking_counts() {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let (second, before) = (Duration::from_secs(1), Instant::now());
-        for unusable in
-            [None, Some(since + Duration::from_mins(1)), since.checked_sub(Duration::from_mins(2))]
-        {
-            assert_eq!(arrival(unusable, before), before, "{unusable:?}");
+    fn a_time_stamp_counts_unless_the_clock_was_set_or_it_lies_ahead_or_far_back() {
+        let (second, minutes) = (Duration::from_secs(1), Duration::from_mins(2));
+        let clocks = Clocks::read();
+        let since = |ago: Duration| (clocks.wall - ago).duration_since(UNIX_EPOCH).unwrap();
+        let before =
+            |by_wall| Clocks { now: clocks.now.checked_sub(second).unwrap(), wall: clocks.wall - by_wall };
+        assert_eq!(arrival(since(second), clocks, before(second)), clocks.now.checked_sub(second));
+        assert_eq!(arrival(since(minutes), clocks, before(second)), None);
+        assert_eq!(arrival(since(Duration::ZERO) + second, clocks, before(second)), None);
+        // Set ahead by a minute, by a hundredth of a second; and back, beyond what it was before.
+        for by_wall in [second + minutes, second * 101 / 100, second * 99 / 100] {
+            assert_eq!(arrival(since(second), clocks, before(by_wall)), None, "{by_wall:?}");
         }
-        assert!(arrival(since.checked_sub(second), before) < before);
+        let back = Clocks { wall: clocks.wall + minutes, ..before(second) };
+        assert_eq!(arrival(since(second), clocks, back), None);
     }
 }

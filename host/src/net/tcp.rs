@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::TcpStream};
 
 use super::{
-    arriving::{arrival, is_late, receive},
+    arriving::{Clocks, arrival, is_late, receive},
     quota::Quota,
     run::Run,
     tcp_info::TcpInfo,
@@ -30,6 +30,8 @@ pub(super) struct Tcp {
     connected: Instant,
     last_arrival: Instant,
     last_read: Instant,
+    /// As they were when the connection was there, or bytes came last.
+    clocks: Clocks,
     /// When bytes were looked at that are still to be taken.
     seen: Option<Instant>,
     /// The peer accepted the connection and reset it before anybody looked.
@@ -42,7 +44,7 @@ impl Tcp {
     pub(super) async fn connect(to: SocketAddr, run: &Arc<Run>) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
-        stamp_arrivals(&socket);
+        let _said: io::Result<()> = stamp_arrivals(&socket);
         let started = Instant::now();
         match socket.connect(&to.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => return Err(error),
@@ -73,6 +75,7 @@ impl Tcp {
             connected,
             last_arrival: connected,
             last_read: connected,
+            clocks: Clocks::read(),
             seen: None,
             reset,
             outgoing,
@@ -144,14 +147,8 @@ impl Tcp {
         };
         // Of a stream, one time stamp stands for all bytes of a read, and nothing that a check is told may lie before what
         // it was told already: the time stamp comes from another clock.
-        let stamp = received.as_ref().map_or(None, |(_, stamp)| *stamp);
         let seen = self.seen.take().unwrap_or_else(Instant::now);
-        let mut arrival = arrival(stamp, seen);
-        if is_late(seen, arrival)
-            && let Some(info) = TcpInfo::of(&self.stream)
-        {
-            arrival = info.whole(arrival, seen, Instant::now());
-        }
+        let arrival = received.as_ref().map_or(seen, |(bytes, stamp)| self.arrival(bytes, *stamp, seen));
         let arrival = arrival.max(self.last_arrival);
         // Longer it is not waited for.
         self.run.clock.count_wait(self.last_arrival, arrival.min(self.run.deadline));
@@ -160,6 +157,21 @@ impl Tcp {
         let (bytes, _) = received?;
         self.run.quota.receive(bytes.len())?;
         Ok(bytes)
+    }
+
+    /// When these bytes came, which were seen then.
+    fn arrival(&mut self, bytes: &[u8], stamp: Option<Duration>, seen: Instant) -> Instant {
+        let clocks = Clocks::read();
+        let arrival = stamp.and_then(|stamp| arrival(stamp, clocks, self.clocks));
+        self.clocks = clocks;
+        if bytes.is_empty() || arrival.is_some_and(|arrival| !is_late(seen, arrival)) {
+            return arrival.unwrap_or(seen);
+        }
+        let info = TcpInfo::of(&self.stream).unwrap_or_default();
+        match arrival {
+            Some(arrival) => info.whole(arrival, seen, Instant::now()),
+            None => info.last_data(seen, Instant::now()),
+        }
     }
 
     /// How long the peer has been waited for when the wait was given up at `deadline`; counts it.
@@ -241,24 +253,27 @@ pub(super) fn is_too_late(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
-/// Before connecting: the kernel takes a moment to start. Where it cannot, the time of reading counts.
-fn stamp_arrivals(socket: &Socket) {
-    #[cfg(target_os = "linux")]
-    let _supported: nix::Result<()> =
-        nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true);
-    #[cfg(not(target_os = "linux"))]
-    let _ = socket;
+/// Before connecting: the kernel takes a moment to start. Where it cannot, what else it knows counts, and then the time of reading.
+#[cfg(target_os = "linux")]
+fn stamp_arrivals(socket: &Socket) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt::ReceiveTimestampns};
+    Ok(setsockopt(socket, ReceiveTimestampns, &true)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stamp_arrivals(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The kernel stamps from a moment after the first socket asks for it, and as long as there is one: this one is there from
-/// the program's start, so that a first reply that comes at once is stamped as well.
-pub(super) fn stamp_from_now_on() {
-    static ASKS: OnceLock<Option<Socket>> = OnceLock::new();
-    ASKS.get_or_init(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).ok()?;
-        stamp_arrivals(&socket);
-        Some(socket)
-    });
+/// the program's start, so that a first reply that comes at once is stamped as well. The error: it does not stamp.
+pub(super) fn stamp_from_now_on() -> io::Result<()> {
+    static ASKS: OnceLock<Socket> = OnceLock::new();
+    // Where none is to be had, each connection says so.
+    let Ok(socket) = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)) else { return Ok(()) };
+    let stamps = stamp_arrivals(&socket);
+    ASKS.get_or_init(|| socket);
+    stamps
 }
 
 /// A server that holds back small segments until the last one is acknowledged (Nagle) must not wait for us: while a reply
@@ -356,5 +371,25 @@ mod tests {
         assert_eq!(tcp.read(16).await.unwrap().len(), 5);
         let arrived = tcp.last_arrival();
         assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
+    }
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_late_reader_learns_it_also_where_the_clock_was_set_meanwhile() {
+        for set in [Duration::from_secs(5), Duration::from_hours(1)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let run = run();
+            let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &run).await.unwrap();
+            let (mut peer, _) = listener.accept().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            peer.write_all(b"220\r\n").await.unwrap();
+            let sent = Instant::now();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // As if it had been another time then.
+            tcp.clocks.wall -= set;
+            assert_eq!(tcp.read(16).await.unwrap().len(), 5);
+            let arrived = tcp.last_arrival();
+            assert!(arrived + Duration::from_millis(50) > sent, "not before it was sent, but for the steps");
+            assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
+        }
     }
 }

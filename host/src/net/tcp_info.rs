@@ -61,8 +61,18 @@ impl TcpInfo {
     /// were sent in, or one was sent again, what was missing in front of them may have come later. It is asked now.
     pub(super) fn whole(self, arrival: Instant, seen: Instant, now: Instant) -> Instant {
         let was_missing = self.out_of_order.is_some_and(|segments| segments > 0);
-        let whole = now.checked_sub(self.since_data).map_or(seen, |whole| whole.min(seen));
+        let whole = self.came(seen, now);
         if was_missing && whole.saturating_duration_since(arrival) > STEP { whole } else { arrival }
+    }
+
+    /// When bytes came that were seen then, and of whose arrival nothing else is known. It is asked now.
+    pub(super) fn last_data(self, seen: Instant, now: Instant) -> Instant {
+        let came = self.came(seen, now);
+        if seen.saturating_duration_since(came) > STEP { came } else { seen }
+    }
+
+    fn came(self, seen: Instant, now: Instant) -> Instant {
+        now.checked_sub(self.since_data).map_or(seen, |came| came.min(seen))
     }
 
     /// When a connection was there, of which nothing has come yet, and which was seen then.
