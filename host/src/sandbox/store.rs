@@ -1,6 +1,6 @@
 //! Where a component computes: a state in; a store out in which it is bounded, and what a trap in it means.
 
-use std::{io, thread};
+use std::{io, str::Utf8Error, thread};
 
 use wasmtime::{Engine, Store, component::ResourceTableError};
 
@@ -79,6 +79,7 @@ pub(super) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     };
     let text = match key {
         Some(key) => format!("{text}: see {key}"),
+        None if error.is::<Utf8Error>() => format!("the check hands over a text that is not UTF-8: {text}"),
         None => text,
     };
     Failure::of_host(kind, text)

@@ -39,7 +39,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A check waited while it described itself.
+/// A check waited before any run.
 #[derive(Debug)]
 struct Waiting;
 
@@ -51,10 +51,14 @@ impl fmt::Display for Waiting {
 
 impl std::error::Error for Waiting {}
 
+/// What the clock says when a run begins: to a runtime – Go's is one – 0 is a clock that does not go.
+const ORIGIN: Duration = Duration::from_secs(1);
+
 /// Counts from the run's beginning.
 impl monotonic_clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(if self.timeless { 0 } else { nanoseconds(coarse(self.outbound.elapsed())) })
+        let gone_by = if self.timeless { Duration::ZERO } else { coarse(self.outbound.elapsed()) };
+        Ok(nanoseconds(ORIGIN.saturating_add(gone_by)))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -86,5 +90,28 @@ struct Wake(Instant);
 impl Pollable for Wake {
     async fn ready(&mut self) {
         tokio::time::sleep_until(self.0.into()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        net::Reach,
+        sandbox::{cpu::Crowd, limits::Limits, log::Log},
+        secret::Secrets,
+    };
+
+    #[test]
+    fn the_clock_goes_from_the_beginning_on_and_before_any_run_it_says_something_as_well() {
+        let log = || Log::new("check a".to_owned(), Secrets::default(), 0);
+        let (limits, crowd) = (Limits::default(), Crowd::here());
+        let mut timeless = State::timeless(limits.clone(), log(), &crowd);
+        let mut state = State::new(limits, Reach::default(), Instant::now(), log(), &crowd);
+        for state in [&mut timeless, &mut state] {
+            let now = monotonic_clock::Host::now(state).unwrap();
+            // Go's runtime ends at 0.
+            assert!(now > 0 && now.is_multiple_of(nanoseconds(CLOCK_STEP)), "{now}");
+        }
     }
 }
