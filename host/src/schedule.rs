@@ -261,11 +261,15 @@ impl Run {
     /// None: it was dropped.
     async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Option<Ended> {
         let since = Instant::now();
-        let Started { job, of_host, _slot } = tokio::select! {
-            biased;
-            () = self.waits.dropped() => return None,
-            started = self.start(job) => started,
-        };
+        // Each part that waits for something else has its own memory, and only while it waits.
+        let started = Box::pin(async {
+            tokio::select! {
+                biased;
+                () = self.waits.dropped() => None,
+                started = self.start(job) => Some(started),
+            }
+        });
+        let Started { job, of_host, _slot } = started.await?;
         let waiting = self.waits.all();
         drop(self.waits);
         self.turn.begin(self.time);
@@ -273,20 +277,20 @@ impl Run {
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
         let run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
         let ended = end_of(run, of_host).await;
-        let report = ended.unwrap_or_else(|_panic| Report {
+        let report = Box::new(ended.unwrap_or_else(|_panic| Report {
             failure: Some(Failure::of_host(
                 HostError::CheckTrapped,
                 "the host failed inside this job; its log has the place".to_owned(),
             )),
             fields: job.check.description.unreported(),
             ..Report::default()
-        });
+        }));
         let at = Instant::now();
         let lines = u32::try_from(1 + report.parts.len()).unwrap_or(HELD_LINES).min(HELD_LINES);
         let given_up = || tell(&self.dropping, waiting.drop_all());
-        let room = room(self.room, lines, self.patience, given_up).await;
+        let room = Box::pin(room(self.room, lines, self.patience, given_up)).await;
         let held = Held { _room: room, _lines: self.lines };
-        Some(Ended { job, report, time, turn_late, at, held, _turn: self.turn })
+        Some(Ended { job, report: *report, time, turn_late, at, held, _turn: self.turn })
     }
 
     /// The job, when it is there and its turn has come.

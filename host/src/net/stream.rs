@@ -72,7 +72,8 @@ pub struct Secured {
 /// Both ways of a connection.
 pub(super) struct Stream {
     pub(super) tcp: Tcp,
-    tls: Option<TlsStream>,
+    /// Apart: who waits in plain text holds nothing for it.
+    tls: Option<Box<TlsStream>>,
     /// A handshake began and did not succeed: what is said now would be neither safe nor understood.
     spoilt: bool,
     /// Received before TLS and not yet handed out.
@@ -133,7 +134,7 @@ impl Stream {
             wait: stream.wait(),
             verification: stream.verification(),
         };
-        self.tls = Some(stream);
+        self.tls = Some(Box::new(stream));
         self.spoilt = false;
         Ok(secured)
     }
