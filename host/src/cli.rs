@@ -43,7 +43,7 @@ use crate::{
 
 /// What is said where the kernel does not.
 const NO_STAMPS: &str =
-    "this system does not say when bytes arrive: how late this program looks is in all times";
+    "this system does not stamp what arrives: times are less exact, and too long where this machine is busy";
 /// How long the program stays for the rest of its log: enough where somebody reads.
 const LAST_LOG: Duration = Duration::from_millis(100);
 
