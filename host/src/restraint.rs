@@ -24,7 +24,7 @@ pub use crate::memory::JobKey;
 use crate::{
     description::ParameterKind,
     job::Job,
-    memory::{KEY_BYTES, Memory, Refusal},
+    memory::{KEY_BYTES, LONGEST_MS, Memory, Refusal},
     output::{self, Level},
     report::{Outcome, Report},
     schedule::RoundTime,
@@ -210,7 +210,9 @@ impl Restraint {
         let account = self.account(job).filter(|_| mark(&fingerprint) == refusal.mark);
         let Some(account) = account else { return self.forget(key) };
         let back_off = self.accounts.entry(account).or_default();
-        back_off.restore(key.clone(), fingerprint, refusal.times, refusal.until_ms);
+        // The clock may have been set back.
+        let until_ms = refusal.until_ms.min(now_ms.saturating_add(LONGEST_MS));
+        back_off.restore(key.clone(), fingerprint, refusal.times, until_ms);
         let left = back_off.until_ms.saturating_sub(now_ms);
         if left > 0 {
             log_pause(job, back_off.times, left);

@@ -144,6 +144,8 @@ impl Schedule {
             self.slots = slots(max_concurrent);
             self.hosts = Arc::new(Hosts::new(max_per_host));
         }
+        // Another configuration may have others.
+        self.hosts.forget();
     }
 
     /// From now on nothing waits longer than this for room: its round is over then.

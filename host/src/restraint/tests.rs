@@ -275,6 +275,16 @@ async fn started(file: &std::path::Path) -> Restraint {
     panic!("{} stays locked", file.display());
 }
 
+#[test]
+fn what_is_remembered_of_a_clock_that_was_ahead_holds_nobody_back_for_more_than_an_hour() {
+    let (mut known, job) = (Restraint::default(), with("a", "hunter2"));
+    let (key, mark, now) = (candidate(&job).key, mark(&known.fingerprint(&job)), minute(0).unix_ms());
+    known.restore(&key, &job, &Refusal { times: 1, until_ms: i64::MAX, mark }, now);
+    // Of which the log speaks.
+    assert!(known.accounts.values().all(|back_off| back_off.until_ms == now + LONGEST_MS));
+    assert_eq!(known.accounts.len(), 1);
+}
+
 #[tokio::test]
 async fn the_next_start_knows_who_is_held_back_and_tries_what_was_changed_meanwhile() {
     let folder = tempfile::tempdir().unwrap();

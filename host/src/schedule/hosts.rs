@@ -47,6 +47,14 @@ impl Hosts {
         Self { at_once, turns: Mutex::default() }
     }
 
+    /// Forgets those that nobody runs at, or waits for.
+    pub(super) fn forget(&self) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, Turns { running, beginning }| {
+            Arc::strong_count(running) > 1 || Arc::strong_count(beginning) > 1
+        });
+    }
+
     /// Waits for the turn of one of its jobs.
     pub(super) async fn turn(&self, host: &Host) -> Turn {
         let Turns { running, beginning } = {
@@ -87,6 +95,18 @@ mod tests {
         assert_eq!(at_once(&hosts, "mx2.example.org").await.len(), BEGINNING);
         turns[0].beginning = None;
         assert_eq!(at_once(&hosts, "mx1.example.org").await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_host_at_which_nobody_runs_or_waits_is_forgotten() {
+        let hosts = Hosts::new(Some(1));
+        let (turns, _gone) = (at_once(&hosts, "mx1").await, at_once(&hosts, "mx2").await.is_empty());
+        hosts.forget();
+        assert_eq!(hosts.turns.lock().unwrap().len(), 1);
+        assert!(at_once(&hosts, "mx1").await.is_empty(), "it is still its turn");
+        drop(turns);
+        hosts.forget();
+        assert!(hosts.turns.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

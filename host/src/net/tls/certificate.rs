@@ -60,7 +60,8 @@ fn some_of(names: &[String]) -> String {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum CertificateFault {
     Expired(Whose, i64),
-    NotYetValid(Whose, i64),
+    /// From when on, and when it is for this machine.
+    NotYetValid(Whose, i64, i64),
     NeverValid,
     /// The name that was wanted, and those that it has.
     OtherName(String, Vec<String>),
@@ -123,8 +124,13 @@ impl fmt::Display for CertificateFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fixed = match self {
             Self::Expired(whose, end) => return write!(f, "{whose} expired on {}", date(*end)),
-            Self::NotYetValid(whose, begin) => {
-                return write!(f, "{whose} is not valid before {}", date(*begin));
+            Self::NotYetValid(whose, begin, now) => {
+                return write!(
+                    f,
+                    "{whose} is not valid before {}, and here it is {}",
+                    date(*begin),
+                    date(*now)
+                );
             }
             Self::OtherName(wanted, names) if names.is_empty() => {
                 return write!(f, "the certificate is not for {wanted}: it names no host");
@@ -208,8 +214,8 @@ impl From<&webpki::Error> for CertificateFault {
         };
         match error {
             Error::CertExpired { not_after, .. } => Self::Expired(Whose::Server, seconds(not_after)),
-            Error::CertNotValidYet { not_before, .. } => {
-                Self::NotYetValid(Whose::Server, seconds(not_before))
+            Error::CertNotValidYet { not_before, time } => {
+                Self::NotYetValid(Whose::Server, seconds(not_before), seconds(time))
             }
             Error::InvalidCertValidity => Self::NeverValid,
             Error::CertNotValidForName(_) => Self::OtherName(String::new(), Vec::new()),
@@ -255,7 +261,7 @@ mod tests {
         vec![
             Fault::Expired(Whose::Server, 978_307_200),
             Fault::Expired(Whose::Intermediate("CN=R3".into()), 978_307_200),
-            Fault::NotYetValid(Whose::Root("CN=Root".into()), 978_307_200),
+            Fault::NotYetValid(Whose::Root("CN=Root".into()), 978_307_200, 0),
             Fault::NeverValid,
             Fault::OtherName("mx1".into(), vec!["mx2".into(), "*.example.org".into()]),
             Fault::OtherName("mx1".into(), Vec::new()),

@@ -228,8 +228,9 @@ impl Chain<'_> {
             CertificateFault::Expired(_, end) => {
                 CertificateFault::Expired(whose(&|it| it.validity().not_after.timestamp(), end), end)
             }
-            CertificateFault::NotYetValid(_, begin) => {
-                CertificateFault::NotYetValid(whose(&|it| it.validity().not_before.timestamp(), begin), begin)
+            CertificateFault::NotYetValid(_, begin, now) => {
+                let whose = whose(&|it| it.validity().not_before.timestamp(), begin);
+                CertificateFault::NotYetValid(whose, begin, now)
             }
             CertificateFault::UnknownIssuer(_)
             | CertificateFault::AuthorityAsServer
