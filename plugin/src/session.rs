@@ -46,6 +46,11 @@ pub(crate) fn behind<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
     begin.eq_ignore_ascii_case(keyword).then_some(rest)
 }
 
+/// How a character that nobody sees is shown.
+fn code_point(unseen: char) -> String {
+    format!("U+{:04X}", u32::from(unseen))
+}
+
 impl<'a> Session<'a> {
     pub(crate) fn new(transport: &'a mut dyn Transport, job: &'a Job<'a>) -> Self {
         Self {
@@ -150,8 +155,12 @@ impl<'a> Session<'a> {
                 let is_unknown = |reply: &Reply| (500..=503).contains(&reply.code);
                 let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(is_unknown);
                 let perhaps = if proxied { " (of a proxy's PROXY header?)" } else { "" };
+                let unseen = match &found {
+                    Err(NoReply::Garbage(Some(unseen))) => format!(" ({})", code_point(*unseen)),
+                    _ => String::new(),
+                };
                 let said = self.reader.said();
-                let text = format!("{name}: behind the reply, not asked for{perhaps}: {said}");
+                let text = format!("{name}: behind the reply, not asked for{perhaps}{unseen}: {said}");
                 Err(Stop { in_step: false, ..Stop::own(step, ErrorCode::UnexpectedData, text) })
             }
         }
@@ -179,8 +188,9 @@ impl<'a> Session<'a> {
                 Fault { kind: ErrorKind::ConnectionClosed, text }
             }
             NoReply::Garbage(unseen) => {
-                let unseen = unseen
-                    .map_or_else(String::new, |c| format!(" (U+{:04X} in or behind its code)", u32::from(c)));
+                let unseen = unseen.map_or_else(String::new, |unseen| {
+                    format!(" ({} in or behind its code)", code_point(unseen))
+                });
                 return own(ErrorCode::NotSmtp, &format!("not an SMTP reply{unseen}: {said}"));
             }
             NoReply::TooLong => {

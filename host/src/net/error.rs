@@ -157,8 +157,8 @@ impl Fault {
             Self::CallGivenUp => (HostError::CheckState, "an earlier call was given up".into()),
             Self::TlsFailedBefore => (HostError::CheckState, "TLS failed before".into()),
             Self::LeftOver(said) => {
-                let said = said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
-                let text = format!("plaintext was left over before the handshake{said}");
+                let said = said.as_deref().unwrap_or("an empty line, or nothing that can be shown");
+                let text = format!("plaintext was left over before the handshake: {said}");
                 (HostError::PlaintextBeforeTls, text)
             }
             Self::HandshakeSilent(time) => {
