@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Also for a host without a compiler, whose engine has no such setting.
     config.cranelift_nan_canonicalization(true);
     // Not the features of the machine that builds, but those of every machine of its kind.
-    config.target(&env::var("TARGET")?)?;
+    let target = env::var("TARGET")?;
+    config
+        .target(&target)
+        .map_err(|error| format!("for {target} it is to be built on a machine of that kind ({error})"))?;
     let compiled = Engine::new(&config)?.precompile_component(sonde_smtp_component::WASM)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("smtp.cwasm"), compiled)?;
