@@ -2,25 +2,39 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use serde::Deserialize;
+
+// What stands at the members is for who reads this: the help of a flag says all in one line.
+
 /// How certificates are judged.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, ValueEnum)]
+#[serde(rename_all = "lowercase", expecting = "\"full\", \"report\" or \"off\"")]
 pub enum Verify {
     /// Fail closed.
     #[default]
+    #[value(help = None::<&str>)]
     Full,
     /// Go on and report.
+    #[value(help = None::<&str>)]
     Report,
     /// Not at all.
+    #[value(help = None::<&str>)]
     Off,
 }
 
 /// The least TLS version accepted.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, ValueEnum)]
+#[serde(expecting = "\"1.2\" or \"1.3\"")]
 pub enum TlsVersion {
     /// TLS 1.2
     #[default]
+    #[serde(rename = "1.2")]
+    #[value(name = "1.2", help = None::<&str>)]
     V12,
     /// TLS 1.3
+    #[serde(rename = "1.3")]
+    #[value(name = "1.3", help = None::<&str>)]
     V13,
 }
 

@@ -84,7 +84,7 @@ pub(super) struct Arguments {
     timeout: String,
     /// full, report or off: what a bad certificate does
     #[arg(long, value_enum, default_value = "full")]
-    verify: VerifyArgument,
+    verify: Verify,
     /// PEM file of further trusted roots
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -93,28 +93,13 @@ pub(super) struct Arguments {
     server_name: Option<String>,
     /// Least TLS version
     #[arg(long, value_enum, default_value = "1.2")]
-    min_version: VersionArgument,
+    min_version: TlsVersion,
     /// What to print (default: waterfall on a terminal, else influx)
     #[arg(long, value_enum)]
     output: Option<Output>,
     /// Exit with 1 if the check fails, a critical limit is broken, or a limited value was not measured
     #[arg(long)]
     fail: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum VerifyArgument {
-    Full,
-    Report,
-    Off,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum VersionArgument {
-    #[value(name = "1.2")]
-    V12,
-    #[value(name = "1.3")]
-    V13,
 }
 
 pub(super) async fn check(arguments: Arguments) -> Result<ExitCode, Refusal> {
@@ -208,16 +193,9 @@ fn job<'a>(arguments: &Arguments, check: &'a Check) -> Result<AdHoc<'a>, Refusal
         pem.map_err(|error| format!("--ca-file {}: {error}", path.display()))
     };
     let tls = TlsRules {
-        verify: match arguments.verify {
-            VerifyArgument::Full => Verify::Full,
-            VerifyArgument::Report => Verify::Report,
-            VerifyArgument::Off => Verify::Off,
-        },
+        verify: arguments.verify,
         server_name: arguments.server_name.clone(),
-        min_version: match arguments.min_version {
-            VersionArgument::V12 => TlsVersion::V12,
-            VersionArgument::V13 => TlsVersion::V13,
-        },
+        min_version: arguments.min_version,
         ca_pem: arguments.ca_file.as_ref().map(certificates).transpose()?,
         crl_pem: None,
         client: None,

@@ -7,6 +7,8 @@ use serde::{
     de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
+use crate::tls_rules::{TlsVersion, Verify};
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
@@ -137,30 +139,11 @@ pub(super) struct Endpoint {
 pub(super) struct Tls {
     pub(super) verify: Verify,
     pub(super) server_name: Option<String>,
-    pub(super) min_version: Version,
+    pub(super) min_version: TlsVersion,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) crl_file: Option<PathBuf>,
     pub(super) client_cert: Option<PathBuf>,
     pub(super) client_key: Option<PathBuf>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase", expecting = "\"full\", \"report\" or \"off\"")]
-pub(super) enum Verify {
-    #[default]
-    Full,
-    Report,
-    Off,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(expecting = "\"1.2\" or \"1.3\"")]
-pub(super) enum Version {
-    #[default]
-    #[serde(rename = "1.2")]
-    V12,
-    #[serde(rename = "1.3")]
-    V13,
 }
 
 /// What stands in `[job.alarm]` below a name.

@@ -93,15 +93,8 @@ fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
         }
     };
     Ok(Key {
-        verify: match shape.verify {
-            file::Verify::Full => Verify::Full,
-            file::Verify::Report => Verify::Report,
-            file::Verify::Off => Verify::Off,
-        },
-        min_version: match shape.min_version {
-            file::Version::V12 => TlsVersion::V12,
-            file::Version::V13 => TlsVersion::V13,
-        },
+        verify: shape.verify,
+        min_version: shape.min_version,
         ca_file: place("ca_file", shape.ca_file)?,
         crl_file: place("crl_file", shape.crl_file)?,
         client,
