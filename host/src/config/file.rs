@@ -273,11 +273,11 @@ impl Visitor<'_> for Number {
     }
 }
 
-/// Where a secret stands.
+/// Where a secret stands: a table of one key.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct Source {
-    pub(super) file: Option<PathBuf>,
-    pub(super) env: Option<String>,
-    pub(super) credential: Option<String>,
+#[serde(rename_all = "lowercase")]
+pub(super) enum Source {
+    File(PathBuf),
+    Env(String),
+    Credential(String),
 }

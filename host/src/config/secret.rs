@@ -51,14 +51,12 @@ impl Files {
 /// Reads that of a parameter, whose file stands in `folder`.
 pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path, files: &Files) -> Result<String, At> {
     let refuse = |problem| At::key(format!("parameters.{parameter}"), problem);
-    let expected = || refuse(Problem::Expected(EXPECTED.into()));
-    let source = Source::deserialize(source).map_err(|_| expected())?;
-    match source {
-        Source { file: Some(file), env: None, credential: None } => {
+    match Source::deserialize(source).map_err(|_| refuse(Problem::Expected(EXPECTED.into())))? {
+        Source::File(file) => {
             let path = place(folder, &file).map_err(refuse)?;
             files.secret(&path).map_err(|error| refuse(Problem::Unreadable(path, error.to_string())))
         }
-        Source { file: None, env: Some(variable), credential: None } => {
+        Source::Env(variable) => {
             let wrong = match env::var(&variable) {
                 Ok(text) if text.starts_with(MARK) => "begins with a byte order mark",
                 Ok(text) if !text.is_empty() => return Ok(text),
@@ -68,10 +66,7 @@ pub(super) fn read(parameter: &str, source: toml::Value, folder: &Path, files: &
             };
             Err(refuse(Problem::Environment(variable, wrong)))
         }
-        Source { file: None, env: None, credential: Some(name) } => {
-            credential(name, env::var_os(CREDENTIALS)).map_err(refuse)
-        }
-        _ => Err(expected()),
+        Source::Credential(name) => credential(name, env::var_os(CREDENTIALS)).map_err(refuse),
     }
 }
 
@@ -84,11 +79,10 @@ pub(super) fn source(text: &str) -> Option<toml::Value> {
 
 /// Such a table as it stands in a file, wherever that is.
 pub(super) fn in_any_file(source: toml::Value) -> Option<String> {
-    let Source { file, env, credential } = Source::deserialize(source).ok()?;
-    let (key, place) = match (file, env) {
-        (Some(file), _) => ("file", absolute(&file).unwrap_or(file).to_str()?.to_owned()),
-        (None, Some(variable)) => ("env", variable),
-        (None, None) => ("credential", credential?),
+    let (key, place) = match Source::deserialize(source).ok()? {
+        Source::File(file) => ("file", absolute(&file).unwrap_or(file).to_str()?.to_owned()),
+        Source::Env(variable) => ("env", variable),
+        Source::Credential(name) => ("credential", name),
     };
     Some(format!("{{ {key} = {} }}", written(&Json::from(place))))
 }
