@@ -150,40 +150,7 @@ fn plan(
     mut main: file::File,
     mut files: Vec<(PathBuf, file::File)>,
 ) -> Result<Plan, ConfigError> {
-    let max_concurrent = main.max_concurrent.map_or(MAX_CONCURRENT, NonZero::get).into();
-    let max_per_host = main.max_per_host.map(|most| most.get().into());
-    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = main.threads.map_or_else(cores, |threads| threads.get().into());
-    let expected =
-        |key: String, what: &str| At::key(key, Problem::Expected(what.to_owned())).within(Some(path), None);
-    let deny = Deny::new(&main.deny).map_err(|text| {
-        let index = main.deny.iter().position(|other| other == text).unwrap_or_default();
-        expected(entry("deny", index), "a network such as \"10.0.0.0/8\" or an address")
-    })?;
-    let own_interval = main.daemon.as_ref().and_then(|daemon| daemon.interval.as_deref()).map(interval);
-    let self_metrics = main.daemon.as_ref().is_some_and(|daemon| daemon.self_metrics);
-    let interval = own_interval.transpose().map_err(|what| expected("daemon.interval".to_owned(), &what))?;
-    let jitter =
-        main.daemon.as_ref().and_then(|daemon| daemon.jitter.as_deref()).map_or(Ok(Duration::ZERO), |text| {
-            let jitter = duration::jitter(text)?;
-            let is_less = interval.is_none_or(|interval| jitter < interval);
-            if is_less { Ok(jitter) } else { Err("less than the interval".to_owned()) }
-        });
-    let jitter = jitter.map_err(|what| expected("daemon.jitter".to_owned(), &what))?;
-    let state_file = main.daemon.as_ref().and_then(|daemon| daemon.state_file.as_deref());
-    if state_file.is_some_and(|file| file.file_name().is_none()) {
-        return Err(expected("daemon.state_file".to_owned(), "a file"));
-    }
-    let state_file = state_file.map(|file| place(folder(path), file)).transpose();
-    let state_file =
-        state_file.map_err(|problem| At::key("daemon.state_file", problem).within(Some(path), None))?;
-    if main.cache_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
-        return Err(expected("cache_dir".to_owned(), "a folder"));
-    }
-    let cache_dir = main.cache_dir.as_ref().map(|dir| place(folder(path), dir)).transpose();
-    let cache_dir = cache_dir.map_err(|problem| At::key("cache_dir", problem).within(Some(path), None))?;
-    let name_servers = main.resolver.take().map(resolver::name_servers).transpose();
-    let name_servers = name_servers.map_err(|at| at.within(Some(path), None))?.unwrap_or_default();
+    let (whole, deny) = whole(path, &mut main).map_err(|at| at.within(Some(path), None))?;
     files.insert(0, (path.to_owned(), main));
     let (mut checks, mut jobs) = (Vec::new(), Vec::new());
     for (path, file) in files {
@@ -200,22 +167,55 @@ fn plan(
     if jobs.is_empty() {
         return Err(At::whole(Problem::NoJobs).within(Some(path), None));
     }
-    let threads = threads.min(max_concurrent).min(jobs.len());
-    Ok(Plan {
+    let threads = whole.threads.min(whole.max_concurrent).min(jobs.len());
+    Ok(Plan { threads, checks, jobs, doubts, ..whole })
+}
+
+/// A plan without checks and jobs, of what the file says of all, and where none of them may lead.
+fn whole(path: &Path, main: &mut file::File) -> Result<(Plan, Deny), At> {
+    let expected = |key: &str, what: &str| At::key(key, Problem::Expected(what.to_owned()));
+    let placed =
+        |key: &str, written: &Path| place(folder(path), written).map_err(|problem| At::key(key, problem));
+    let deny = Deny::new(&main.deny).map_err(|text| {
+        let index = main.deny.iter().position(|other| other == text).unwrap_or_default();
+        expected(&entry("deny", index), "a network such as \"10.0.0.0/8\" or an address")
+    })?;
+    let daemon = main.daemon.take().unwrap_or_default();
+    let interval = daemon.interval.as_deref().map(interval).transpose();
+    let interval = interval.map_err(|what| expected("daemon.interval", &what))?;
+    let jitter = daemon.jitter.as_deref().map_or(Ok(Duration::ZERO), |text| {
+        let jitter = duration::jitter(text)?;
+        let is_less = interval.is_none_or(|interval| jitter < interval);
+        if is_less { Ok(jitter) } else { Err("less than the interval".to_owned()) }
+    });
+    let jitter = jitter.map_err(|what| expected("daemon.jitter", &what))?;
+    let state_file = daemon.state_file.as_deref();
+    if state_file.is_some_and(|file| file.file_name().is_none()) {
+        return Err(expected("daemon.state_file", "a file"));
+    }
+    let state_file = state_file.map(|file| placed("daemon.state_file", file)).transpose()?;
+    let cache_dir = main.cache_dir.as_deref();
+    if cache_dir.is_some_and(|dir| dir.as_os_str().is_empty()) {
+        return Err(expected("cache_dir", "a folder"));
+    }
+    let cache_dir = cache_dir.map(|dir| placed("cache_dir", dir)).transpose()?;
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let plan = Plan {
         path: path.to_owned(),
-        max_concurrent,
-        max_per_host,
-        threads,
+        max_concurrent: main.max_concurrent.map_or(MAX_CONCURRENT, NonZero::get).into(),
+        max_per_host: main.max_per_host.map(|most| most.get().into()),
+        threads: main.threads.map_or_else(cores, |threads| threads.get().into()),
         interval,
-        self_metrics,
+        self_metrics: daemon.self_metrics,
         jitter,
         state_file,
         cache_dir,
-        name_servers,
-        checks,
-        jobs,
-        doubts,
-    })
+        name_servers: main.resolver.take().map(resolver::name_servers).transpose()?.unwrap_or_default(),
+        checks: Vec::new(),
+        jobs: Vec::new(),
+        doubts: Vec::new(),
+    };
+    Ok((plan, deny))
 }
 
 fn planned(

@@ -38,7 +38,7 @@ pub(super) struct Resolver {
 }
 
 /// What `sonde execd` does by itself.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Daemon {
     #[serde(default, deserialize_with = "time")]
