@@ -47,20 +47,32 @@ pub(super) fn read(path: &Path, watched: &mut Watched) -> Result<Files, ConfigEr
             .map_err(|error| At::key("include", unreadable(&included, error)).within(Some(path), None))?;
         let file = understand(&included, &text)?;
         watched.add_named(&included, &file);
-        if file.max_concurrent.is_some()
-            || file.max_per_host.is_some()
-            || file.threads.is_some()
-            || file.cache_dir.is_some()
-            || !file.deny.is_empty()
-            || file.resolver.is_some()
-            || !file.include.is_empty()
-            || file.daemon.is_some()
-        {
+        if !says_nothing_of_all(&file) {
             return Err(At::whole(Problem::Included).within(Some(&included), None));
         }
         files.push((included, file));
     }
     Ok(Files { main, included: files, unmatched })
+}
+
+/// Each key is named here: who adds one is asked which it is.
+fn says_nothing_of_all(file: &file::File) -> bool {
+    let file::File {
+        max_concurrent: None,
+        max_per_host: None,
+        threads: None,
+        cache_dir: None,
+        deny,
+        include,
+        resolver: None,
+        daemon: None,
+        check: _,
+        job: _,
+    } = file
+    else {
+        return false;
+    };
+    deny.is_empty() && include.is_empty()
 }
 
 pub(super) fn understand(path: &Path, text: &str) -> Result<file::File, ConfigError> {

@@ -293,18 +293,19 @@ fn included_files_bring_jobs_and_checks_with_paths_of_their_own() {
         refused("conf.d/c.toml", &job("b")),
         "conf.d/c.toml: job `b`: name: another job has this name"
     );
-    assert_eq!(
-        refused("conf.d/c.toml", "max_concurrent = 1"),
-        "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
-    );
-    assert_eq!(
-        refused("conf.d/c.toml", "threads = 1"),
-        "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
-    );
-    assert_eq!(
-        refused("conf.d/c.toml", "deny = [\"10.0.0.0/8\"]"),
-        "conf.d/c.toml: an included file may only have [[check]] and [[job]]"
-    );
+    for of_all in [
+        "max_concurrent = 1",
+        "max_per_host = 1",
+        "threads = 1",
+        "cache_dir = \"cache\"",
+        "deny = [\"10.0.0.0/8\"]",
+        "include = [\"a.toml\"]",
+        "[resolver]",
+        "[daemon]",
+    ] {
+        let expected = "conf.d/c.toml: an included file may only have [[check]] and [[job]]";
+        assert_eq!(refused("conf.d/c.toml", of_all), expected, "{of_all}");
+    }
     assert_eq!(
         refused("sonde.toml", "include = [\"none.toml\"]"),
         "sonde.toml: include: cannot read none.toml: No such file or directory (os error 2)"

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use crate::config;
 
 #[test]
-fn an_interval_is_from_a_second_to_a_day_and_stands_in_no_included_file() {
+fn an_interval_is_from_a_second_to_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
     let interval = |daemon: &str| {
@@ -29,12 +29,6 @@ fn an_interval_is_from_a_second_to_a_day_and_stands_in_no_included_file() {
         assert!(refused.ends_with(&format!(": daemon.jitter: expected {wrong}")), "{refused}");
     }
     assert!(interval("[daemon]\ninterval = \"10s\"\njitter = \"9999ms\"").is_ok());
-    fs::write(folder.path().join("more.toml"), "[daemon]\ninterval = \"60s\"").unwrap();
-    let refused = interval("include = [\"more.toml\"]").unwrap_err();
-    assert!(
-        refused.ends_with("more.toml: an included file may only have [[check]] and [[job]]"),
-        "{refused}"
-    );
 }
 
 #[test]
@@ -53,7 +47,7 @@ fn a_time_of_a_jobs_own_is_from_a_second_to_a_day_and_is_refused_by_its_job() {
 }
 
 #[test]
-fn how_many_jobs_of_a_host_run_at_once_stands_in_no_included_file() {
+fn how_many_jobs_of_a_host_run_at_once_is_at_least_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
     let read = |text: &str| {
@@ -63,12 +57,6 @@ fn how_many_jobs_of_a_host_run_at_once_stands_in_no_included_file() {
     assert_eq!((read(""), read("max_per_host = 3")), (Ok(None), Ok(Some(3))));
     let refused = read("max_per_host = 0").unwrap_err();
     assert!(refused.ends_with("line 1: max_per_host: expected a whole number from 1 to 65535"), "{refused}");
-    fs::write(folder.path().join("more.toml"), "max_per_host = 3").unwrap();
-    let refused = read("include = [\"more.toml\"]").unwrap_err();
-    assert!(
-        refused.ends_with("more.toml: an included file may only have [[check]] and [[job]]"),
-        "{refused}"
-    );
 }
 
 #[test]
