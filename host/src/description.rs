@@ -59,6 +59,22 @@ pub enum Misfit {
 }
 
 impl Parameter {
+    /// One of which nothing else is said.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn plain(name: &str, kind: ParameterKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            required: false,
+            default: None,
+            conditional_defaults: Vec::new(),
+            choices: Vec::new(),
+            single_line: false,
+            endpoint: None,
+            doc: String::new(),
+        }
+    }
+
     /// Refuses what its value can never be.
     pub fn judge(&self, value: &Json) -> Result<(), Misfit> {
         if !self.kind.has(value) {
@@ -93,6 +109,19 @@ pub struct Field {
 }
 
 impl Field {
+    /// One of which nothing else is said.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn plain(name: &str, kind: FieldKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            unit: String::new(),
+            doc: String::new(),
+            when_unreported: None,
+            phase: false,
+        }
+    }
+
     /// All of it, for a digest.
     fn json(&self) -> Json {
         let when_unreported = self.when_unreported.as_ref().map(|value| match value {

@@ -27,15 +27,9 @@ use crate::{
 
 fn description() -> Arc<Description> {
     let parameter = |name: &str, kind, default: Option<Json>| Parameter {
-        name: name.into(),
-        kind,
-        required: false,
         default,
-        conditional_defaults: Vec::new(),
-        choices: Vec::new(),
         single_line: true,
-        endpoint: None,
-        doc: String::new(),
+        ..Parameter::plain(name, kind)
     };
     let mut connection = parameter("connection", ParameterKind::Text, Some("plain".into()));
     connection.choices = ["plain", "starttls", "tls"].map(Into::into).into();
@@ -58,14 +52,7 @@ fn description() -> Arc<Description> {
             parameter("to", ParameterKind::TextList, None),
             parameter("subject", ParameterKind::Text, None),
         ],
-        fields: vec![Field {
-            name: "login_time_ms".into(),
-            kind: FieldKind::Float,
-            unit: "ms".into(),
-            doc: String::new(),
-            when_unreported: None,
-            phase: false,
-        }],
+        fields: vec![Field { unit: "ms".into(), ..Field::plain("login_time_ms", FieldKind::Float) }],
         tags: vec![Tag { name: "connection".into(), parameter: "connection".into(), doc: String::new() }],
         endpoints: Vec::new(),
         parts: Vec::new(),

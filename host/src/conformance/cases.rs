@@ -220,18 +220,8 @@ mod tests {
     fn what_is_odd_is_still_a_value_of_its_kind() {
         use ParameterKind::{Boolean, Duration, Integer, IntegerList, Number, Port, Table, Text, TextList};
         for kind in [Text, Integer, Number, Boolean, TextList, IntegerList, Duration, Table] {
-            let parameter = |name: &str, kind, default| Parameter {
-                name: name.into(),
-                kind,
-                required: false,
-                default,
-                conditional_defaults: Vec::new(),
-                choices: Vec::new(),
-                single_line: false,
-                endpoint: None,
-                doc: String::new(),
-            };
-            let parameters = vec![parameter("a", kind, None), parameter("port", Port, Some(1.into()))];
+            let port = Parameter { default: Some(1.into()), ..Parameter::plain("port", Port) };
+            let parameters = vec![Parameter::plain("a", kind), port];
             let unloaded = Check::unknown("a", HostError::CheckLoad, String::new());
             let check = Check {
                 description: Arc::new(Description { parameters, ..Description::unknown("a") }),

@@ -104,17 +104,7 @@ mod tests {
     };
 
     fn check() -> Description {
-        let port = Parameter {
-            name: "port".into(),
-            kind: ParameterKind::Port,
-            required: false,
-            default: None,
-            conditional_defaults: Vec::new(),
-            choices: Vec::new(),
-            single_line: false,
-            endpoint: None,
-            doc: String::new(),
-        };
+        let port = Parameter::plain("port", ParameterKind::Port);
         let imap =
             FurtherEndpoint { name: "imap".into(), required: false, default: None, doc: String::new() };
         Description { parameters: vec![port], endpoints: vec![imap], ..Description::unknown("a") }

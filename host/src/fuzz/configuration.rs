@@ -51,15 +51,9 @@ fn every_kind() -> Description {
         ("port", Port),
     ];
     let parameter = |(name, kind): (&str, ParameterKind)| Parameter {
-        name: name.to_owned(),
-        kind,
-        required: false,
         default: (kind == Port).then(|| 25.into()),
-        conditional_defaults: Vec::new(),
-        choices: Vec::new(),
         single_line: kind == Secret,
-        endpoint: None,
-        doc: String::new(),
+        ..Parameter::plain(name, kind)
     };
     Description { parameters: kinds.map(parameter).into(), ..Description::unknown("smtp") }
 }

@@ -75,40 +75,19 @@ fn spoken(secrets: &[String], draw: &mut Draw<'_>) -> String {
     text
 }
 
-fn parameter(name: &str, kind: ParameterKind, default: &str) -> Parameter {
-    Parameter {
-        name: name.to_owned(),
-        kind,
-        required: false,
-        default: Some(serde_json::Value::from(default)),
-        conditional_defaults: Vec::new(),
-        choices: Vec::new(),
-        single_line: false,
-        endpoint: None,
-        doc: String::new(),
-    }
-}
-
 fn description() -> Description {
-    let field = |name: &str, kind| Field {
-        name: name.to_owned(),
-        kind,
-        unit: String::new(),
-        doc: String::new(),
-        when_unreported: None,
-        phase: false,
-    };
-    let port = Parameter { default: Some(25.into()), ..parameter("port", ParameterKind::Port, "") };
+    let port = Parameter { default: Some(25.into()), ..Parameter::plain("port", ParameterKind::Port) };
+    let shown = Parameter { default: Some("".into()), ..Parameter::plain("shown", ParameterKind::Text) };
     Description {
         measurement: "drawn".to_owned(),
-        parameters: vec![port, parameter("shown", ParameterKind::Text, "")],
-        fields: vec![field("said", FieldKind::Text), field("count", FieldKind::Integer)],
+        parameters: vec![port, shown],
+        fields: vec![Field::plain("said", FieldKind::Text), Field::plain("count", FieldKind::Integer)],
         tags: vec![Tag { name: "shown".to_owned(), parameter: "shown".to_owned(), doc: String::new() }],
         parts: vec![Part {
             name: "part".to_owned(),
             doc: String::new(),
             tags: vec![PartTag { name: "which".to_owned(), doc: String::new() }],
-            fields: vec![field("said", FieldKind::Text)],
+            fields: vec![Field::plain("said", FieldKind::Text)],
         }],
         errors: vec![OwnError { code: 1000, name: "said".to_owned(), doc: String::new() }],
         ..Description::unknown(OWN_MEASUREMENT)

@@ -74,13 +74,8 @@ fn the_longest_line_is_no_longer_than_announced() {
     let tag = |number| Tag { name: name(number), parameter: String::new(), doc: String::new() };
     description.tags = (0..40).map(tag).collect();
     let kinds = [FieldKind::Text, FieldKind::Float, FieldKind::Integer, FieldKind::Boolean];
-    let field = |number: usize| Field {
-        name: name(100 + number),
-        kind: if number < 50 { FieldKind::Text } else { kinds[number % 4] },
-        unit: String::new(),
-        doc: String::new(),
-        when_unreported: None,
-        phase: false,
+    let field = |number: usize| {
+        Field::plain(&name(100 + number), if number < 50 { FieldKind::Text } else { kinds[number % 4] })
     };
     description.fields = (0..100).map(field).collect();
     let mut job = job(&"=".repeat(256));

@@ -106,14 +106,7 @@ mod tests {
 
     /// Beside a field `time_ms` and a tag `user`.
     fn announced(parts: Vec<wit::PartDescription>) -> Result<Vec<Part>, Contradiction> {
-        let time = Field {
-            name: "time_ms".into(),
-            kind: FieldKind::Float,
-            unit: "ms".into(),
-            doc: String::new(),
-            when_unreported: None,
-            phase: true,
-        };
+        let time = Field { phase: true, ..Field::plain("time_ms", FieldKind::Float) };
         let user = Tag { name: "user".into(), parameter: "user".into(), doc: String::new() };
         let endpoint = |name: &str| FurtherEndpoint {
             name: name.into(),

@@ -139,20 +139,12 @@ mod tests {
     };
 
     fn described() -> Description {
-        let field = |name: &str, kind| Field {
-            name: name.into(),
-            kind,
-            unit: String::new(),
-            doc: String::new(),
-            when_unreported: None,
-            phase: false,
-        };
         let tag = |name: &str| PartTag { name: name.into(), doc: String::new() };
         let part = |name: &str| description::Part {
             name: name.into(),
             doc: String::new(),
             tags: vec![tag("name"), tag("zone")],
-            fields: vec![field("count", FieldKind::Integer), field("said", FieldKind::Text)],
+            fields: vec![Field::plain("count", FieldKind::Integer), Field::plain("said", FieldKind::Text)],
         };
         let mut description = Description::unknown("a");
         description.parts = vec![part("box"), part("hop")];

@@ -16,12 +16,9 @@ fn point(server: &str, fields: &[(String, Value)], outcome: Outcome) -> Point {
 
 fn drawn(server: &str, fields: &[(String, Value)], outcome: Outcome, colour: bool) -> String {
     let phase = |name: &str| Field {
-        name: format!("{name}_time_ms"),
-        kind: FieldKind::Float,
         unit: "ms".to_owned(),
-        doc: String::new(),
-        when_unreported: None,
         phase: true,
+        ..Field::plain(&format!("{name}_time_ms"), FieldKind::Float)
     };
     let mut check = Description::unknown("smtp");
     check.fields = ["banner", "ehlo", "starttls", "rcpt", "quit"].map(phase).into();
@@ -31,13 +28,7 @@ fn drawn(server: &str, fields: &[(String, Value)], outcome: Outcome, colour: boo
         ("reply_code", FieldKind::Integer, ""),
         ("size", FieldKind::Integer, "B"),
     ] {
-        check.fields.push(Field {
-            name: name.to_owned(),
-            kind,
-            unit: unit.to_owned(),
-            phase: false,
-            ..phase("")
-        });
+        check.fields.push(Field { unit: unit.to_owned(), ..Field::plain(name, kind) });
     }
     let points = Points { job: point(server, fields, outcome), parts: Vec::new() };
     render(&points, &check, None, colour)
@@ -125,21 +116,13 @@ fn phases_that_were_not_measured_are_left_out() {
 
 #[test]
 fn parts_stand_beneath_with_what_is_wrong_with_them() {
-    let count = Field {
-        name: "count".to_owned(),
-        kind: FieldKind::Integer,
-        unit: String::new(),
-        doc: String::new(),
-        when_unreported: None,
-        phase: false,
-    };
     let mut check = Description::unknown("imap");
     check.measurement = "imap".to_owned();
     check.parts = vec![Part {
         name: "mailbox".to_owned(),
         doc: String::new(),
         tags: vec![PartTag { name: "folder".to_owned(), doc: String::new() }],
-        fields: vec![count],
+        fields: vec![Field::plain("count", FieldKind::Integer)],
     }];
     let part = |folder: &str, outcome: Outcome, fields: &[(String, Value)]| {
         let mut part = point("a", fields, outcome);

@@ -14,14 +14,6 @@ fn a_limit_on_the_command_line_that_says_nothing_is_refused() {
 
 #[test]
 fn limits_may_be_on_the_parts_of_a_run() {
-    let field = |name: &str, kind| Field {
-        name: name.to_owned(),
-        kind,
-        unit: String::new(),
-        doc: String::new(),
-        when_unreported: None,
-        phase: false,
-    };
     let mut check = check("smtp");
     let mut description = (*description()).clone();
     description.parts = vec![Part {
@@ -30,9 +22,9 @@ fn limits_may_be_on_the_parts_of_a_run() {
         tags: Vec::new(),
         // One that is called as a level is.
         fields: vec![
-            field("messages", FieldKind::Integer),
-            field("warning", FieldKind::Float),
-            field("state", FieldKind::Text),
+            Field::plain("messages", FieldKind::Integer),
+            Field::plain("warning", FieldKind::Float),
+            Field::plain("state", FieldKind::Text),
         ],
     }];
     check.description = Arc::new(description);

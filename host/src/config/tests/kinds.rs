@@ -10,15 +10,9 @@ use crate::describe;
 /// A check that takes one of each kind, and shows all three as tags.
 fn check() -> Check {
     let parameter = |name: &str, kind, default| Parameter {
-        name: name.into(),
-        kind,
-        required: false,
         default: Some(default),
-        conditional_defaults: Vec::new(),
-        choices: Vec::new(),
         single_line: true,
-        endpoint: None,
-        doc: String::new(),
+        ..Parameter::plain(name, kind)
     };
     let mut codes = parameter("codes", ParameterKind::IntegerList, json!([200, 204]));
     codes.conditional_defaults =
@@ -171,14 +165,8 @@ fn a_default_depends_on_a_number_or_a_list_however_it_is_written() {
         default: json!(9),
     };
     let port = &mut description.parameters[0];
-    let of = |name: &str, kind| Parameter {
-        name: name.into(),
-        kind,
-        default: None,
-        conditional_defaults: Vec::new(),
-        ..port.clone()
-    };
-    let (ratio, hosts) = (of("ratio", ParameterKind::Number), of("hosts", ParameterKind::TextList));
+    let ratio = Parameter::plain("ratio", ParameterKind::Number);
+    let hosts = Parameter::plain("hosts", ParameterKind::TextList);
     port.conditional_defaults = vec![condition("ratio", json!(5)), condition("hosts", json!("a"))];
     description.parameters.extend([ratio, hosts]);
     let check = Check { description: Arc::new(description), ..check() };
