@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    error::{At, Problem},
+    error::{At, NoSuch, Problem},
     file::{Alarm, Levels},
     nearest::nearest,
 };
@@ -76,7 +76,7 @@ pub(super) fn doubts(limits: &[Limit]) -> impl Iterator<Item = At> {
         let same = |critical: &&Limit| (&critical.part, &critical.field) == (&warning.part, &warning.field);
         let doubts = of(Severity::Critical).filter(same).filter_map(|critical| {
             let key = format!("alarm.{}", shown(warning.part.as_deref(), &warning.field));
-            Some(At::key(key, Problem::Limit(doubt(warning, critical)?)))
+            Some(At::key(key, Problem::Said(doubt(warning, critical)?)))
         });
         doubts.collect::<Vec<_>>()
     })
@@ -105,7 +105,7 @@ fn is_upper(limit: &Limit) -> Option<bool> {
 
 fn limit(part: Option<&str>, field: &str, severity: Severity, text: &str, key: &str) -> Result<Limit, At> {
     let limit = Limit::parse(field, severity, text);
-    let limit = limit.map_err(|error| At::key(key, Problem::Limit(error.to_string())))?;
+    let limit = limit.map_err(|error| At::key(key, Problem::Said(error.to_string())))?;
     Ok(Limit { part: part.map(ToOwned::to_owned), ..limit })
 }
 
@@ -121,7 +121,7 @@ pub(super) fn known_number(description: &Description, limit: &Limit) -> Result<(
         Some(kind) => {
             let Some(part) = description.parts.iter().find(|part| part.name == *kind) else {
                 let meant = nearest(kind, description.parts.iter().map(|part| &*part.name));
-                let problem = Problem::Part(meant.map(ToOwned::to_owned));
+                let problem = Problem::Unknown(NoSuch::Parts, meant.map(ToOwned::to_owned));
                 return Err(At::key(format!("alarm.{kind}"), problem));
             };
             numbers(OUTCOME_FIELDS.iter().map(|field| (field.name, field.kind)), &part.fields)
@@ -131,7 +131,10 @@ pub(super) fn known_number(description: &Description, limit: &Limit) -> Result<(
         return Ok(());
     }
     let meant = nearest(&limit.field, numbers.into_iter()).map(ToOwned::to_owned);
-    Err(At::key(format!("alarm.{}", shown(limit.part.as_deref(), &limit.field)), Problem::Field(meant)))
+    Err(At::key(
+        format!("alarm.{}", shown(limit.part.as_deref(), &limit.field)),
+        Problem::Unknown(NoSuch::Number, meant),
+    ))
 }
 
 /// By name, those of a line's fields that a limit may be on.

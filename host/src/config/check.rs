@@ -37,7 +37,7 @@ impl Declared {
     /// Refuses the configuration because the component cannot be used.
     #[must_use]
     pub fn refuse(&self, error: String) -> ConfigError {
-        At::key("component", Problem::Component(error))
+        At::key("component", Problem::Said(error))
             .within(Some(&self.declared_in), Some(Subject::Check(self.source.name.clone())))
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    error::{At, Problem},
+    error::{At, NoSuch, Problem},
     file,
     nearest::nearest,
     tls::Trusts,
@@ -88,7 +88,7 @@ impl Endpoints {
         let all = || check.endpoints.iter().map(|endpoint| &*endpoint.name);
         if let Some(unknown) = self.given.keys().find(|name| !all().any(|known| known == *name)) {
             let meant = nearest(unknown, all()).map(ToOwned::to_owned);
-            return Err(At::key(format!("endpoints.{unknown}"), Problem::Endpoint(meant)));
+            return Err(At::key(format!("endpoints.{unknown}"), Problem::Unknown(NoSuch::Endpoint, meant)));
         }
         let mut endpoints = Vec::new();
         for endpoint in &check.endpoints {

@@ -63,8 +63,6 @@ pub enum Problem {
     OwnMeasurement,
     /// A key of the whole configuration in an included file.
     Included,
-    /// Not a pattern for file names.
-    Pattern(String),
     /// A pattern that no file matches.
     NoMatch(String),
     /// A path that would begin at the folder of a configuration which has none.
@@ -73,12 +71,8 @@ pub enum Problem {
     Home,
     /// Longer than the check's `wall_time`.
     WallTime(Duration),
-    /// The component cannot be used.
-    Component(String),
-    /// A key that nobody knows, and one that it may be meant to be.
-    Unknown(Option<String>),
-    /// An endpoint that the check does not have, and one that it may be meant to be.
-    Endpoint(Option<String>),
+    /// A name that nobody knows, what it would be of, and one that it may be meant to be.
+    Unknown(NoSuch, Option<String>),
     /// What is given is for this endpoint, which the job does not have.
     NoEndpoint(String),
     /// The same host and port as another endpoint has.
@@ -89,8 +83,8 @@ pub enum Problem {
     Contradiction(&'static str),
     /// A value of the wrong kind; what is expected.
     Expected(String),
-    /// What the check refuses, in its words.
-    Refused(String),
+    /// What those say of it who know more: the check, the sandbox, TLS, or who reads limits and patterns.
+    Said(String),
     /// The check does not judge the job, and why.
     Unjudged(String),
     /// A line break or NUL where there must be none.
@@ -101,14 +95,19 @@ pub enum Problem {
     Environment(String, &'static str),
     /// A credential that is not there, by its name, and why.
     Credential(String, NoCredential),
-    /// A field that the check does not announce, or that is no number.
-    Field(Option<String>),
-    /// A kind of parts that the check does not announce.
-    Part(Option<String>),
-    /// Not a limit.
-    Limit(String),
-    /// TLS rules that cannot work.
-    Tls(String),
+}
+
+/// What nobody knows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoSuch {
+    /// A key.
+    Key,
+    /// The check has no such endpoint.
+    Endpoint,
+    /// The check announces no such field, or it is no number.
+    Number,
+    /// The check announces no such kind of parts.
+    Parts,
 }
 
 /// Why a credential is not there.
@@ -173,12 +172,13 @@ impl fmt::Display for ConfigError {
             ),
             Problem::Home => f.write_str("`~` is not expanded: write the path in full"),
             Problem::WallTime(most) => write!(f, "the check's limits allow at most {most:?}"),
-            Problem::Unknown(known) => {
-                f.write_str("unknown key")?;
-                meant(f, known)
-            }
-            Problem::Endpoint(known) => {
-                f.write_str("the check has no such endpoint")?;
+            Problem::Unknown(what, known) => {
+                f.write_str(match what {
+                    NoSuch::Key => "unknown key",
+                    NoSuch::Endpoint => "the check has no such endpoint",
+                    NoSuch::Number => "the check reports no such number",
+                    NoSuch::Parts => "the check reports no such parts",
+                })?;
                 meant(f, known)
             }
             Problem::NoEndpoint(name) => {
@@ -203,21 +203,9 @@ impl fmt::Display for ConfigError {
                 "there is no credential `{name}` in {}: the unit has no LoadCredential={name}:…",
                 folder.display()
             ),
-            Problem::Field(known) => {
-                f.write_str("the check reports no such number")?;
-                meant(f, known)
-            }
-            Problem::Part(known) => {
-                f.write_str("the check reports no such parts")?;
-                meant(f, known)
-            }
             Problem::Toml(error) => write!(f, "{error}"),
             Problem::Unjudged(error) => write!(f, "its check does not judge it: {error}"),
-            Problem::Pattern(error)
-            | Problem::Refused(error)
-            | Problem::Limit(error)
-            | Problem::Tls(error)
-            | Problem::Component(error) => f.write_str(error),
+            Problem::Said(error) => f.write_str(error),
         }
     }
 }

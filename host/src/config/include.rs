@@ -103,7 +103,7 @@ fn named(
             continue;
         }
         let found = matching(&whole.to_string_lossy())
-            .map_err(|error| refuse(Problem::Pattern(format!("`{pattern}`: {}", error.msg))))?;
+            .map_err(|error| refuse(Problem::Said(format!("`{pattern}`: {}", error.msg))))?;
         watched.add_pattern(whole.to_string_lossy().into_owned());
         let before = files.len();
         for file in found {

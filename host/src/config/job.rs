@@ -327,7 +327,7 @@ fn refused(unfit: Unfit, host: &str) -> At {
     match unfit {
         Unfit::Refused(first, others) => {
             let others = others.iter().map(|refusal| format!("; {}", refusal.told(host)));
-            let problem = Problem::Refused(first.text + &others.collect::<String>());
+            let problem = Problem::Said(first.text + &others.collect::<String>());
             match first.blamed.key(host) {
                 Some(key) => At::key(key, problem),
                 None => At::whole(problem),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    error::{At, Problem, entry},
+    error::{At, NoSuch, Problem, entry},
     nearest::nearest,
     secret, table,
 };
@@ -25,7 +25,7 @@ const TOGETHER_BYTES: usize = 2560 << 10;
 pub(super) fn known<'a>(name: &str, description: &'a Description) -> Result<&'a Parameter, At> {
     description.parameters.iter().find(|parameter| parameter.name == name).ok_or_else(|| {
         let meant = nearest(name, description.parameters.iter().map(|parameter| parameter.name.as_str()));
-        At::key(format!("parameters.{name}"), Problem::Unknown(meant.map(ToOwned::to_owned)))
+        At::key(format!("parameters.{name}"), Problem::Unknown(NoSuch::Key, meant.map(ToOwned::to_owned)))
     })
 }
 

@@ -72,7 +72,7 @@ fn refused(wrong: &NoTls, key: Option<&Key>) -> At {
         }
     };
     let file = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
-    At::key(name, Problem::Tls(format!("{file}{wrong}")))
+    At::key(name, Problem::Said(format!("{file}{wrong}")))
 }
 
 fn key(shape: file::Tls, folder: &Path) -> Result<Key, At> {
