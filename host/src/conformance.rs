@@ -11,17 +11,16 @@ use std::{collections::BTreeMap, future::ready, iter};
 
 use tokio::net::TcpStream;
 
+pub use self::{
+    case::{Came, ConformanceError, Subject, Verdict},
+    table::table,
+};
 use self::{
     case::{Case, HOST, Must, READY, SOME_PORT, planned},
     cases::{Conversation, misbehaving, odd_values, wrong_values},
     peer::{Peer, Peers},
 };
-pub use self::{
-    case::{ConformanceError, Subject, Verdict},
-    table::table,
-};
 use crate::{
-    job::Job,
     report::{Outcome, Report},
     sandbox::Unfit,
     schedule::{self, RoundTime},
@@ -46,13 +45,12 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
         Conversation::new((HOST.to_string(), port), "a server that says yes to everything")
     };
     let mut verdicts = round(subject, vec![conversation.undisturbed(subject, &mut peers)?]).await;
-    let first = verdicts.first();
-    // At this port: at another it did not.
-    if let Some(refused) = first.and_then(|verdict| verdict.not_run.clone()) {
-        return Err(ConformanceError::Refused(refused));
-    }
-    let report = first.and_then(|verdict| verdict.report.as_ref());
-    let undisturbed = report.map_or(Outcome::CheckError, Report::outcome);
+    let undisturbed = match verdicts.first().map(|verdict| &verdict.came) {
+        // At this port: at another it did not.
+        Some(Came::NotRun(refused)) => return Err(ConformanceError::Refused(refused.clone())),
+        Some(Came::Report(report)) => report.outcome(),
+        _ => Outcome::CheckError,
+    };
 
     verdicts.extend(wrong_values(subject));
     let mut cases = misbehaving(subject, &mut peers)?;
@@ -68,34 +66,36 @@ pub async fn run(subject: &Subject<'_>) -> Result<Vec<Verdict>, ConformanceError
 async fn round(subject: &Subject<'_>, cases: Vec<Case>) -> Vec<Verdict> {
     let (mut jobs, mut judged) = (Vec::new(), Vec::new());
     for (job, must) in cases {
-        let unfit = job.validate().await.err();
-        judged.push((job.name.clone(), must, unfit));
-        jobs.push(job);
+        let (case, unfit) = (job.name.clone(), job.validate().await.err());
+        if unfit.is_none() {
+            jobs.push(job);
+        }
+        judged.push((case, must, unfit));
     }
-    let is_fit = |(_, (_, _, unfit)): &(Job, &(String, Must, Option<Unfit>))| unfit.is_none();
-    let jobs: Vec<Job> = jobs.into_iter().zip(&judged).filter(is_fit).map(|(job, _)| job).collect();
-    let mut came = BTreeMap::new();
-    let mut reports =
-        schedule::round(subject.sandbox, jobs.into_iter().map(ready), AT_ONCE, RoundTime::now());
-    while let Some(ended) = reports.recv().await {
-        came.insert(ended.job.name.clone(), ended.report);
+    let mut reports = BTreeMap::new();
+    let mut ends = schedule::round(subject.sandbox, jobs.into_iter().map(ready), AT_ONCE, RoundTime::now());
+    while let Some(ended) = ends.recv().await {
+        reports.insert(ended.job.name.clone(), ended.report);
     }
-    judged
-        .into_iter()
-        .map(|(case, must, unfit)| {
-            let report = came.remove(&case);
-            let (not_run, miss) = match (unfit, &report) {
-                (Some(Unfit::Refused(refusal, others)), _) => {
-                    let all = iter::once(refusal).chain(others).map(|refusal| refusal.told("host"));
-                    (Some(all.collect::<Vec<_>>().join("; ")), None)
-                }
-                (Some(Unfit::Unjudged(failure)), _) => (None, Some(format!("validate: {}", failure.text))),
-                (None, Some(report)) => (None, miss(report, &must)),
-                (None, None) => (None, Some("no report".to_owned())),
-            };
-            Verdict { case, report, not_run, miss }
-        })
-        .collect()
+    let mut verdicts = Vec::new();
+    for (case, must, unfit) in judged {
+        let (came, miss) = match (unfit, reports.remove(&case)) {
+            (Some(Unfit::Refused(refusal, others)), _) => {
+                let all = iter::once(refusal).chain(others).map(|refusal| refusal.told("host"));
+                (Came::NotRun(all.collect::<Vec<_>>().join("; ")), None)
+            }
+            (Some(Unfit::Unjudged(failure)), _) => {
+                (Came::Nothing, Some(format!("validate: {}", failure.text)))
+            }
+            (None, Some(report)) => {
+                let miss = miss(&report, &must);
+                (Came::Report(report.into()), miss)
+            }
+            (None, None) => (Came::Nothing, Some("no report".to_owned())),
+        };
+        verdicts.push(Verdict { case, came, miss });
+    }
+    verdicts
 }
 
 fn miss(report: &Report, must: &Must) -> Option<String> {

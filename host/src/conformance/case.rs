@@ -43,12 +43,34 @@ pub struct Subject<'a> {
 pub struct Verdict {
     /// The case.
     pub case: String,
-    /// The report; none: the case was not run.
-    pub report: Option<Report>,
-    /// Why the check itself refuses the job: nothing was tested.
-    pub not_run: Option<String>,
+    /// What came of it.
+    pub came: Came,
     /// Why this is not what a check must do.
     pub miss: Option<String>,
+}
+
+/// What came of a case.
+#[derive(Debug)]
+pub enum Came {
+    /// The run's report.
+    Report(Box<Report>),
+    /// The check itself refuses the job, and why: nothing was tested.
+    NotRun(String),
+    /// The job was refused, as it had to be.
+    Refused,
+    /// None of these.
+    Nothing,
+}
+
+impl Verdict {
+    /// The report, where there was a run.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        match &self.came {
+            Came::Report(report) => Some(report),
+            Came::NotRun(_) | Came::Refused | Came::Nothing => None,
+        }
+    }
 }
 
 /// Why nothing could be tested.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    case::{Case, ConformanceError, Must, READY, Subject, Verdict, job},
+    case::{Came, Case, ConformanceError, Must, READY, Subject, Verdict, job},
     peer::{self, Manner, Peer, Peers},
 };
 use crate::{
@@ -141,12 +141,14 @@ pub(super) fn wrong_values(subject: &Subject<'_>) -> Vec<Verdict> {
             ParameterKind::Text if !parameter.choices.is_empty() => "no such choice",
             _ => continue,
         };
-        let accepted = job(subject, "", 1, &[(&parameter.name, value)]).is_ok();
+        let (came, miss) = match job(subject, "", 1, &[(&parameter.name, value)]) {
+            Ok(_) => (Came::Nothing, Some(format!("{value} was accepted"))),
+            Err(_) => (Came::Refused, None),
+        };
         verdicts.push(Verdict {
             case: format!("`{}` of another kind is refused", parameter.name),
-            report: None,
-            not_run: None,
-            miss: accepted.then(|| format!("{value} was accepted")),
+            came,
+            miss,
         });
     }
     verdicts

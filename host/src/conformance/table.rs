@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::case::Verdict;
+use super::case::{Came, Verdict};
 use crate::{description::Description, measured::Contact, report::Report, sandbox::Limits, text};
 
 /// A table of the verdicts, of what the runs used up, and of a check with parts how many came.
@@ -14,27 +14,29 @@ pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> Stri
     text.push_str(if has_parts { "     parts\n" } else { "\n" });
     let (mut cpu, mut memory) = (Duration::ZERO, 0);
     for verdict in verdicts {
-        let _infallible = match &verdict.report {
-            Some(report) => {
-                cpu = cpu.max(report.used.cpu);
-                memory = memory.max(report.used.memory_bytes);
-                write!(
-                    text,
-                    "{:width$}  {:18}{:>7} ms{:>7.1} ms{:>6.1} MiB",
-                    verdict.case,
-                    report.outcome().name(),
-                    report.measured.total.unwrap_or_default().as_millis(),
-                    milliseconds(report.used.cpu),
-                    mebibytes(report.used.memory_bytes),
-                )
-            }
-            None if verdict.not_run.is_some() => write!(text, "{:width$}  {:18}", verdict.case, "not run"),
-            None => write!(text, "{:width$}  {:18}", verdict.case, "refused"),
+        let result = match &verdict.came {
+            Came::Report(report) => report.outcome().name(),
+            Came::NotRun(_) => "not run",
+            Came::Refused => "refused",
+            // What is missing says what it came to instead.
+            Came::Nothing => "",
         };
-        if let Some(report) = verdict.report.as_ref().filter(|_| has_parts) {
-            let _infallible = write!(text, "{:>10}", parts(report));
+        let _infallible = write!(text, "{:width$}  {result:18}", verdict.case);
+        if let Came::Report(report) = &verdict.came {
+            cpu = cpu.max(report.used.cpu);
+            memory = memory.max(report.used.memory_bytes);
+            let _infallible = write!(
+                text,
+                "{:>7} ms{:>7.1} ms{:>6.1} MiB",
+                report.measured.total.unwrap_or_default().as_millis(),
+                milliseconds(report.used.cpu),
+                mebibytes(report.used.memory_bytes),
+            );
+            if has_parts {
+                let _infallible = write!(text, "{:>10}", parts(report));
+            }
         }
-        if let Some(refused) = &verdict.not_run {
+        if let Came::NotRun(refused) = &verdict.came {
             let _infallible = write!(text, "  the check refuses it: {}", text::clean(refused));
         }
         if let Some(miss) = &verdict.miss {
@@ -44,7 +46,7 @@ pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> Stri
         text.push('\n');
     }
     let misses = verdicts.iter().filter(|verdict| verdict.miss.is_some()).count();
-    let not_run = verdicts.iter().filter(|verdict| verdict.not_run.is_some()).count();
+    let not_run = verdicts.iter().filter(|verdict| matches!(verdict.came, Came::NotRun(_))).count();
     let not_run_text = if not_run == 0 { String::new() } else { format!("{not_run} not run; ") };
     let _infallible = writeln!(
         text,
@@ -67,7 +69,7 @@ pub fn table(verdicts: &[Verdict], check: &Description, limits: &Limits) -> Stri
 
 /// Endpoints to which no case led.
 fn unreached(verdicts: &[Verdict], check: &Description) -> Vec<String> {
-    let reports = || verdicts.iter().filter_map(|verdict| verdict.report.as_ref());
+    let reports = || verdicts.iter().filter_map(Verdict::report);
     let is_reached = |contact: &Contact| contact.connect.is_some();
     let own = check.port_of(None).filter(|_| !reports().any(|report| is_reached(&report.measured.contact)));
     let is_named = |name: &str, report: &Report| {
@@ -110,24 +112,26 @@ mod tests {
         Description { parameters: vec![port], endpoints: vec![imap], ..Description::unknown("a") }
     }
 
-    fn verdict(case: &str, report: Option<Report>, not_run: Option<&str>) -> Verdict {
-        Verdict { case: case.to_owned(), report, not_run: not_run.map(ToOwned::to_owned), miss: None }
+    fn verdict(of: &str, came: Came) -> Verdict {
+        Verdict { case: of.to_owned(), came, miss: None }
+    }
+
+    /// What a table says beside a case.
+    fn row(table: &str, case: &str) -> String {
+        let row = table.lines().find_map(|row| row.strip_prefix(case)).unwrap();
+        row.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn a_case_that_the_check_refuses_is_not_run_and_does_not_count() {
         let verdicts = [
-            verdict("silent", Some(Report::default()), None),
-            verdict("`a` empty", None, Some("parameters.a: is empty")),
-            verdict("`a` of another kind is refused", None, None),
+            verdict("silent", Came::Report(Box::default())),
+            verdict("`a` empty", Came::NotRun("parameters.a: is empty".to_owned())),
+            verdict("`a` of another kind is refused", Came::Refused),
         ];
         let table = table(&verdicts, &check(), &Limits::default());
-        let row = |case: &str| {
-            let row = table.lines().find(|row| row.starts_with(case)).unwrap();
-            row.strip_prefix(case).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(row("`a` empty"), "not run the check refuses it: parameters.a: is empty");
-        assert_eq!(row("`a` of another kind is refused"), "refused");
+        assert_eq!(row(&table, "`a` empty"), "not run the check refuses it: parameters.a: is empty");
+        assert_eq!(row(&table, "`a` of another kind is refused"), "refused");
         assert!(table.contains("\n2 cases, 0 missed; 1 not run; at most "), "{table}");
         assert!(
             self::table(&verdicts[..1], &check(), &Limits::default())
@@ -136,11 +140,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_to_be_refused_and_was_not_is_not_called_refused() {
+        let missed =
+            |case: &str, miss: &str| Verdict { miss: Some(miss.to_owned()), ..verdict(case, Came::Nothing) };
+        let verdicts = [
+            missed("`a` of another kind is refused", "\"text\" was accepted"),
+            missed("`a` empty", "validate: it trapped"),
+        ];
+        let table = table(&verdicts, &check(), &Limits::default());
+        assert_eq!(row(&table, "`a` of another kind is refused"), "MISS \"text\" was accepted");
+        assert_eq!(row(&table, "`a` empty"), "MISS validate: it trapped");
+    }
+
+    #[test]
     fn an_endpoint_that_no_case_led_to_is_told() {
         let reached = || Contact { connect: Some(Duration::ZERO), ..Contact::default() };
         let told = |contact, further| {
             let measured = Measured { contact, further, ..Measured::default() };
-            let verdicts = [verdict("silent", Some(Report { measured, ..Report::default() }), None)];
+            let report = Report { measured, ..Report::default() };
+            let verdicts = [verdict("silent", Came::Report(report.into()))];
             let table = table(&verdicts, &check(), &Limits::default());
             let whose =
                 |line: &str| line.split_once(" was never connected to").map(|(whose, _)| whose.to_owned());
