@@ -27,10 +27,14 @@ pub struct Watched {
 
 /// How files are; none: there is no such regular file, as where a pipe was.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Look {
-    files: BTreeMap<PathBuf, Option<Stamp>>,
-    /// A digest: it is written anew again and again, and mostly says the same.
-    servers: Option<blake3::Hash>,
+pub struct Look(BTreeMap<PathBuf, Option<Seen>>);
+
+/// How one is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Seen {
+    Stamp(Stamp),
+    /// Of what says which servers are asked: it is written anew again and again, and mostly says the same.
+    Digest(blake3::Hash),
 }
 
 impl Watched {
@@ -78,12 +82,12 @@ impl Watched {
     pub fn look(&self) -> Look {
         let matching = self.patterns.iter().filter_map(|pattern| matching(pattern).ok()).flatten();
         let all = self.files.iter().cloned().chain(matching.filter_map(Result::ok));
-        let files = all.map(|path| (stamp(&path).filter(Stamp::is_regular), path));
-        let servers = self.servers.as_ref().and_then(|path| regular::bytes(path, RESOLV_CONF_BYTES).ok());
-        Look {
-            files: files.map(|(stamp, path)| (path, stamp)).collect(),
-            servers: servers.map(|text| blake3::hash(&text)),
-        }
+        let files = all.map(|path| (stamp(&path).filter(Stamp::is_regular).map(Seen::Stamp), path));
+        let servers = self.servers.iter().map(|path| {
+            let text = regular::bytes(path, RESOLV_CONF_BYTES).ok();
+            (text.map(|text| Seen::Digest(blake3::hash(&text))), path.clone())
+        });
+        Look(files.chain(servers).map(|(seen, path)| (path, seen)).collect())
     }
 }
 
@@ -91,10 +95,9 @@ impl Look {
     /// The same, with what was seen before of the files that were there: what changed meanwhile will be seen as a change.
     #[must_use]
     pub fn since(mut self, before: &Self) -> Self {
-        self.servers = before.servers.or(self.servers);
-        for (path, stamp) in &mut self.files {
-            if let Some(before) = before.files.get(path) {
-                *stamp = *before;
+        for (path, seen) in &mut self.0 {
+            if let Some(before) = before.0.get(path) {
+                *seen = *before;
             }
         }
         self
@@ -180,5 +183,18 @@ mod tests {
         assert!(refused.look() != before);
         let both = own.clone().and(refused.clone());
         assert!(both.files.is_superset(&own.files) && both.files.is_superset(&refused.files));
+    }
+
+    #[test]
+    fn servers_that_nobody_asks_any_more_are_no_change_and_those_that_came_meanwhile_are_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("resolv.conf");
+        let usual = Watched { servers: Some(source.clone()), ..Watched::default() };
+        let nothing = usual.look();
+        std::fs::write(&source, "nameserver 192.0.2.53").unwrap();
+        let before = usual.look();
+        let own = Watched::default().look();
+        assert_eq!(own.clone().since(&before), own);
+        assert!(usual.look().since(&nothing) != before);
     }
 }
