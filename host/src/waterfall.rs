@@ -13,6 +13,7 @@ use self::{
 };
 use crate::{
     description::{Description, SERVER_TAG},
+    host::with_port,
     measured::of_endpoint,
     point::{Point, Points},
     report::Outcome,
@@ -75,7 +76,7 @@ pub fn render(points: &Points, check: &Description, ends_first: Option<&str>, co
         |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let mark = if success { GREEN } else { RED };
     let (server, port) = (point.tag("server"), point.tag("port"));
-    let title = if port.is_empty() { server.to_owned() } else { format!("{server}:{port}") };
+    let title = if port.is_empty() { server.to_owned() } else { with_port(server, port) };
     let title = cut(&text::clean(&title), WIDTH - 2 - result.len());
     let mut picture = format!("{title}  {}\n", painted(mark, result));
 

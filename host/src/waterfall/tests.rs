@@ -115,6 +115,11 @@ fn phases_that_were_not_measured_are_left_out() {
 }
 
 #[test]
+fn an_ipv6_address_does_not_run_into_its_port() {
+    assert_eq!(drawn("::1", &[], Outcome::ConnectionFailed, false), "[::1]:25  connection_failed\n");
+}
+
+#[test]
 fn parts_stand_beneath_with_what_is_wrong_with_them() {
     let mut check = Description::unknown("imap");
     check.measurement = "imap".to_owned();
