@@ -34,6 +34,11 @@ pub(super) type Changed = Result<(Loading, (Option<Duration>, Duration)), Refusa
 /// A configuration that is being read.
 type Reading = oneshot::Receiver<Result<Plan, Refusal>>;
 
+/// Takes away one that ended when nobody waited any more, if it did: it has read what was there then.
+fn take_ended(reading: &mut Option<Reading>) -> bool {
+    reading.take_if(|reading| !matches!(reading.try_recv(), Err(TryRecvError::Empty))).is_some()
+}
+
 /// Reads a configuration, again and again.
 #[derive(Clone)]
 pub(super) struct Reader {
@@ -54,8 +59,7 @@ impl Reader {
     /// Reads it, however long that takes.
     pub(super) async fn read(&self) -> Result<Plan, Refusal> {
         let mut reading = self.reading.lock().await;
-        // One that ended when nobody waited any more has read what was there then.
-        reading.take_if(|reading| !matches!(reading.try_recv(), Err(TryRecvError::Empty)));
+        take_ended(&mut reading);
         let read = match &mut *reading {
             Some(going_on) => going_on.await,
             none => none.insert(self.begin()?).await,
@@ -66,7 +70,7 @@ impl Reader {
 
     fn begin(&self) -> Result<Reading, Refusal> {
         let (sender, read) = oneshot::channel();
-        let (path, base, watch) = (self.path.clone(), self.base.clone(), self.watch.clone());
+        let Self { path, base, watch, reading, .. } = self.clone();
         let work = move || {
             let before = watch.before();
             let mut watched = Watched::default();
@@ -75,8 +79,10 @@ impl Reader {
                 base.read_files(plan);
             }
             watch.read(&before, watched, plan.is_err());
-            // Nobody may want it any more.
             drop(sender.send(plan));
+            if take_ended(&mut reading.blocking_lock()) {
+                watch.forget();
+            }
         };
         thread::Builder::new().spawn(work).map_err(|error| format!("{NO_THREAD}: {error}"))?;
         Ok(read)
@@ -109,5 +115,42 @@ impl Reader {
         let loading = load::leniently(plan, self.shard, &self.base).await?;
         drop(time::timeout(CHECKS, loading.ready()).await);
         Ok((loading, rhythm))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::Look;
+
+    #[tokio::test]
+    async fn what_was_read_when_nobody_waited_any_more_is_still_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sonde.toml");
+        // Its reading ends when somebody writes into it.
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let watch = Watch::default();
+        let base = Base::of_a_round(1).await.unwrap();
+        let reader = Reader::new(path.clone(), None, base, watch.clone());
+        let write = move || fs::write(&path, "[[job]]\nname = \"a\"\nhost = \"h\"").unwrap();
+        let is_changed = || watch.look(&watch.look(&Look::default()).0).1;
+        // Its thread has it as long as it reads.
+        let over = async || {
+            while Arc::strong_count(&reader.reading) > 1 {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(time::timeout(Duration::ZERO, reader.read()).await.is_err());
+        write();
+        over().await;
+        assert!(is_changed());
+        let (plan, ()) = tokio::join!(reader.read(), async {
+            let _written = task::spawn_blocking(write).await;
+        });
+        assert_eq!(plan.map(|plan| plan.jobs.len()), Ok(1));
+        over().await;
+        assert!(!is_changed());
     }
 }

@@ -43,6 +43,11 @@ impl Watch {
         *self.state() = State { watched, seen };
     }
 
+    /// What was read of them is nobody's: how they are is a change still.
+    pub(super) fn forget(&self) {
+        self.state().seen = Look::default();
+    }
+
     /// Says of each change once that there is one.
     pub(super) fn start(&self, changed: impl Fn() + Send + 'static) -> Result<(), Refusal> {
         let watch = self.clone();
@@ -50,9 +55,8 @@ impl Watch {
             let mut last = Look::default();
             loop {
                 thread::sleep(PAUSE);
-                let watched = watch.state().watched.clone();
-                let now = watched.look();
-                if watch.is_new(&watched, &now, &last) {
+                let (now, is_new) = watch.look(&last);
+                if is_new {
                     changed();
                 }
                 last = now;
@@ -60,14 +64,16 @@ impl Watch {
         })
     }
 
-    /// They are otherwise than they were seen before, and no longer changing.
-    fn is_new(&self, watched: &Watched, now: &Look, last: &Look) -> bool {
+    /// How they are, and that this is new: otherwise than they were seen before, and as they were at the last look.
+    pub(super) fn look(&self, last: &Look) -> (Look, bool) {
+        let watched = self.state().watched.clone();
+        let now = watched.look();
         let mut state = self.state();
         // Others were read meanwhile.
-        let is_new = *watched == state.watched && *now != state.seen && now == last;
+        let is_new = watched == state.watched && now != state.seen && now == *last;
         if is_new {
             state.seen = now.clone();
         }
-        is_new
+        (now, is_new)
     }
 }
