@@ -54,8 +54,8 @@ pub(super) struct Rounds {
     changed: Option<RoundTime>,
     /// Runs that it admitted, and that may be dropped before they begin.
     admitted: Vec<(JobKey, Place, RoundTime)>,
-    /// In the last round.
-    skipped: usize,
+    /// In the last round jobs were left out because they ran still.
+    skips: bool,
     /// What is to be said of those that it left out, when it is over.
     left_out: Option<String>,
     /// Nobody has read what is there, which was said.
@@ -94,7 +94,7 @@ impl Rounds {
             restraint: None,
             changed: None,
             admitted: Vec::new(),
-            skipped: 0,
+            skips: false,
             left_out: None,
             unread: false,
             awaited: Awaited::default(),
@@ -196,19 +196,19 @@ impl Rounds {
         if self.before.is_none() {
             self.log_left_out();
         }
-        let before = self.metrics.begin(time, late, counted, of_now);
-        // Those that were not due, or are held back.
-        self.metrics.skip(self.jobs() - counted.begun - counted.skipped);
+        let before = self.metrics.begin(time, late, of_now);
+        // Those that were not due, are held back, or run still.
+        self.metrics.skip(self.jobs() - counted.begun);
         self.print_own(before);
         self.print_if_idle();
         // Once, where it goes on.
-        if counted.skipped > 0 && self.skipped == 0 {
+        if counted.skipped > 0 && !self.skips {
             let all = counted.begun + counted.skipped;
             let text =
                 format!("{} of {all} jobs still run or wait, and are skipped in this round", counted.skipped);
             output::log(Level::Warning, &text);
         }
-        self.skipped = counted.skipped;
+        self.skips = counted.skipped > 0;
     }
 
     /// What was admitted and was dropped before it began has used up nothing.

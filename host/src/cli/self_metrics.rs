@@ -21,7 +21,7 @@ use crate::{
     description::OWN_MEASUREMENT,
     point::Point,
     report::Report,
-    schedule::{Begun, RoundTime},
+    schedule::RoundTime,
     value::{FieldKind, Value},
 };
 
@@ -111,16 +111,9 @@ pub(super) struct Now {
 
 impl SelfMetrics {
     /// A round begins, so late. Gives the point of the one before, where it has none yet.
-    pub(super) fn begin(
-        &mut self,
-        time: RoundTime,
-        late: Duration,
-        counted: Begun,
-        now: Now,
-    ) -> Option<Point> {
+    pub(super) fn begin(&mut self, time: RoundTime, late: Duration, now: Now) -> Option<Point> {
         let before = self.close(now, false);
         self.rounds += 1;
-        self.skipped += counted.skipped;
         self.open = Some(Open { time, late, began: Instant::now() });
         before
     }
@@ -142,7 +135,7 @@ impl SelfMetrics {
         self.close(now, false)
     }
 
-    /// So many that were begun in a round do not run in it.
+    /// So many do not run in a round.
     pub(super) fn skip(&mut self, jobs: usize) {
         self.skipped += jobs;
     }
@@ -203,7 +196,7 @@ mod tests {
     #[test]
     fn the_reference_has_its_fields_and_each_is_there_when_a_round_is_over() {
         let mut of = SelfMetrics::default();
-        assert!(of.begin(RoundTime { unix_ns: 7 }, Duration::ZERO, Begun::default(), NOW).is_none());
+        assert!(of.begin(RoundTime { unix_ns: 7 }, Duration::ZERO, NOW).is_none());
         let point = of.idle(NOW).unwrap();
         let names: Vec<_> = point.fields.iter().map(|(name, _)| &**name).collect();
         assert_eq!(names, FIELDS.map(|(name, ..)| name));
@@ -221,22 +214,20 @@ mod tests {
     fn each_round_has_one_point_with_its_time_and_counts_go_on() {
         let mut of = SelfMetrics::default();
         let late = Duration::from_millis;
-        let begin = |of: &mut SelfMetrics, unix_ns, skipped| {
-            of.begin(RoundTime { unix_ns }, late(3), Begun { begun: 2, skipped }, NOW)
-        };
-        assert!(begin(&mut of, 1, 0).is_none());
+        let begin = |of: &mut SelfMetrics, unix_ns| of.begin(RoundTime { unix_ns }, late(3), NOW);
+        assert!(begin(&mut of, 1).is_none());
         drop(of.end(&Report::default(), late(5), Instant::now()));
         let trap = Failure::of_host(HostError::CheckTrapped, String::new());
         let trap = Report { failure: Some(trap), ..Report::default() };
         drop(of.end(&trap, late(4), Instant::now()));
         // The next begins before this one was over.
-        let of_first = begin(&mut of, 2, 1).unwrap();
+        let of_first = begin(&mut of, 2).unwrap();
         let lateness = "round_late_ms Float(3.0) turn_late_ms Float(5.0)";
         let counts = "rounds Integer(1) run Integer(2) skipped Integer(0) failed Integer(1) traps Integer(1)";
         assert_eq!(text(&of_first), format!("1 {counts} {lateness}"));
         assert!(of_first.field("round_time_ms").is_none());
         let line = of.end(&Report::default(), Duration::ZERO, Instant::now().checked_sub(late(70)).unwrap());
-        of.skip(1);
+        of.skip(2);
         drop(line);
         let of_second = of.idle(NOW).unwrap();
         let counts = "rounds Integer(2) run Integer(3) skipped Integer(2) failed Integer(1) traps Integer(1)";
