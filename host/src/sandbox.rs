@@ -42,7 +42,7 @@ pub(crate) use self::load::IMPORTS;
 use self::{
     cache::{Cache, CacheError},
     cpu::Crowd,
-    load::Origin,
+    limits::LINES,
     pool::Pool,
     repeats::Repeats,
 };
@@ -117,7 +117,7 @@ impl Sandbox {
     /// Loads the built-in probe.
     pub async fn built_in(&self) -> Result<Program, LoadError> {
         let loaded = compile::smtp(&self.engine, self.pool.as_ref())?;
-        self.program(SMTP, loaded, Origin::BuiltIn).await
+        self.program(SMTP, loaded, Limits { lines: LINES, ..Limits::default() }).await
     }
 
     /// Says why a component's code in a cache would not be used here, if it would not.
@@ -138,16 +138,15 @@ impl Sandbox {
 
     /// The second: the code describes itself.
     pub async fn described(&self, source: &Source, code: Code) -> Result<Program, LoadError> {
-        let origin = Origin::File(source.limits.clone());
-        let program = self.program(&source.name, code, origin).await?;
+        let program = self.program(&source.name, code, source.limits.clone()).await?;
         if let Some(pinned) = &source.pinned {
             load::is_pinned(program.description(), pinned)?;
         }
         Ok(program)
     }
 
-    async fn program(&self, name: &str, code: Code, origin: Origin) -> Result<Program, LoadError> {
-        load::program(&self.engine, &Crowd::here(), name, code, origin).await
+    async fn program(&self, name: &str, code: Code, limits: Limits) -> Result<Program, LoadError> {
+        load::program(&self.engine, &Crowd::here(), name, code, limits).await
     }
 
     /// Runs a program once. Never fails: what goes wrong is in the report.

@@ -17,7 +17,7 @@ use super::{
     error::{INTERFACE_VERSION, LoadError, chain},
     imports::wasi,
     in_place,
-    limits::{LINES, Limits},
+    limits::Limits,
     program::{Program, SMTP},
     source::Pinned,
     state::{HasState, State},
@@ -50,15 +50,6 @@ pub(crate) const IMPORTS: &[(&str, &str)] = &[
     ("wasi:random/", "random bytes"),
     ("wasi:sockets/", "no sockets, no name look-up"),
 ];
-
-/// Where a program comes from.
-#[derive(Debug)]
-pub(super) enum Origin {
-    /// This program.
-    BuiltIn,
-    /// A file of somebody's: it may use up this much.
-    File(Limits),
-}
 
 /// The version of WASI that there is: another one's import of the same name is another interface.
 const WASI: (&str, &str) = ("wasi:", "@0.2.");
@@ -109,15 +100,12 @@ pub(super) async fn program(
     crowd: &Crowd,
     name: &str,
     loaded: Code,
-    origin: Origin,
+    limits: Limits,
 ) -> Result<Program, LoadError> {
     let Code { component, pooled, sha256 } = loaded;
+    let is_file = sha256.is_some();
     let (imports, later) = imports(&component, engine)?;
     let broken = |error: wasmtime::Error| LoadError::Component(chain(&error));
-    let (limits, is_file) = match origin {
-        Origin::BuiltIn => (Limits { lines: LINES, ..Limits::default() }, false),
-        Origin::File(limits) => (limits, true),
-    };
     let pre = linked(&component, is_file).map_err(|error| match later {
         Some(version) => LoadError::Later(version, chain(&error)),
         None => broken(error),
