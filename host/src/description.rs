@@ -360,19 +360,19 @@ pub const AGENT_TAG: &str = "host";
 
 /// What no field or tag of a check begins with, and what the host may come to call so. It can add a fact without a new version
 /// of the interface then: no component that was built before uses the name. `wit/README.md` lists them.
-pub const RESERVED: &[(&str, &str)] = &[
-    ("alarm_", "what limits say"),
-    ("cert_", "certificates"),
-    ("connect_", "making connections"),
-    ("dane_", "what a name's zone says of certificates"),
-    ("dns_", "name resolution, and how it is signed"),
-    ("error_", "what went wrong"),
-    ("ip_", "addresses"),
-    ("own_", "what the host itself takes"),
-    ("parts_", "how many parts there were"),
-    ("result_", "how the run ended"),
-    ("sonde_", "the host, and whatever has no word of its own here"),
-    ("tls_", "TLS"),
-    ("total_", "the whole run"),
-    ("verify_", "verification of certificates"),
+pub const RESERVED: &[&str] = &[
+    "alarm_",   // what limits say
+    "cert_",    // certificates
+    "connect_", // making connections
+    "dane_",    // what a name's zone says of certificates
+    "dns_",     // name resolution, and how it is signed
+    "error_",   // what went wrong
+    "ip_",      // addresses
+    "own_",     // what the host itself takes
+    "parts_",   // how many parts there were
+    "result_",  // how the run ended
+    "sonde_",   // the host, and whatever has no word of its own here
+    "tls_",     // TLS
+    "total_",   // the whole run
+    "verify_",  // verification of certificates
 ];

@@ -9,7 +9,7 @@ use super::{
     contradiction::{Contradiction, ENDPOINTS, MOST, VALUE_BYTES},
     fields,
     kinds::{self, Beside},
-    names::{check_name, is_no_agents, name},
+    names::{check_name, is_no_agents, name, name_on_line},
 };
 use crate::{
     catalogue::FIRST_OWN_CODE,
@@ -60,7 +60,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
     }
     let mut tags = Vec::new();
     for tag in from.tags {
-        let name = name(&tag.name, &of_host, &mut names)?;
+        let name = name_on_line(&tag.name, &of_host, &mut names)?;
         let shown = parameters.iter().find(|parameter| parameter.name == tag.parameter);
         match shown.map(|parameter| parameter.kind) {
             None => return Err(Contradiction::TagOfNothing(name)),
@@ -87,7 +87,7 @@ pub(crate) fn description(from: wit::Description) -> Result<Description, Contrad
         }
         errors.push(OwnError { code: error.code, name, doc: text::clean(&error.doc) });
     }
-    let measurement = name(&from.measurement, &[], &mut Vec::new())?;
+    let measurement = name(&from.measurement, &mut Vec::new())?;
     if is_within(&measurement, OWN_MEASUREMENT) {
         return Err(Contradiction::MeasurementOfHost(measurement));
     }
@@ -121,10 +121,10 @@ fn endpoints(from: Vec<wit::EndpointDescription>) -> Result<Vec<FurtherEndpoint>
     }
     let mut names = Vec::new();
     let endpoint = |from: wit::EndpointDescription| {
-        let name = name(&from.name, &[], &mut names)?;
+        let name = name(&from.name, &mut names)?;
         // The host's fields of it would be among those that are kept for others.
-        match RESERVED.iter().find(|(begin, _)| begin.strip_suffix('_') == Some(&name)) {
-            Some((begin, _)) => Err(Contradiction::NameReserved(name, begin)),
+        match RESERVED.iter().find(|begin| begin.strip_suffix('_') == Some(&name)) {
+            Some(begin) => Err(Contradiction::NameReserved(name, begin)),
             None => endpoints::endpoint(name, from),
         }
     };
@@ -132,7 +132,7 @@ fn endpoints(from: Vec<wit::EndpointDescription>) -> Result<Vec<FurtherEndpoint>
 }
 
 fn parameter(from: &wit::Parameter, names: &mut Vec<String>) -> Result<Parameter, Contradiction> {
-    let name = name(&from.name, &[], names)?;
+    let name = name(&from.name, names)?;
     if from.choices.len() > MOST {
         return Err(Contradiction::Many("choices of one parameter"));
     }
@@ -361,7 +361,7 @@ mod tests {
             let described = wit::Description { measurement, parameters, fields, tags, ..bare() };
             description(described).map(drop)
         };
-        for (begin, _) in RESERVED {
+        for begin in RESERVED {
             let (name, kept) =
                 (format!("{begin}x"), |name: &str| Err(Contradiction::NameReserved(name.to_owned(), begin)));
             assert_eq!(announced(&name, "a"), kept(&name));
@@ -387,6 +387,6 @@ mod tests {
         let kept = kept.split("\n\n").next().unwrap();
         let listed: Vec<&str> =
             kept.split('`').skip(1).step_by(2).filter(|name| name.ends_with('_')).collect();
-        assert_eq!(listed, RESERVED.iter().map(|(begin, _)| *begin).collect::<Vec<_>>());
+        assert_eq!(listed, RESERVED);
     }
 }

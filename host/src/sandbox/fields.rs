@@ -1,7 +1,9 @@
 //! Fields as a component announces and reports them: the interface's in, the host's own out. Refuses values that are not of the
 //! announced kind, and reported fields that are not announced or stand twice.
 
-use super::{bindings::exports::sonde::check::check as wit, contradiction::Contradiction, names::name};
+use super::{
+    bindings::exports::sonde::check::check as wit, contradiction::Contradiction, names::name_on_line,
+};
 use crate::{
     description::Field,
     text,
@@ -20,7 +22,7 @@ pub(super) fn announced(
         wit::FieldKind::Boolean => FieldKind::Boolean,
         wit::FieldKind::Text => FieldKind::Text,
     };
-    let name = name(&from.name, of_host, taken)?;
+    let name = name_on_line(&from.name, of_host, taken)?;
     let is_number = matches!(kind, FieldKind::Integer | FieldKind::Float);
     if from.phase && !(is_number && from.unit == "ms") {
         return Err(Contradiction::Phase(name));

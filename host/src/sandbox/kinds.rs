@@ -5,7 +5,7 @@ use super::{
     bindings::exports::sonde::check::check as wit,
     contradiction::{Contradiction, MOST, MOST_PARTS, NAME_BYTES},
     fields,
-    names::{is_no_agents, name},
+    names::{is_no_agents, name_on_line},
 };
 use crate::{
     description::{
@@ -43,7 +43,7 @@ fn one(
     kinds: &mut Vec<String>,
     beside: &Beside<'_>,
 ) -> Result<Part, Contradiction> {
-    let kind = name(&from.name, beside.of_host, kinds)?;
+    let kind = name_on_line(&from.name, beside.of_host, kinds)?;
     if !(1..=2).contains(&from.tags.len()) {
         return Err(Contradiction::PartTags(kind));
     }
@@ -59,7 +59,7 @@ fn one(
     let mut taken: Vec<String> = beside.tags.iter().map(|tag| tag.name.clone()).collect();
     let mut tags = Vec::new();
     for tag in from.tags {
-        let name = name(&tag.name, &of_host, &mut taken)?;
+        let name = name_on_line(&tag.name, &of_host, &mut taken)?;
         tags.push(PartTag { name, doc: text::clean(&tag.doc) });
     }
     let mut fields = Vec::new();

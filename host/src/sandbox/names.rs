@@ -6,27 +6,38 @@ use crate::{
     text,
 };
 
-/// Of a parameter, field, tag, kind of parts or measurement; it is one more of those that are taken.
-pub(super) fn name(text: &str, of_host: &[&str], taken: &mut Vec<String>) -> Result<String, Contradiction> {
+/// Of a parameter, an endpoint or a measurement; it is one more of those that are taken.
+pub(super) fn name(text: &str, taken: &mut Vec<String>) -> Result<String, Contradiction> {
     let legal = text.len() <= NAME_BYTES
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if !legal {
         return Err(Contradiction::Name(text::clean(text)));
     }
-    if of_host.contains(&text) || text == "time" {
+    if text == "time" {
         return Err(Contradiction::NameOfHost(text.to_owned()));
-    }
-    // Names of a check's line and its parts'; a parameter stands on none.
-    let kept = RESERVED.iter().map(|(begin, _)| *begin).find(|begin| text.starts_with(begin));
-    if let Some(begin) = kept.filter(|_| !of_host.is_empty()) {
-        return Err(Contradiction::NameReserved(text.to_owned(), begin));
     }
     if taken.iter().any(|known| known == text) {
         return Err(Contradiction::NameTwice(text.to_owned()));
     }
     taken.push(text.to_owned());
     Ok(text.to_owned())
+}
+
+/// Of a field, a tag or a kind of parts: of what stands on a line, as names of the host's do.
+pub(super) fn name_on_line(
+    text: &str,
+    of_host: &[&str],
+    taken: &mut Vec<String>,
+) -> Result<String, Contradiction> {
+    let name = name(text, taken)?;
+    if of_host.contains(&text) {
+        return Err(Contradiction::NameOfHost(name));
+    }
+    match RESERVED.iter().find(|begin| text.starts_with(**begin)) {
+        Some(begin) => Err(Contradiction::NameReserved(name, begin)),
+        None => Ok(name),
+    }
 }
 
 /// Refuses what would be another's on a line: of its fields and tags.

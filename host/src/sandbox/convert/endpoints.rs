@@ -41,8 +41,8 @@ pub(super) fn names_of_host(endpoints: &[FurtherEndpoint]) -> Vec<String> {
 pub(super) fn is_free(name: &str, endpoints: &[FurtherEndpoint]) -> Result<(), Contradiction> {
     for endpoint in endpoints {
         let of_endpoint = name.strip_prefix(&*endpoint.name).and_then(|rest| rest.strip_prefix('_'));
-        let kept = RESERVED.iter().find(|(begin, _)| of_endpoint.is_some_and(|rest| rest.starts_with(begin)));
-        if let Some((begin, _)) = kept {
+        let kept = RESERVED.iter().find(|begin| of_endpoint.is_some_and(|rest| rest.starts_with(**begin)));
+        if let Some(begin) = kept {
             return Err(Contradiction::NameReserved(name.to_owned(), begin));
         }
     }
