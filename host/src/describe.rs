@@ -1,13 +1,17 @@
 //! What a check takes and reports, as text for people and as the reference's tables. Pure: a description in, text out.
 
 mod cell;
+mod entry;
 mod parts;
 
 use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use self::cell::cell;
+use self::{
+    cell::cell,
+    entry::{FIELDS, TAGS, field_json, field_row, tag_json, tag_row},
+};
 use crate::{
     catalogue::HostError,
     check::Check,
@@ -16,7 +20,6 @@ use crate::{
     report::Outcome,
     sandbox::IMPORTS,
     text,
-    value::FieldKind,
 };
 
 /// A value of the parameter of this name, as a configuration has it.
@@ -107,15 +110,15 @@ pub fn json(check: &Description) -> Json {
             "doc": parameter.doc,
         })
     };
-    let field = |name: &str, kind: FieldKind, unit: &str, doc: &str| json!({ "name": name, "kind": kind.name(), "unit": unit, "doc": doc });
-    let tag = |name: &str, doc: &str| json!({ "name": name, "doc": doc });
     let error = |code: u32, name: &str, doc: &str| json!({ "code": code, "name": name, "doc": doc });
-    let host_fields = check.host_fields().map(|own| field(own.name, own.kind, own.unit, own.doc));
+    let host_fields = check.host_fields().map(|own| field_json(own.name, own.kind, own.unit, own.doc));
     let of_endpoints = check.endpoint_fields();
-    let of_endpoints = of_endpoints.map(|(name, own, of)| field(&name, own.kind, own.unit, &beside(own, of)));
+    let of_endpoints =
+        of_endpoints.map(|(name, own, of)| field_json(&name, own.kind, own.unit, &beside(own, of)));
     let endpoint = |own: &FurtherEndpoint| json!({ "name": own.name, "required": own.required, "default": own.default, "doc": own.doc });
-    let own_fields = check.fields.iter().map(|own| field(&own.name, own.kind, &own.unit, &own.doc));
-    let tags = check.host_tags().map(|(name, doc)| tag(&name, &doc));
+    let own_fields = check.fields.iter().map(|own| field_json(&own.name, own.kind, &own.unit, &own.doc));
+    let tags = check.host_tags().map(|(name, doc)| tag_json(&name, &doc));
+    let tags = tags.chain(check.tags.iter().map(|own| tag_json(&own.name, &own.doc)));
     let errors = HostError::ALL.iter().map(|host| error(host.code().0, host.name(), host.doc()));
     json!({
         "name": check.name,
@@ -124,7 +127,7 @@ pub fn json(check: &Description) -> Json {
         "measurement": check.measurement,
         "parameters": check.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "endpoints": check.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
-        "tags": tags.chain(check.tags.iter().map(|own| tag(&own.name, &own.doc))).collect::<Vec<_>>(),
+        "tags": tags.collect::<Vec<_>>(),
         "fields": host_fields.chain(of_endpoints).chain(own_fields).collect::<Vec<_>>(),
         "parts": parts::json(check),
         "errors": errors.chain(check.errors.iter().map(|own| error(own.code, &own.name, &own.doc))).collect::<Vec<_>>(),
@@ -172,28 +175,22 @@ pub fn markdown(check: &Description) -> String {
         };
         row(format!("| `{}` | {host} | {} |", endpoint.name, cell(&endpoint.doc)));
     }
-    row(format!("\nMeasurement `{}`.\n\n| tag | meaning |\n|---|---|", check.measurement));
+    row(format!("\nMeasurement `{}`.\n\n{TAGS}", check.measurement));
     for (name, doc) in check.host_tags() {
-        row(format!("| `{name}` | {doc} |"));
+        row(tag_row(&name, &doc));
     }
-    for tag in &check.tags {
-        row(format!("| `{}` | {} |", tag.name, cell(&tag.doc)));
+    for own in &check.tags {
+        row(tag_row(&own.name, &own.doc));
     }
-    row("\n| field | kind | unit | meaning |\n|---|---|---|---|".to_owned());
-    for HostField { name, kind, unit, doc } in check.host_fields() {
-        row(format!("| `{name}` | {} | {unit} | {doc} |", kind.name()));
+    row(format!("\n{FIELDS}"));
+    for own in check.host_fields() {
+        row(field_row(own.name, own.kind, own.unit, own.doc));
     }
     for (name, own, endpoint) in check.endpoint_fields() {
-        row(format!("| `{name}` | {} | {} | {} |", own.kind.name(), own.unit, beside(own, endpoint)));
+        row(field_row(&name, own.kind, own.unit, &beside(own, endpoint)));
     }
-    for field in &check.fields {
-        row(format!(
-            "| `{}` | {} | {} | {} |",
-            field.name,
-            field.kind.name(),
-            cell(&field.unit),
-            cell(&field.doc)
-        ));
+    for own in &check.fields {
+        row(field_row(&own.name, own.kind, &own.unit, &own.doc));
     }
     for line in parts::markdown(check).lines() {
         row(line.to_owned());
