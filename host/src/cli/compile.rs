@@ -30,7 +30,7 @@ pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
     load::strictly(&plan).await?;
     let sandbox = sandbox()?;
     for check in &plan.checks {
-        if let Some(Err(error)) = cache.as_ref().map(|cache| sandbox.uses(cache, &check.sha256)) {
+        if let Some(Err(error)) = cache.as_ref().map(|cache| sandbox.uses(cache, check.sha256())) {
             let why = match error {
                 // It was compiled a moment ago.
                 CacheError::Io(_, error) if error.kind() == io::ErrorKind::NotFound => {
@@ -47,7 +47,7 @@ pub(super) async fn compile(path: &Path) -> Result<ExitCode, Refusal> {
 /// The cache, if it keeps all checks or takes those that it does not.
 fn open(plan: &Plan) -> Result<Cache, CacheError> {
     let cache = Cache::open(load::cache_folder(plan))?;
-    if plan.checks.iter().any(|check| cache.keeps(&check.sha256).is_err()) {
+    if plan.checks.iter().any(|check| cache.keeps(check.sha256()).is_err()) {
         cache.takes_more()?;
     }
     Ok(cache)

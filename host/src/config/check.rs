@@ -27,13 +27,17 @@ const LOG_LINES: u32 = 10_000;
 pub struct Declared {
     /// Its component and what that must be.
     pub source: Source,
-    /// SHA-256 of the component that may run, in lower-case hexadecimal digits.
-    pub sha256: String,
     /// The configuration file that declares it.
     pub declared_in: PathBuf,
 }
 
 impl Declared {
+    /// SHA-256 of the component that may run: each is pinned.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        self.source.pinned.as_ref().map_or("", |pinned| &pinned.sha256)
+    }
+
     /// Refuses the configuration because the component cannot be used.
     #[must_use]
     pub fn refuse(&self, error: String) -> ConfigError {
@@ -66,23 +70,23 @@ pub(super) fn declared(
     if is_within(&check.measurement, OWN_MEASUREMENT) {
         return Err(At::key("measurement", Problem::OwnMeasurement));
     }
-    // One component may be declared more than once, with other limits.
-    let is_other = |other: &&Declared| other.sha256 != sha256;
     let writes = |other: &&Declared| {
         other.source.pinned.as_ref().is_some_and(|pinned| {
-            share_lines((&check.measurement, limits.lines), (&pinned.measurement, other.source.limits.lines))
+            let of_other = (&*pinned.measurement, other.source.limits.lines);
+            // One component may be declared more than once, with other limits.
+            pinned.sha256 != sha256 && share_lines((&check.measurement, limits.lines), of_other)
         })
     };
     let taken = if is_within(&check.measurement, SMTP) {
         Some(SMTP.to_owned())
     } else {
-        others.iter().filter(is_other).find(writes).map(|other| other.source.name.clone())
+        others.iter().find(writes).map(|other| other.source.name.clone())
     };
     if let Some(other) = taken {
         return Err(At::key("measurement", Problem::Measurement(other)));
     }
     let pinned = Pinned {
-        sha256: sha256.clone(),
+        sha256,
         description_sha256: check.description_sha256.to_lowercase(),
         measurement: check.measurement,
     };
@@ -93,7 +97,6 @@ pub(super) fn declared(
             pinned: Some(pinned),
             limits,
         },
-        sha256,
         declared_in: declared_in.to_owned(),
     })
 }

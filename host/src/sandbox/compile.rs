@@ -129,7 +129,7 @@ pub(super) async fn file(
 /// would run all the same: code is looked for by that digest, and what is compiled is digested.
 fn glance(path: &Path, pinned: Option<&Pinned>, cache: Option<&Cache>) -> Result<String, LoadError> {
     let file = regular::open(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
-    let pinned_to = pinned.map(|pinned| pinned.sha256.to_ascii_lowercase()).unwrap_or_default();
+    let pinned_to = pinned.map(|pinned| pinned.sha256.clone()).unwrap_or_default();
     let sight = cache.filter(|_| pinned.is_some()).map(|cache| cache.sight(&pinned_to, &file));
     if sight.as_ref().is_some_and(Sight::is_known) {
         return Ok(pinned_to);
@@ -167,7 +167,7 @@ fn look(
         take(piece);
     }
     let sha256 = digest.end();
-    if pinned.is_some_and(|pinned| !pinned.sha256.eq_ignore_ascii_case(&sha256)) {
+    if pinned.is_some_and(|pinned| pinned.sha256 != sha256) {
         return Err(LoadError::Digest(sha256));
     }
     if begins == CORE_MODULE { Err(LoadError::CoreModule) } else { Ok(sha256) }
@@ -302,12 +302,12 @@ mod tests {
             glance(&path, Some(&pinned), cache)
         };
         std::fs::write(&path, "component").unwrap();
-        assert_eq!(look_at(&sha256.to_uppercase(), Some(&cache)).unwrap(), sha256);
+        assert_eq!(look_at(&sha256, Some(&cache)).unwrap(), sha256);
         // As if it had been another one: a record is believed, and so nothing is read, by who has its folder alone.
         let other = "ab".repeat(32);
         let file = File::open(&path).unwrap();
         cache.sight(&other, &file).keep_at(&file, std::time::SystemTime::now() + Duration::from_mins(1));
-        assert_eq!(look_at(&other.to_uppercase(), Some(&cache)).unwrap(), other);
+        assert_eq!(look_at(&other, Some(&cache)).unwrap(), other);
         assert!(matches!(look_at(&other, None), Err(LoadError::Digest(_))));
         assert_eq!(glance(&path, None, Some(&cache)).unwrap(), sha256);
         let written = std::fs::metadata(&path).unwrap().modified().unwrap();

@@ -149,7 +149,7 @@ fn linked(component: &Component, is_file: bool) -> wasmtime::Result<CheckerPre<S
 /// Refuses what the operator has not looked at.
 pub(super) fn is_pinned(described: &Description, pinned: &Pinned) -> Result<(), LoadError> {
     let sha256 = described.sha256();
-    if !pinned.description_sha256.eq_ignore_ascii_case(&sha256) {
+    if pinned.description_sha256 != sha256 {
         return Err(LoadError::DescriptionDigest(sha256));
     }
     if pinned.measurement != described.measurement {

@@ -20,9 +20,9 @@ pub struct Source {
 /// What an operator looked at, and nothing else is to run.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pinned {
-    /// SHA-256 of the component, in hexadecimal digits.
+    /// SHA-256 of the component, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// SHA-256 of its description: see [`Description::sha256`].
+    /// SHA-256 of its description, in the same: see [`Description::sha256`].
     pub description_sha256: String,
     /// Measurement of its lines.
     pub measurement: String,

@@ -107,6 +107,20 @@ fn no_check_can_write_what_the_parts_of_another_could() {
 }
 
 #[test]
+fn digests_may_be_written_in_capitals() {
+    let text = format!(
+        "[[check]]\nname = \"a\"\ncomponent = \"a.wasm\"\nsha256 = \"{}\"\ndescription_sha256 = \"{}\"\n\
+         measurement = \"a\"\n[[job]]\nname = \"a\"\nhost = \"h\"",
+        "AB".repeat(32),
+        "CD".repeat(32)
+    );
+    let plan = of_text(Path::new("sonde.toml"), &text).unwrap();
+    let pinned = plan.checks[0].source.pinned.as_ref().unwrap();
+    assert_eq!((plan.checks[0].sha256(), &*pinned.sha256), (&*"ab".repeat(32), &*"ab".repeat(32)));
+    assert_eq!(pinned.description_sha256, "cd".repeat(32));
+}
+
+#[test]
 fn limits_are_those_given_and_the_usual_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sonde.toml");
