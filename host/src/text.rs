@@ -1,11 +1,15 @@
 //! Foreign text on its way out: a server's or a check's words in; one clean, short line out. Also its letters alone, however
 //! they are set apart, for those who look for something in it.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, io, ops::Range};
 
-/// Said where no thread begins, and what to do then.
-pub(crate) const NO_THREAD: &str = "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`), leave LimitAS= unset \
-     (`ulimit -v`)";
+/// Why no thread begins, and what to do then.
+pub(crate) fn no_thread(error: &io::Error) -> String {
+    format!(
+        "no thread is to be had: raise LimitNPROC= or TasksMax= of the agent's unit (`ulimit -u`), leave LimitAS= unset \
+         (`ulimit -v`): {error}"
+    )
+}
 
 /// The longest text of a field.
 pub const TEXT_BYTES: usize = 256;

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     output::{self, Level},
-    text::NO_THREAD,
+    text,
 };
 
 /// Threads for runs. They end with this, whatever still runs on them.
@@ -136,7 +136,7 @@ impl Worker {
                 }
                 Err(error) => drop(tell.send(Err(error))),
             });
-        begun.map_err(|error| format!("{NO_THREAD}: {error}"))?;
+        begun.map_err(|error| text::no_thread(&error))?;
         let runtime = told.recv().map_err(|died| died.to_string())?;
         let runtime = runtime.map_err(|error| format!("its runtime does not begin: {error}"))?;
         Ok(Self { runtime, load: Arc::default(), turns: Arc::default(), end })

@@ -25,7 +25,7 @@ use super::{
     load::{self, Base},
     reload::{Changed, DIED, Reader},
     rounds::Rounds,
-    start::NO_THREAD,
+    start::{self, no_thread},
     stop::{self, End, Stop},
     watch::Watch,
 };
@@ -141,7 +141,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let asked = Arc::new(Asked::default());
     // First of all: at its default a signal that asks for a round ends the program.
     let mut stop = take_signals(&asked)?;
-    output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
+    output::log_apart().map_err(|error| no_thread(&error))?;
     // As many as the configuration says, when it is read.
     let workers = Arc::new(Workers::new(1));
     stop.watch_runtime(&workers)?;
@@ -296,7 +296,7 @@ fn take_signals(asked: &Arc<Asked>) -> Result<Stop, Refusal> {
 /// Listens to the agent, on a thread of its own.
 fn listen(asked: &Arc<Asked>, stop: &Stop) -> Result<(), Refusal> {
     let (asked, ender) = (Arc::clone(asked), stop.ender());
-    stop::start(move || {
+    start::thread(move || {
         let input = Input::standard();
         let is_ready = input.is_ready();
         let mut heard = input.hear();

@@ -49,8 +49,8 @@ pub(super) fn cache_folder(plan: &Plan) -> Option<PathBuf> {
 
 fn compiler(plan: &Plan) -> Arc<Compiler> {
     // A configuration without components needs no folder.
-    let none = plan.checks.is_empty();
-    Arc::new(if none { Compiler::without_cache() } else { Compiler::new(cache_folder(plan)) })
+    let folder = (!plan.checks.is_empty()).then(|| cache_folder(plan)).flatten();
+    Arc::new(Compiler::new(folder))
 }
 
 /// How many jobs it has. Refuses the configuration for a check that cannot be loaded, and for a job that its check cannot run.

@@ -1,7 +1,7 @@
 //! A configuration that is read beside what runs: its file in; it with its checks, or why not, out. Refuses one that cannot be read
 //! in time, such as a pipe that nobody writes into.
 
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{
@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     exit::Refusal,
     load::{self, Base, Loading},
-    start::NO_THREAD,
+    start,
     watch::Watch,
 };
 use crate::config::{Plan, Shard, Watched};
@@ -84,7 +84,7 @@ impl Reader {
                 watch.forget();
             }
         };
-        thread::Builder::new().spawn(work).map_err(|error| format!("{NO_THREAD}: {error}"))?;
+        start::thread(work)?;
         Ok(read)
     }
 

@@ -16,7 +16,7 @@ use super::{
     failures::Failures,
     load::Loading,
     self_metrics::{self, Now, SelfMetrics},
-    start::NO_THREAD,
+    start::no_thread,
     stop::End,
 };
 use crate::{
@@ -77,7 +77,7 @@ struct Unwritten {
 
 impl Rounds {
     pub(super) fn new(loading: Loading, missing: Missing, workers: &Arc<Workers>) -> Result<Self, Refusal> {
-        let writer = Writer::start().map_err(|error| format!("{NO_THREAD}: {error}"))?;
+        let writer = Writer::start().map_err(|error| no_thread(&error))?;
         let (schedule, ended) = Schedule::new(loading.max_concurrent, loading.max_per_host, workers);
         let places = loading.jobs.iter().map(|_| missing.place()).collect();
         missing.count_of(loading.jobs.len());
@@ -112,7 +112,7 @@ impl Rounds {
     /// Lets a person watch from now on.
     pub(super) fn show(&mut self) -> Result<(), Refusal> {
         let progress = Progress::start(self.loading.jobs.len());
-        self.progress = Some(progress.map_err(|error| format!("{NO_THREAD}: {error}"))?);
+        self.progress = Some(progress.map_err(|error| no_thread(&error))?);
         Ok(())
     }
 

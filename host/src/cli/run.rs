@@ -12,7 +12,7 @@ use super::{
     exit::Refusal,
     load::{self, Base},
     rounds::{LAST_NOTE, Rounds},
-    start::NO_THREAD,
+    start::no_thread,
     stop::{self, Stop},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Refusal> {
     let mut stop = Stop::take(&[Signal::SIGTERM], &[], LAST_WORDS, |_| {})?;
     let workers = Arc::new(Workers::new(plan.threads));
     stop.watch_runtime(&workers)?;
-    output::log_apart().map_err(|error| format!("{NO_THREAD}: {error}"))?;
+    output::log_apart().map_err(|error| no_thread(&error))?;
     let state_file = plan.state_file_of(shard);
     if state_file.is_none() && plan.jobs.iter().any(|job| job.max_per_hour().is_some()) {
         let text = "max_per_hour: no run is counted without state_file in [daemon]: this program ends with its round";

@@ -1,13 +1,13 @@
 //! What the program is started with: signals and limits as whoever starts it left them in; those that it needs out. Refuses
 //! limits below those with which it can say on each job's line what is missing.
 
-use std::io;
+use std::{io, thread};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 use rustix::process::{Resource, getrlimit};
 
 use super::exit::Refusal;
-pub(super) use crate::text::NO_THREAD;
+pub(super) use crate::text::no_thread;
 
 /// Open files without which nothing begins: the streams, the runtime's own, a configuration, a component and its compiler.
 pub(super) const FILES: u64 = 32;
@@ -22,6 +22,11 @@ pub(super) fn prepare() -> Result<(), Refusal> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Begins a thread of its own for what may wait.
+pub(super) fn thread(work: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
+    thread::Builder::new().spawn(work).map(drop).map_err(|error| no_thread(&error))
 }
 
 /// What was ignored by whoever started us, and what we would die of.

@@ -18,7 +18,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::start::NO_THREAD;
+use super::start;
 use crate::{
     output::{self, Level},
     schedule::Missing,
@@ -83,7 +83,7 @@ impl Stop {
         let (sender, came) = watch::channel(None);
         let ender = Ender { came: sender, patience, missing: Missing::default() };
         let own = ender.clone();
-        start(move || {
+        start::thread(move || {
             loop {
                 match signals.wait() {
                     Ok(signal) if ends.contains(&signal) => own.end(signal.as_str()),
@@ -106,7 +106,7 @@ impl Stop {
             }
         });
         let (missing, workers) = (self.missing(), Arc::clone(workers));
-        start(move || {
+        start::thread(move || {
             let own = || turns.load(Ordering::Relaxed);
             watch(|| [vec![own()], workers.turns()].concat(), TURN, LOOKS);
             end("on a thread nothing went on for 30 s: this is a fault of sonde", &missing);
@@ -134,12 +134,6 @@ impl Stop {
 pub(super) fn leave() -> ! {
     output::flush_log(LAST_LINE);
     process::exit(0)
-}
-
-/// A thread that ends the program, or lets it be.
-pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
-    let started = thread::Builder::new().spawn(work);
-    started.map(drop).map_err(|error| format!("{NO_THREAD}: {error}"))
 }
 
 fn end(why: &str, missing: &Missing) -> ! {

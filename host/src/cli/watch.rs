@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{exit::Refusal, stop};
+use super::{exit::Refusal, start};
 use crate::config::{Look, Watched};
 
 /// How often they are looked at: by the second look that sees the same, whoever writes has most likely done so.
@@ -51,7 +51,7 @@ impl Watch {
     /// Says of each change once that there is one.
     pub(super) fn start(&self, changed: impl Fn() + Send + 'static) -> Result<(), Refusal> {
         let watch = self.clone();
-        stop::start(move || {
+        start::thread(move || {
             let mut last = Look::default();
             loop {
                 thread::sleep(PAUSE);

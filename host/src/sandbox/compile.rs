@@ -74,16 +74,10 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Keeps code in a folder.
+    /// Keeps code in a folder; none: it keeps none.
     #[must_use]
     pub fn new(cache_dir: Option<PathBuf>) -> Self {
         Self::of(Cache::open(cache_dir), PathBuf::from(THIS_PROGRAM))
-    }
-
-    /// Keeps none.
-    #[must_use]
-    pub fn without_cache() -> Self {
-        Self::of(Err(CacheError::NoFolder), PathBuf::from(THIS_PROGRAM))
     }
 
     /// With a `sonde` that may be another program than this one.

@@ -11,7 +11,8 @@ use super::{
     pace::CpuUsedUp,
     state::State,
 };
-use crate::{catalogue::HostError, report::Failure, text::NO_THREAD};
+pub(super) use crate::text::no_thread;
+use crate::{catalogue::HostError, report::Failure};
 
 /// So wasmtime says, which has no type for it, that a call hands over more than it may.
 const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
@@ -40,11 +41,6 @@ pub(super) fn tick(engine: &Engine) -> io::Result<()> {
         }
     });
     ticking.map(drop)
-}
-
-/// Why there is no such thread.
-pub(super) fn no_thread(error: &io::Error) -> String {
-    format!("{NO_THREAD}: {error}")
 }
 
 /// See [`State::go_on`].

@@ -5,7 +5,7 @@ use std::{io, thread};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::text::NO_THREAD;
+use crate::text;
 
 /// On a thread of its own, where there may be one more of its line.
 pub(super) async fn apart<T: Send + 'static>(
@@ -19,6 +19,6 @@ pub(super) async fn apart<T: Send + 'static>(
         let _turn = turn;
         drop(done.send(work()));
     });
-    begun.map_err(|error| io::Error::other(format!("{NO_THREAD}: {error}")))?;
+    begun.map_err(|error| io::Error::other(text::no_thread(&error)))?;
     result.await.map_err(|_panicked| io::Error::other("the host failed over it; its log has the place"))
 }
