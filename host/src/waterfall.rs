@@ -1,5 +1,6 @@
 //! A picture of one run for a terminal: its points in, at most 80 columns of text out. Pure.
 
+mod colour;
 mod columns;
 mod parts;
 mod words;
@@ -7,8 +8,8 @@ mod words;
 use std::fmt::Write as _;
 
 use self::{
+    colour::{CYAN, GREEN, RED, YELLOW},
     columns::{cut, wrap},
-    parts::About,
     words::{joined, said, shown},
 };
 use crate::{
@@ -40,11 +41,6 @@ const OWN: &str = "own_time_ms";
 const TOTAL: &str = "total_time_ms";
 /// Unit of the times.
 const MILLISECONDS: &str = "ms";
-
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const CYAN: &str = "36";
 
 fn time(point: &Point, field: &str) -> Option<f64> {
     let time = point.field(field)?.as_number()?;
@@ -118,11 +114,7 @@ pub fn render(points: &Points, check: &Description, ends_first: Option<&str>, co
     rows.push(row("alarm", Some(YELLOW), joined(point, &["alarm"])));
     let error = if success { String::new() } else { joined(point, &["error_code", "error"]) };
     rows.push(row("error", Some(RED), error));
-    rows.extend(parts::rows(points, check).into_iter().map(|(about, label, text)| match about {
-        About::Part => row(label, None, text),
-        About::Failure => row(label, Some(RED), text),
-        About::Alarm => row(label, Some(YELLOW), text),
-    }));
+    rows.extend(parts::rows(points, check).into_iter().map(|(label, code, text)| row(label, code, text)));
     for (label, code, text) in &rows {
         for (number, line) in wrap(text, TEXT, LINES).iter().enumerate() {
             let label = if number == 0 { label.as_str() } else { "" };

@@ -80,24 +80,21 @@ impl Expected {
 /// need the memory of all of them at once.
 async fn judge(jobs: Vec<(Planned, watch::Sender<Option<Arc<Job>>>)>, mut stages: watch::Receiver<Stage>) {
     let stage = stages.wait_for(Stage::is_there).await.ok().map(|stage| stage.clone());
-    let mut files = match &stage {
-        Some(Stage::There(check)) => {
-            files(jobs.iter().map(|(planned, _)| planned.clone()).collect(), check.clone())
-        }
-        _ => mpsc::unbounded_channel().1,
-    };
-    for (planned, sender) in jobs {
-        let job = if let Some(Stage::There(check)) = &stage {
-            // Where nobody reads them, it does itself.
-            files.recv().await;
-            fit(planned, check.clone()).await
-        } else {
-            // Its task died.
+    let Some(Stage::There(check)) = stage else {
+        // Its task died.
+        for (planned, sender) in jobs {
             let name = planned.check();
             let text = format!("check `{name}`: the host failed over it; its log has the place");
-            planned.unfit(Check::unknown(name, HostError::CheckLoad, text))
-        };
-        sender.send_replace(Some(Arc::new(job)));
+            let job = planned.unfit(Check::unknown(name, HostError::CheckLoad, text));
+            sender.send_replace(Some(Arc::new(job)));
+        }
+        return;
+    };
+    let mut files = files(jobs.iter().map(|(planned, _)| planned.clone()).collect(), check.clone());
+    for (planned, sender) in jobs {
+        // Where nobody reads them, it does itself.
+        files.recv().await;
+        sender.send_replace(Some(Arc::new(fit(planned, check.clone()).await)));
     }
 }
 
