@@ -19,8 +19,6 @@ mod unresolved;
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 pub use self::{
     connection::Connection,
     error::NetError,
@@ -35,16 +33,7 @@ pub use self::{
 /// To be called when the program starts: the kernel stamps what arrives from a moment after it was first asked to. The error: this
 /// one does not.
 pub fn start() -> io::Result<()> {
-    open_as_many_as_allowed();
     tcp::stamp_from_now_on()
-}
-
-/// Each connection is an open file. The usual soft limit is for programs that still call `select`; that the hard one cannot be
-/// had is seen where there are too few.
-fn open_as_many_as_allowed() {
-    let limit = getrlimit(Resource::Nofile);
-    let _kept: rustix::io::Result<()> =
-        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 #[cfg(test)]

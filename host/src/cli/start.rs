@@ -4,7 +4,7 @@
 use std::{io, thread};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::exit::Refusal;
 pub(super) use crate::text::no_thread;
@@ -12,10 +12,19 @@ pub(super) use crate::text::no_thread;
 /// Open files without which nothing begins: the streams, the runtime's own, a configuration, a component and its compiler.
 pub(super) const FILES: u64 = 32;
 
-/// Puts signals right, and looks at the limits.
+/// Puts signals right, and the limit of open files.
 pub(super) fn prepare() -> Result<(), Refusal> {
     signals().map_err(|error| format!("signals: {error}"))?;
-    match getrlimit(Resource::Nofile).maximum {
+    files()
+}
+
+/// Each connection is an open file. The usual soft limit is for programs that still call `select`; that the hard one cannot be
+/// had is seen where there are too few.
+fn files() -> Result<(), Refusal> {
+    let limit = getrlimit(Resource::Nofile);
+    let _kept: rustix::io::Result<()> =
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    match limit.maximum {
         Some(most) if most < FILES => Err(format!(
             "only {most} files may be open, and at least {FILES} are needed, and one more for each job that runs at once: raise \
              LimitNOFILE= of the agent's unit (`ulimit -n`)"
