@@ -30,7 +30,7 @@ struct Seat {
 #[derive(Debug, Default)]
 struct State {
     stage: Stage,
-    /// The round in which it ran, or when the job came.
+    /// The round in which it ran.
     last: Option<RoundTime>,
 }
 
@@ -85,7 +85,7 @@ impl Place {
         }
     }
 
-    /// The round in which its job ran last, or when the job came.
+    /// The round in which its job ran last, of those since the place is there.
     #[must_use]
     pub fn last(&self) -> Option<RoundTime> {
         self.state().last
@@ -138,8 +138,7 @@ impl Missing {
     /// The place of one more job that is counted here.
     #[must_use]
     pub fn place(&self) -> Place {
-        let state = State { last: Some(RoundTime::now()), ..State::default() };
-        Place(Arc::new(Seat { state: state.into(), missing: self.clone(), ..Seat::default() }))
+        Place(Arc::new(Seat { missing: self.clone(), ..Seat::default() }))
     }
 
     /// There are so many jobs.
