@@ -220,37 +220,3 @@ impl fmt::Display for Contradiction {
 }
 
 impl std::error::Error for Contradiction {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sandbox::{bindings::exports::sonde::check::check as wit, convert};
-
-    #[test]
-    fn neither_the_number_nor_the_name_of_an_error_stands_twice() {
-        let announced = |errors: &[(u32, &str)]| {
-            let error = |(code, name): &(u32, &str)| wit::ErrorDescription {
-                code: *code,
-                name: (*name).into(),
-                doc: String::new(),
-            };
-            let described = wit::Description {
-                name: "a".into(),
-                version: String::new(),
-                measurement: "a".into(),
-                doc: String::new(),
-                parameters: Vec::new(),
-                fields: Vec::new(),
-                tags: Vec::new(),
-                endpoints: Vec::new(),
-                parts: Vec::new(),
-                errors: errors.iter().map(error).collect(),
-            };
-            convert::description(described).map(|description| description.errors.len())
-        };
-        assert_eq!(announced(&[(1000, "late"), (1001, "later")]), Ok(2));
-        assert_eq!(announced(&[(1000, "late"), (1000, "later")]), Err(Contradiction::CodeTwice(1000)));
-        let twice = announced(&[(1000, "late"), (1001, "late")]).unwrap_err();
-        assert_eq!(twice.to_string(), "two error codes are called `late`");
-    }
-}

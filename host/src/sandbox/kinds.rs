@@ -81,18 +81,7 @@ fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::FieldKind;
-
-    fn field(name: &str) -> wit::FieldDescription {
-        wit::FieldDescription {
-            name: name.into(),
-            kind: wit::FieldKind::Integer,
-            unit: String::new(),
-            doc: String::new(),
-            when_unreported: None,
-            phase: false,
-        }
-    }
+    use crate::{sandbox::convert::tests::field, value::FieldKind};
 
     fn part(name: &str, tags: &[&str], fields: &[&str]) -> wit::PartDescription {
         let tag = |name: &&str| wit::PartTag { name: (*name).into(), doc: String::new() };
