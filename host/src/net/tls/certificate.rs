@@ -278,6 +278,7 @@ mod tests {
             Fault::Handshake,
             Fault::CriticalExtension,
             Fault::Purpose,
+            Fault::KeyUsage,
             Fault::AuthorityAsServer,
             Fault::ServerAsAuthority,
             Fault::NameConstraint,
