@@ -33,7 +33,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use self::{arguments::Declared, exit::refuse};
+use self::{arguments::Deferred, exit::refuse};
 #[cfg(feature = "compiler")]
 use crate::sandbox::compile::child;
 use crate::{
@@ -58,11 +58,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Checks one server now: a picture on a terminal, line protocol into a pipe
-    Check(Declared<Box<check::Arguments>>),
+    Check(Deferred<Box<check::Arguments>>),
     /// Runs every job of a configuration once and prints one line for each
-    Run(Declared<run::Arguments>),
+    Run(Deferred<run::Arguments>),
     /// Runs the jobs of a configuration whenever the agent that keeps this running asks for it, or at an interval
-    Execd(Declared<execd::Arguments>),
+    Execd(Deferred<execd::Arguments>),
     /// Starts a small mail server on loopback and probes it in every mode
     #[cfg(feature = "demo")]
     Demo,
@@ -70,15 +70,15 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     /// Prints what a check takes and reports; of a file also what it imports. It gets no network
-    Describe(Declared<describe::Arguments>),
+    Describe(Deferred<describe::Arguments>),
     /// Prints the configuration that pins a component to its digest, and a job for it
-    Pin(Declared<pin::Arguments>),
+    Pin(Deferred<pin::Arguments>),
     /// Begins a check: a folder with the interface and a small working example
-    New(Declared<new::Arguments>),
+    New(Deferred<new::Arguments>),
     /// Writes the interface that a check implements (WIT) into a folder
-    Wit(Declared<new::Interface>),
+    Wit(Deferred<new::Interface>),
     /// Tests a check with servers that are absent, silent, broken, hostile; exits with 1 if it does not always report
-    Test(Declared<test::Arguments>),
+    Test(Deferred<test::Arguments>),
     /// Compiles the checks of a configuration into the cache, so that no run has to
     Compile {
         /// Configuration (TOML)
@@ -112,17 +112,17 @@ pub fn main() -> ExitCode {
     }
     let ended = runtime.block_on(async {
         match cli.command {
-            Command::Check(Declared(arguments)) => check::check(*arguments).await,
-            Command::Run(Declared(arguments)) => run::run(arguments).await,
-            Command::Execd(Declared(arguments)) => execd::execd(arguments).await,
+            Command::Check(Deferred(arguments)) => check::check(*arguments).await,
+            Command::Run(Deferred(arguments)) => run::run(arguments).await,
+            Command::Execd(Deferred(arguments)) => execd::execd(arguments).await,
             #[cfg(feature = "demo")]
             Command::Demo => demo::demo().await,
             Command::Config(command) => config::config(command).await,
-            Command::Describe(Declared(arguments)) => describe::describe(arguments).await,
-            Command::Pin(Declared(arguments)) => pin::pin(arguments).await,
-            Command::New(Declared(arguments)) => new::new(&arguments),
-            Command::Wit(Declared(arguments)) => new::wit(&arguments),
-            Command::Test(Declared(arguments)) => test::test(arguments).await,
+            Command::Describe(Deferred(arguments)) => describe::describe(arguments).await,
+            Command::Pin(Deferred(arguments)) => pin::pin(arguments).await,
+            Command::New(Deferred(arguments)) => new::new(&arguments),
+            Command::Wit(Deferred(arguments)) => new::wit(&arguments),
+            Command::Test(Deferred(arguments)) => test::test(arguments).await,
             Command::Compile { config } => compile::compile(&config).await,
             #[cfg(feature = "compiler")]
             Command::CompileComponent => unreachable!("answered before"),

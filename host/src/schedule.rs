@@ -32,7 +32,7 @@ pub use self::{
 };
 use self::{
     hosts::{BEGINS, Hosts},
-    place::Turn,
+    place::Taken,
     waiting::{Waiting, Waits},
 };
 use crate::{
@@ -85,7 +85,7 @@ pub struct Ended {
     /// To be kept until its lines are written.
     pub held: Held,
     /// Its job is not begun again before this was taken.
-    _turn: Turn,
+    _taken: Taken,
 }
 
 /// Room for lines.
@@ -165,7 +165,7 @@ impl Schedule {
     {
         let mut counted = Begun::default();
         for (place, job) in jobs {
-            let Some(turn) = place.take(self.runs, &self.unended) else {
+            let Some(taken) = place.take(self.runs, &self.unended) else {
                 counted.skipped += 1;
                 continue;
             };
@@ -179,8 +179,8 @@ impl Schedule {
                 patience: self.patience,
                 waits: self.waiting.join(),
                 dropping: self.dropping.clone(),
-                lines: turn.unwritten(),
-                turn,
+                lines: taken.unwritten(),
+                taken,
                 id: run_id(&self.seed, self.runs, time),
                 time,
             };
@@ -254,7 +254,7 @@ struct Run {
     waits: Waits,
     dropping: mpsc::UnboundedSender<usize>,
     lines: Unwritten,
-    turn: Turn,
+    taken: Taken,
     id: String,
     time: RoundTime,
 }
@@ -274,7 +274,7 @@ impl Run {
         let Started { job, of_host, _slot } = started.await?;
         let waiting = self.waits.all();
         drop(self.waits);
-        self.turn.begin(self.time);
+        self.taken.begin(self.time);
         let turn_late = since.elapsed();
         let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
         let run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
@@ -292,7 +292,7 @@ impl Run {
         let given_up = || tell(&self.dropping, waiting.drop_all());
         let room = Box::pin(room(self.room, lines, self.patience, given_up)).await;
         let held = Held { _room: room, _lines: self.lines };
-        Some(Ended { job, report: *report, time, turn_late, at, held, _turn: self.turn })
+        Some(Ended { job, report: *report, time, turn_late, at, held, _taken: self.taken })
     }
 
     /// The job, when it is there and its turn has come.

@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Of one command, declared when it is asked for: to declare those of all takes longer than to read them.
-pub(super) struct Declared<T>(pub(super) T);
+pub(super) struct Deferred<T>(pub(super) T);
 
-impl<T: Args> Args for Declared<T> {
+impl<T: Args> Args for Deferred<T> {
     fn augment_args(command: Command) -> Command {
         command.defer(T::augment_args)
     }
@@ -27,7 +27,7 @@ impl<T: Args> Args for Declared<T> {
     }
 }
 
-impl<T: FromArgMatches> FromArgMatches for Declared<T> {
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     fn from_arg_matches(given: &ArgMatches) -> error::Result<Self> {
         T::from_arg_matches(given).map(Self)
     }

@@ -184,7 +184,7 @@ pub(super) async fn execd(arguments: Arguments) -> Result<ExitCode, Refusal> {
             Next::Wanted => wanted = wanted.or_else(|| Some(Wanted::new(&rounds))),
             Next::Asked => {
                 if wanted.take().is_some_and(|wanted| !wanted.is_late) {
-                    rounds.is_in_time();
+                    rounds.forget_awaited();
                 }
                 rounds.begin(RoundTime::now(), asked.answer());
             }

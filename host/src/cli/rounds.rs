@@ -46,7 +46,7 @@ pub(super) struct Rounds {
     /// None: the restraint knows of each job when it ran last.
     before: Option<Before>,
     ended: mpsc::UnboundedReceiver<Ended>,
-    writer: Writer<Unwritten>,
+    writer: Writer<HeldByLines>,
     failures: Failures,
     /// None: nothing is known of runs before, nor will be of these.
     restraint: Option<Restraint>,
@@ -69,10 +69,10 @@ pub(super) struct Rounds {
 
 /// What lines that are not written yet hold.
 #[derive(Default)]
-struct Unwritten {
+struct HeldByLines {
     _run: Option<Held>,
     _room: Option<Room>,
-    _late: Option<self_metrics::Unwritten>,
+    _late: Option<self_metrics::LineLate>,
 }
 
 impl Rounds {
@@ -267,7 +267,7 @@ impl Rounds {
         self.unread = false;
         self.writer.write(
             line::lines(&points),
-            Unwritten { _run: Some(ended.held), _late: Some(late), _room: None },
+            HeldByLines { _run: Some(ended.held), _late: Some(late), _room: None },
         );
     }
 
@@ -290,7 +290,7 @@ impl Rounds {
         let (Some(job), Some(tags)) = (point, &self.loading.self_metrics) else { return };
         let Some(room) = self.schedule.room() else { return };
         let job = Point { tags: tags.clone(), ..job };
-        let held = Unwritten { _room: Some(room), ..Unwritten::default() };
+        let held = HeldByLines { _room: Some(room), ..HeldByLines::default() };
         self.writer.write(line::lines(&Points { job, parts: Vec::new() }), held);
     }
 
@@ -373,8 +373,8 @@ impl Rounds {
         }
     }
 
-    /// A round that was asked for began in time.
-    pub(super) fn is_in_time(&mut self) {
+    /// A round that was asked for began in time: nobody is waited for.
+    pub(super) fn forget_awaited(&mut self) {
         self.awaited.end();
     }
 

@@ -88,12 +88,12 @@ struct Longest(AtomicU64);
 
 /// A line that is not written yet: when this is dropped, it is.
 #[derive(Debug)]
-pub(super) struct Unwritten {
+pub(super) struct LineLate {
     ended: Instant,
     longest: Arc<Longest>,
 }
 
-impl Drop for Unwritten {
+impl Drop for LineLate {
     fn drop(&mut self) {
         let late = u64::try_from(self.ended.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.longest.0.fetch_max(late, Ordering::Relaxed);
@@ -119,10 +119,10 @@ impl SelfMetrics {
     }
 
     /// A run is over, which had its turn so late; gives what is to be kept until its lines are written.
-    pub(super) fn end(&mut self, report: &Report, turn_late: Duration, ended: Instant) -> Unwritten {
+    pub(super) fn end(&mut self, report: &Report, turn_late: Duration, ended: Instant) -> LineLate {
         self.runs.add(report);
         self.turn_late = self.turn_late.max(turn_late);
-        Unwritten { ended, longest: Arc::clone(&self.line_late) }
+        LineLate { ended, longest: Arc::clone(&self.line_late) }
     }
 
     /// Nothing runs any more: gives the point of the last round, where it has none yet.

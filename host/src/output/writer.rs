@@ -28,12 +28,12 @@ const TOGETHER: Duration = Duration::from_millis(10);
 /// Takes lines, each piece with what is let go when it is written.
 pub struct Writer<G> {
     pieces: mpsc::Sender<(String, G)>,
-    progress: watch::Sender<Progress>,
+    backlog: watch::Sender<Backlog>,
     stopped: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Progress {
+struct Backlog {
     waiting: usize,
     failed: Option<String>,
 }
@@ -42,9 +42,9 @@ impl<G: Send + 'static> Writer<G> {
     /// Starts the thread; it ends with this, or with the process.
     pub fn start() -> io::Result<Self> {
         let (pieces, coming) = mpsc::channel::<(String, G)>();
-        let progress = watch::Sender::new(Progress::default());
+        let backlog = watch::Sender::new(Backlog::default());
         let stopped = Arc::new(AtomicBool::new(false));
-        let (at, is_stopped) = (progress.clone(), Arc::clone(&stopped));
+        let (at, is_stopped) = (backlog.clone(), Arc::clone(&stopped));
         thread::Builder::new().spawn(move || {
             let (is_terminal, mut before) = (io::stdout().is_terminal(), None::<Instant>);
             while let Ok(piece) = coming.recv() {
@@ -63,18 +63,18 @@ impl<G: Send + 'static> Writer<G> {
                             thread::park();
                         },
                         Err(error) => {
-                            at.send_modify(|progress| progress.failed = Some(error.to_string()));
+                            at.send_modify(|backlog| backlog.failed = Some(error.to_string()));
                             return;
                         }
                     }
                     let count = guards.len();
                     drop(guards);
-                    at.send_modify(|progress| progress.waiting -= count);
+                    at.send_modify(|backlog| backlog.waiting -= count);
                 }
                 before = Some(Instant::now());
             }
         })?;
-        Ok(Self { pieces, progress, stopped })
+        Ok(Self { pieces, backlog, stopped })
     }
 
     /// Writes nothing more, so that what is not written by now can be counted.
@@ -85,8 +85,8 @@ impl<G: Send + 'static> Writer<G> {
     /// Hands over lines, each with its end.
     pub fn write(&self, text: String, guard: G) {
         // Nobody waits for more of them.
-        self.progress.send_if_modified(|progress| {
-            progress.waiting += 1;
+        self.backlog.send_if_modified(|backlog| {
+            backlog.waiting += 1;
             false
         });
         // A thread that is gone has said why.
@@ -95,17 +95,17 @@ impl<G: Send + 'static> Writer<G> {
 
     /// When all that was handed over by then is written.
     pub fn written(&self) -> impl Future<Output = ()> + Send + use<G> {
-        let mut progress = self.progress.subscribe();
+        let mut backlog = self.backlog.subscribe();
         // Its other end is here and with the thread.
-        async move { drop(progress.wait_for(|progress| progress.waiting == 0).await) }
+        async move { drop(backlog.wait_for(|backlog| backlog.waiting == 0).await) }
     }
 
     /// When nothing can be written any more: why.
     pub fn failed(&self) -> impl Future<Output = String> + Send + use<G> {
-        let mut progress = self.progress.subscribe();
+        let mut backlog = self.backlog.subscribe();
         async move {
-            let failed = progress.wait_for(|progress| progress.failed.is_some()).await;
-            let failed = failed.ok().and_then(|progress| progress.failed.clone());
+            let failed = backlog.wait_for(|backlog| backlog.failed.is_some()).await;
+            let failed = failed.ok().and_then(|backlog| backlog.failed.clone());
             match failed {
                 Some(failed) => failed,
                 None => std::future::pending().await,
@@ -205,8 +205,8 @@ mod tests {
     async fn a_writer_that_is_gone_says_why_and_lets_nobody_believe_that_all_is_written() {
         let (pieces, coming) = mpsc::channel();
         drop(coming);
-        let failed = Progress { waiting: 0, failed: Some("Broken pipe".to_owned()) };
-        let writer = Writer { pieces, progress: watch::Sender::new(failed), stopped: Arc::default() };
+        let failed = Backlog { waiting: 0, failed: Some("Broken pipe".to_owned()) };
+        let writer = Writer { pieces, backlog: watch::Sender::new(failed), stopped: Arc::default() };
         writer.write("x\n".to_owned(), ());
         assert_eq!(writer.failed().await, "Broken pipe");
         let written = tokio::time::timeout(Duration::from_millis(50), writer.written());

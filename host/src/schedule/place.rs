@@ -57,9 +57,9 @@ struct Counts {
 #[derive(Debug)]
 pub struct Unwritten(Arc<Seat>);
 
-/// From a round's begin until the report was taken.
+/// A place that is taken, from a round's begin until its report was taken.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct Taken {
     place: Place,
     number: u64,
     unended: watch::Sender<BTreeSet<u64>>,
@@ -92,18 +92,18 @@ impl Place {
     }
 
     /// For the run of this number; none: its job has one already.
-    pub(super) fn take(&self, number: u64, unended: &watch::Sender<BTreeSet<u64>>) -> Option<Turn> {
+    pub(super) fn take(&self, number: u64, unended: &watch::Sender<BTreeSet<u64>>) -> Option<Taken> {
         let mut state = self.state();
         if state.stage != Stage::Free {
             return None;
         }
         state.stage = Stage::Waits;
         unended.send_if_modified(|unended| unended.insert(number));
-        Some(Turn { place: self.clone(), number, unended: unended.clone() })
+        Some(Taken { place: self.clone(), number, unended: unended.clone() })
     }
 }
 
-impl Turn {
+impl Taken {
     /// Its run begins, in the round of this time.
     pub(super) fn begin(&self, time: RoundTime) {
         *self.place.state() = State { stage: Stage::Runs(Instant::now()), last: Some(time) };
@@ -119,7 +119,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.place.state().stage = Stage::Free;
         self.unended.send_if_modified(|unended| unended.remove(&self.number));
@@ -171,11 +171,11 @@ mod tests {
         let (missing, unended) = (Missing::default(), watch::Sender::new(BTreeSet::new()));
         missing.count_of(3);
         let [one, other] = [missing.place(), missing.place()];
-        let turn = one.take(1, &unended).unwrap();
-        let first = turn.unwritten();
+        let taken = one.take(1, &unended).unwrap();
+        let first = taken.unwritten();
         assert!(one.is_taken() && one.take(2, &unended).is_none());
         assert_eq!(missing.to_string(), "1 of 3 jobs has no line");
-        drop(turn);
+        drop(taken);
         // Its next run may begin while the lines of the last one wait.
         let lines =
             [one.take(3, &unended).unwrap().unwritten(), other.take(4, &unended).unwrap().unwritten()];
