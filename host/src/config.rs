@@ -74,10 +74,10 @@ pub struct Plan {
     pub threads: usize,
     /// Of the rounds that `sonde execd` begins by itself; none: it does not.
     pub interval: Option<Duration>,
-    /// Those write a line about the program itself.
-    pub self_metrics: bool,
     /// By how much these are late at most.
     pub jitter: Duration,
+    /// Each round of `sonde execd` has a line about the program itself.
+    pub self_metrics: bool,
     /// Where is kept who is held back.
     pub state_file: Option<PathBuf>,
     /// Where compiled checks are kept.
@@ -206,8 +206,8 @@ fn whole(path: &Path, main: &mut file::File) -> Result<(Plan, Deny), At> {
         max_per_host: main.max_per_host.map(|most| most.get().into()),
         threads: main.threads.map_or_else(cores, |threads| threads.get().into()),
         interval,
-        self_metrics: daemon.self_metrics,
         jitter,
+        self_metrics: daemon.self_metrics,
         state_file,
         cache_dir,
         name_servers: main.resolver.take().map(resolver::name_servers).transpose()?.unwrap_or_default(),

@@ -75,8 +75,9 @@ pub fn series(job: &str, host: &str) -> [String; 2] {
     [job, host].map(read_tag)
 }
 
-/// What tells a tag's value from others, once it was read; nothing: it is left out. Behind what line protocol cannot carry stands
-/// what Telegraf's own parser (`plugins/parsers/influx/escape.go`) makes of it: where anything is escaped, it takes `\"` for `"`.
+/// A tag's value as its readers have it: two that are the same there cannot be told apart. Empty: the tag is left out. What line
+/// protocol cannot carry is replaced as on the line; and where anything is escaped, `\"` is `"`, for which Telegraf's own parser
+/// (`plugins/parsers/influx/escape.go`) takes it.
 #[must_use]
 pub fn read_tag(value: &str) -> String {
     let mut written = String::new();

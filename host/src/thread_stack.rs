@@ -1,6 +1,6 @@
-//! What uses much of a stack, left by a future that is polled on a fibre of its run's: a future in; what it gives, out. It is polled
-//! on the stack of the thread, by whoever polls that other one. On the fibre's it could be as well; but each page of that, once it
-//! was used, stays as long as the run, however long that only waits. Where nobody serves it, it is polled where it is.
+//! Work that uses much of a stack, and is handed over by a run, which has its own on a fibre: a future in; what it gives, out. Who
+//! polls the run polls this beside it, on the stack of the thread. The fibre's would do; but each page of it that was used once is
+//! kept as long as the run, however long that only waits. Where nobody serves the run so, the future is polled where it is.
 
 use std::{
     future::{pending, poll_fn},

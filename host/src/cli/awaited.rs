@@ -1,5 +1,5 @@
-//! Jobs that a round waits for which was asked for: who they are and since when they run in; a line for the log out. Folded is
-//! what is said of the same jobs round after round.
+//! Why a round that was asked for has not begun: the jobs that it waits for, and since when each runs, in; a line for the log out.
+//! What would be said of the same jobs in round after round is said once in a while.
 
 use tokio::time::Instant;
 

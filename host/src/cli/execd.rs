@@ -49,8 +49,8 @@ const LAST_READ: Duration = Duration::from_millis(3950);
 const LINGER: Duration = Duration::from_millis(150);
 /// Then it ends, also where the runtime does not turn.
 const PATIENCE: Duration = Duration::from_millis(4250);
-/// How long the program before this one is waited for, which has the state file until it ends: longer than that takes at most,
-/// where an agent that was killed was started again at once.
+/// How long this program waits for the one before it, which has the state file until it ends, where an agent was killed and started
+/// again at once: longer than that one takes to end.
 const HANDOVER: Duration = Duration::from_secs(5);
 /// How often is looked whether the last lines are read.
 const LOOK: Duration = Duration::from_millis(10);

@@ -115,10 +115,10 @@ pub(super) struct Loading {
     pub(super) threads: usize,
     /// Jobs that may run at once.
     pub(super) max_concurrent: usize,
-    /// Where something is to be said of the program itself: the tags.
-    pub(super) self_metrics: Option<BTreeMap<String, String>>,
     /// The same of jobs with one host.
     pub(super) max_per_host: Option<usize>,
+    /// Where something is to be said of the program itself: the tags.
+    pub(super) self_metrics: Option<BTreeMap<String, String>>,
     /// Each is there as soon as its check is.
     pub(super) jobs: Vec<Coming>,
     /// How far those are that are declared.
@@ -199,5 +199,5 @@ pub(super) async fn leniently(mut plan: Plan, shard: Option<Shard>, base: &Base)
     let tags = [("config".to_owned(), config)].into_iter().chain(of_share).collect();
     let self_metrics = plan.self_metrics.then_some(tags);
     let (threads, max_per_host) = (plan.threads, plan.max_per_host);
-    Ok(Loading { sandbox, threads, max_concurrent, self_metrics, max_per_host, jobs, checks, beforehand })
+    Ok(Loading { sandbox, threads, max_concurrent, max_per_host, self_metrics, jobs, checks, beforehand })
 }

@@ -34,8 +34,8 @@ impl Watch {
         watched.look()
     }
 
-    /// They were read, and are these; refused, those that were watched before are so as well, until some are read that are not. From
-    /// here on a change is another one.
+    /// The configuration was read, and is of these files. If it was refused, those of the one that runs are watched as well, until one
+    /// is read that is not. What changes after `before` is another change.
     pub(super) fn read(&self, before: &Look, read: Watched, is_refused: bool) {
         let running = if is_refused { self.state().watched.clone() } else { Watched::default() };
         let watched = running.and(read);

@@ -1,5 +1,6 @@
-//! Waits that end: a moment and what is waited for in; what came of it, or that the time is over, out. What has come by then is
-//! seen, however late we are; what came since is seen with it, for of the bytes of one read only the last have a time stamp.
+//! Waits that end: a moment and what is waited for in; what came of it, or that the time is over, out. What had come by that moment
+//! counts, however late it is looked at. What came after it is then taken with it, for of the bytes of one read only the last have a
+//! time stamp.
 
 use std::{
     pin::Pin,

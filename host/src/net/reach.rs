@@ -30,7 +30,7 @@ pub struct Reach {
     tls: Arc<Tls>,
     named: Arc<[NamedEndpoint]>,
     apart: Apart,
-    /// None: one that knows of no name server but the system's.
+    /// None: one of its own, which asks the system's name servers; what runs by a sandbox shares that one's.
     resolver: Option<Arc<Resolver>>,
 }
 

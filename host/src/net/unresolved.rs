@@ -32,7 +32,7 @@ impl Unresolved {
         error.raw_os_error().map_or_else(|| Self::System(error.to_string()), Self::Os)
     }
 
-    /// What the system said of it; else its number, and what it is.
+    /// Its number, and a sentence; of what the system itself said, the system's error.
     pub(super) fn says(self) -> Result<(HostError, String), io::Error> {
         Ok(match self {
             Self::NoName(None) => (HostError::NameNotFound, "it is no name of DNS".into()),

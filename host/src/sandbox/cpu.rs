@@ -49,8 +49,9 @@ fn time(clock: ClockId) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds that the thread has computed since then: no more than have gone by, and nothing that was counted; where it was held
-/// up, with what it did beside runs since the last look. And what is to be known when more is counted.
+/// Nanoseconds that the thread has computed since then, and what is to be known when more is counted. A moment counts as a whole.
+/// Of a longer time the thread's own clock says what it computed, less what was counted since the last look: that is also what it
+/// did beside runs since, but no more than the time that has gone by.
 fn computed(began: u64) -> (u64, Looked) {
     let gone_by = time(ClockId::CLOCK_MONOTONIC).saturating_sub(began);
     let looked = LOOKED.get();

@@ -1,9 +1,8 @@
 //! What one run may use up: limits with their reasons, and what watches over the growth of memories and tables.
 //!
-//! What the host itself holds for a run is bounded by the others of these limits, and by far less than a check's memory: what
-//! one call hands over, gone when it returns (`CALL_BYTES`); of a report, once it is judged, 256 bytes a text and no more parts
-//! than lines (`Limits::lines`); of a log line
-//! that is held back or has no end yet, what is looked at for secrets; a table of `HANDLES`; the connections' own buffers.
+//! What the host itself holds for a run is bounded by these limits as well, and is far less than a check's memory: what one call
+//! hands over (`CALL_BYTES`), until it returns; a judged report, of 256 bytes a text and no more parts than lines (`Limits::lines`);
+//! of a log line that is held back or has no end yet, what is looked at for secrets; a table of `HANDLES`; the connections' buffers.
 
 use std::time::Duration;
 
@@ -61,7 +60,8 @@ pub(crate) const WRITTEN_BYTES: usize = 64;
 pub(crate) const READ_BYTES: u32 = 64 << 10;
 /// Bytes that one call may hand from the check to the host, its report included, as the host then holds them.
 pub(crate) const CALL_BYTES: usize = 4 << 20;
-/// The same of a call while it describes itself, the description included: every job has a share of it, and people read it.
+/// The same of a call while it describes itself, the description included, or judges a job: every job has a share of what it says,
+/// and people read it.
 pub(crate) const DESCRIPTION_BYTES: usize = 256 << 10;
 /// Resource handles alive at once: connections, and the streams of a language's runtime.
 pub(crate) const HANDLES: usize = 256;

@@ -18,7 +18,7 @@ pub(super) fn context(log: &Arc<Log>, calls: &Calls) -> WasiCtx {
     inert(log, calls).wall_clock(Coarse).build()
 }
 
-/// The context of a check that describes itself: see `State::timeless`.
+/// The context of a check that describes itself, or judges a job: see `State::timeless`.
 pub(super) fn timeless_context(log: &Arc<Log>, calls: &Calls) -> WasiCtx {
     inert(log, calls)
         .wall_clock(Still)

@@ -1,6 +1,6 @@
-//! Whose turn it is among the jobs of one host: a host in; out, when its job may run, what says that it does. At most so many of a
-//! host run at once, where the operator says how many, and at most so many begin at once, whoever says nothing. What waits here
-//! holds up no other host's jobs.
+//! Turns of the jobs of one host: a host in; out, when a job of it may run, a turn, to be kept while it does. At most so many of a
+//! host's run at once, where the operator says how many, and at most [`BEGINNING`] begin at once in any case. What waits here holds
+//! up no other host's jobs.
 
 use std::{
     collections::HashMap,

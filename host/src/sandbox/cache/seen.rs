@@ -1,9 +1,11 @@
-//! Files that were digested before, so that one that has not changed since is not digested again at each start: an open file and
-//! what its digest showed it to be in; whether a record says that it is still that, out. A record is an empty file of the cache's
-//! folder, whose name is a digest, by the folder's key, of what the file is and of its stamp: its device, number and size, and
-//! when it was last written and changed, in nanoseconds. When it was changed – `ctime` – nobody can set, unlike when it was
-//! written. Whatever does not match – a copy of the folder, another file system, a clock set back – is digested, and is no error.
-//! Refused, that is digested again in any case, is what was changed a moment ago, and what was digested a day ago.
+//! Files that were digested before, so that one that has not changed is not digested again at each start: an open file and the
+//! digest that it had in; whether a record says that it has it still, out. Refused, that is digested again in any case, is what was
+//! changed a moment ago, and what was digested a day ago.
+//!
+//! A record is an empty file in the cache's folder. Its name is a digest, by the folder's key, of the file's digest and of its stamp:
+//! its device, number and size, and when it was last written and changed, in nanoseconds. Nobody can set when it was changed
+//! (`ctime`), as he can when it was written. A file that no record matches – in a copy of the folder, on another file system, after
+//! a clock was set back – is digested, and that is no error.
 
 use std::{
     fs::File,

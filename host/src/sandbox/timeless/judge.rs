@@ -1,7 +1,8 @@
-//! Many jobs, judged one after the other: a program and a job in; whether it can run, or why not, out – what [`validate`] says,
-//! and sooner where nothing is wrong with a job of the built-in check: one instance then judges the next one, too. That check is
-//! the host's own, and keeps nothing from job to job. It judges parameters, and so is not asked again about those that it has just
-//! accepted, as of a table's hosts. A stranger's could do otherwise in both, and so is asked of each job, an instance for each.
+//! Many jobs, judged one after the other: a program and a job in; whether it can run, or why not, out. The answer is that of
+//! [`validate`], and comes sooner for jobs of the built-in check: one instance judges job after job, as long as it finds nothing
+//! wrong, and is not asked again about parameters that it has just accepted, as of the other hosts of a table. That check is the
+//! host's own: it keeps nothing from job to job, and judges nothing but parameters. A stranger's could do both otherwise, and so each
+//! of its jobs has an instance of its own.
 
 use std::sync::Arc;
 
