@@ -42,13 +42,8 @@ fn field(name: &str, kind: FieldKind, when_unreported: Option<Value>) -> FieldDe
     }
 }
 
-fn endpoint(name: &str, default: Option<&str>) -> EndpointDescription {
-    EndpointDescription {
-        name: name.into(),
-        required: false,
-        default: default.map(Into::into),
-        doc: String::new(),
-    }
+fn endpoint(name: &str) -> EndpointDescription {
+    EndpointDescription { name: name.into(), required: false, default: None, doc: String::new() }
 }
 
 pub(crate) fn describe() -> Description {
@@ -98,15 +93,6 @@ pub(crate) fn describe() -> Description {
                 .parameters
                 .extend((0..300).map(|i| parameter(&format!("p{i}"), ParameterKind::Text, "\"\"")));
         }
-        "deep-table" => {
-            let deep = format!("{}1{}", "{\"\":".repeat(800), "}".repeat(800));
-            description.parameters[0] = parameter("harm", ParameterKind::Table, &deep);
-        }
-        "table-of-nine-levels" => {
-            let deep = format!("{}{{}}{}", "{\"\":".repeat(8), "}".repeat(8));
-            description.parameters[0] = parameter("harm", ParameterKind::Table, &deep);
-        }
-        "deep" => description.parameters[0].default = Some("[".repeat(4000)),
         // One text of megabytes, which every tag shows.
         "default-in-tags" => {
             description.parameters[0].default = Some(format!("\"{}\"", "x".repeat(3_900_000)));
@@ -140,41 +126,27 @@ pub(crate) fn describe() -> Description {
         "measurement-smtp" => description.measurement = "smtp".into(),
         "measurement-sonde" => description.measurement = "sonde".into(),
         "measurement-line" => description.measurement = "a b=1\nsmtp".into(),
-        "tag-of-the-host" => description.tags.push(tag("server", "harm")),
         "tag-of-a-secret" => description.tags.push(tag("shown", "password")),
         "field-of-the-host" => description.fields.push(field("result_code", FieldKind::Text, None)),
-        "field-kept-for-the-host" => description.fields.push(field("tls_state", FieldKind::Text, None)),
         "code-of-the-host" => description.errors[0].code = 201,
         "known-secrets" => description
             .parameters
             .extend((0..200).map(|i| parameter(&format!("s{i}"), ParameterKind::Secret, "\"*\""))),
         "without-port" => drop(description.parameters.remove(1)),
         "endpoints" => {
-            description.endpoints.push(endpoint("imap", None));
+            description.endpoints.push(endpoint("imap"));
             let about = |parameter| Parameter { endpoint: Some("imap".into()), ..parameter };
             let port = parameter("imap_port", ParameterKind::Port, "1");
             description.parameters.push(about(port));
             let secret = parameter("imap_password", ParameterKind::Secret, "\"\"");
             description.parameters.push(about(secret));
         }
-        "many-endpoints" => description.endpoints.extend((0..5).map(|i| endpoint(&format!("e{i}"), None))),
-        "endpoint-twice" => description.endpoints = vec![endpoint("imap", None), endpoint("imap", None)],
-        "endpoint-of-nothing" => description.parameters[0].endpoint = Some("imap".into()),
-        "endpoint-with-port" => description.endpoints.push(endpoint("imap", Some("{host}:143"))),
-        "field-of-an-endpoint" => {
-            description.endpoints.push(endpoint("imap", None));
-            description.fields.push(field("imap_cert_days_left", FieldKind::Integer, None));
-        }
-        "tag-of-an-endpoint" => {
-            description.endpoints.push(endpoint("imap", None));
-            description.tags.push(tag("imap_server", "harm"));
-        }
+        "endpoint-twice" => description.endpoints = vec![endpoint("imap"), endpoint("imap")],
         "field-kept-for-an-endpoint" => {
-            description.endpoints.push(endpoint("imap", None));
+            description.endpoints.push(endpoint("imap"));
             description.fields.push(field("imap_tls_state", FieldKind::Integer, None));
         }
-        "endpoint-kept-for-the-host" => description.endpoints.push(endpoint("dns", None)),
-        "two-ports" => description.parameters.push(parameter("other", ParameterKind::Port, "2")),
+        "endpoint-kept-for-the-host" => description.endpoints.push(endpoint("dns")),
         "measurement-of-a-part" => description.measurement = "smtp_hop".into(),
         "measurement-of-the-hosts-parts" => description.measurement = "sonde_hop".into(),
         other => {

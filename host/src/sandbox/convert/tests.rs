@@ -159,7 +159,8 @@ fn what_the_host_may_come_to_call_its_own_is_kept_for_it_in_fields_and_tags_alon
         assert_eq!(announced(&format!("x_{name}"), begin.trim_end_matches('_').repeat(2).as_str()), Ok(()));
     }
     for own in host_fields().map(|field| field.name).chain(HOST_TAGS.iter().map(|tag| tag.0)) {
-        assert_eq!(announced(own, "a"), Err(Contradiction::NameOfHost(own.to_owned())));
+        let of_host = Err(Contradiction::NameOfHost(own.to_owned()));
+        assert_eq!((announced(own, "a"), announced("a", own)), (of_host.clone(), of_host));
     }
     let of_agents = Err(Contradiction::NameOfAgents("host".into()));
     assert_eq!((announced("host", "a"), announced("a", "host")), (of_agents.clone(), of_agents));
