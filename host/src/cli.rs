@@ -41,9 +41,9 @@ use crate::{
     output::{self, Level},
 };
 
-/// What is said where the kernel does not.
-const NO_STAMPS: &str =
-    "this system does not stamp what arrives: times are less exact, and too long where this machine is busy";
+/// What is said where the kernel does not stamp. Not in each round of an agent that starts a program for it, which may show one line
+/// of it alone.
+const NO_STAMPS: &str = "this system does not stamp what arrives: times are less exact";
 /// How long the program stays for the rest of its log: enough where somebody reads.
 const LAST_LOG: Duration = Duration::from_millis(100);
 
@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the runtime does not start: {error}")),
     };
-    if let (Err(error), Command::Check(_) | Command::Run(_) | Command::Execd(_)) = (stamps, &cli.command) {
+    if let (Err(error), Command::Check(_) | Command::Execd(_)) = (stamps, &cli.command) {
         output::log(Level::Warning, &format!("{NO_STAMPS} (SO_TIMESTAMPNS: {error})"));
     }
     let ended = runtime.block_on(async {

@@ -263,7 +263,7 @@ impl Run {
     /// None: it was dropped.
     async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Option<Ended> {
         let since = Instant::now();
-        // Each part that waits for something else has its own memory, and only while it waits.
+        // Apart: what waits here holds nothing for what it waits for later.
         let started = Box::pin(async {
             tokio::select! {
                 biased;

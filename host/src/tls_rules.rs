@@ -1,11 +1,12 @@
-//! What a job says of TLS, as the operator gave it. Pure data: files are read, and what is in them is not yet understood.
+//! What a job says of TLS, as the operator gave it, in the file or by a flag. Files are not read yet, and what is in them is not
+//! understood.
 
 use std::fmt;
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
-// What stands at the members is for who reads this: the help of a flag says all in one line.
+// The docs of the members are none of the help, where a flag says all in one line.
 
 /// How certificates are judged.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, ValueEnum)]

@@ -27,8 +27,8 @@ pub(crate) fn ehlo(session: &mut Session<'_>) -> Result<(), Stop> {
     }
 }
 
-/// Where the server does not refuse HELO as well, but says nothing to it, or nothing that could be understood, its refusal of EHLO
-/// decides.
+/// Where the server does not refuse HELO as well, and says nothing to it, or nothing that is a reply, its refusal of EHLO decides.
+/// It is told in any case, for it may be the reason of all that follows.
 fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
     let answered = session.report.time(Field::EhloTime);
     session.ehlo_refused = Some(refused.text.clone());
@@ -38,6 +38,8 @@ fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
             let stop = with_reason(stop, &refused);
             Err(if stop.is_for_good() { lhlo(session, stop) } else { stop })
         }
+        // EHLO's own reply, say, behind that to a proxy's header before it.
+        Err(stop) if stop.is_out_of_place() => Err(stop.behind(&refused)),
         // Stopped by the host, nobody knows.
         Err(stop) if matches!(stop.cause, Cause::Network(_)) && !stop.is_loss() => Err(stop),
         Err(stop) => {
@@ -48,7 +50,7 @@ fn helo(session: &mut Session<'_>, refused: Stop) -> Result<(), Stop> {
     }
 }
 
-/// A refusal of HELO, and that of EHLO before it: it may be the reason.
+/// A refusal of HELO, and that of EHLO before it.
 fn with_reason(stop: Stop, refused: &Stop) -> Stop {
     match (&stop.reply, &refused.reply) {
         (Some(last), Some(first)) if last.lines != first.lines => stop.behind(refused),

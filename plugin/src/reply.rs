@@ -214,7 +214,7 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 /// A byte order mark, a NUL, a tab in place of a space: what nobody sees where a code, and what follows it, is due.
-fn unseen(line: &[u8]) -> Option<char> {
+pub(crate) fn unseen(line: &[u8]) -> Option<char> {
     let text = String::from_utf8_lossy(line);
     let is_wrong = |(at, c): &(usize, char)| match at {
         0..3 => !c.is_ascii_digit(),

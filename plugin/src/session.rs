@@ -5,7 +5,7 @@ use crate::{
     error::ErrorCode,
     field::Field,
     job::Job,
-    reply::{NoReply, Reader, Reply, Within},
+    reply::{NoReply, Reader, Reply, Within, unseen},
     report::{Report, Value},
     step::{BANNER, CONNECT, Step, TLS},
     stop::Stop,
@@ -155,13 +155,12 @@ impl<'a> Session<'a> {
                 let is_unknown = |reply: &Reply| (500..=503).contains(&reply.code);
                 let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(is_unknown);
                 let perhaps = if proxied { " (of a proxy's PROXY header?)" } else { "" };
-                let unseen = match &found {
-                    Err(NoReply::Garbage(Some(unseen))) => format!(" ({})", code_point(*unseen)),
-                    _ => String::new(),
-                };
                 let said = self.reader.said();
+                let unseen = found.as_ref().err().and_then(|_| unseen(said.as_bytes()));
+                let unseen = unseen.map_or_else(String::new, |unseen| format!(" ({})", code_point(unseen)));
                 let text = format!("{name}: behind the reply, not asked for{perhaps}{unseen}: {said}");
-                Err(Stop { in_step: false, ..Stop::own(step, ErrorCode::UnexpectedData, text) })
+                let unexpected = Stop::own(step, ErrorCode::UnexpectedData, text);
+                Err(Stop { in_step: false, unasked: found.ok(), ..unexpected })
             }
         }
     }

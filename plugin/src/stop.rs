@@ -16,6 +16,8 @@ pub(crate) struct Stop {
     pub(crate) text: String,
     /// The reply that decided, if one did.
     pub(crate) reply: Option<Reply>,
+    /// Or the one that nobody asked for.
+    pub(crate) unasked: Option<Reply>,
     /// The server waits for a command: QUIT is in order.
     pub(crate) in_step: bool,
 }
@@ -23,13 +25,20 @@ pub(crate) struct Stop {
 impl Stop {
     /// By our own judgement, while the server waits for a command.
     pub(crate) fn own(step: &Step, code: ErrorCode, text: String) -> Self {
-        Self { step: *step, cause: Cause::own(code), text, reply: None, in_step: true }
+        Self { step: *step, cause: Cause::own(code), text, reply: None, unasked: None, in_step: true }
     }
 
     /// By a failed call: nothing more is said.
     pub(crate) fn fault(step: &Step, name: &str, fault: Fault) -> Self {
         let text = if name.is_empty() { fault.text } else { format!("{name}: {}", fault.text) };
-        Self { step: *step, cause: Cause::Network(fault.kind), text, reply: None, in_step: false }
+        Self {
+            step: *step,
+            cause: Cause::Network(fault.kind),
+            text,
+            reply: None,
+            unasked: None,
+            in_step: false,
+        }
     }
 
     /// By a reply that is not the good one.
@@ -52,6 +61,7 @@ impl Stop {
             text: format!("{name}: {}{doubt}", reply.text()),
             in_step: reply.is_refusal() && reply.whole && reply.code != 421,
             reply: Some(reply),
+            unasked: None,
         }
     }
 
@@ -63,6 +73,12 @@ impl Stop {
     /// By a refusal.
     pub(crate) fn is_refusal(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_refusal)
+    }
+
+    /// By a reply that refuses nothing: it is out of place.
+    pub(crate) fn is_out_of_place(&self) -> bool {
+        let reply = self.reply.as_ref().or(self.unasked.as_ref());
+        reply.is_some_and(|reply| !reply.is_refusal())
     }
 
     /// The server refuses for good, and goes on listening.

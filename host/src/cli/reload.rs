@@ -1,7 +1,14 @@
 //! A configuration that is read beside what runs: its file in; it with its checks, or why not, out. Refuses one that cannot be read
 //! in time, such as a pipe that nobody writes into.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{
@@ -48,12 +55,14 @@ pub(super) struct Reader {
     watch: Watch,
     /// On a thread of its own. One that goes on is waited for again: of two at one pipe, either might get what comes.
     reading: Arc<Mutex<Option<Reading>>>,
+    /// What was read last, nobody took: it takes too long.
+    is_slow: Arc<AtomicBool>,
 }
 
 impl Reader {
     /// Tells `watch` what it reads.
     pub(super) fn new(path: PathBuf, shard: Option<Shard>, base: Base, watch: Watch) -> Self {
-        Self { path, shard, base, watch, reading: Arc::default() }
+        Self { path, shard, base, watch, reading: Arc::default(), is_slow: Arc::default() }
     }
 
     /// Reads it, however long that takes.
@@ -65,12 +74,13 @@ impl Reader {
             none => none.insert(self.begin()?).await,
         };
         *reading = None;
+        self.is_slow.store(false, Ordering::Relaxed);
         read.unwrap_or_else(|_died| Err(DIED.to_owned()))
     }
 
     fn begin(&self) -> Result<Reading, Refusal> {
         let (sender, read) = oneshot::channel();
-        let Self { path, base, watch, reading, .. } = self.clone();
+        let Self { path, base, watch, reading, is_slow, .. } = self.clone();
         let work = move || {
             let before = watch.before();
             let mut watched = Watched::default();
@@ -80,7 +90,8 @@ impl Reader {
             }
             watch.read(&before, watched, plan.is_err());
             drop(sender.send(plan));
-            if take_ended(&mut reading.blocking_lock()) {
+            // Once: what takes so long each time would be read again and again.
+            if take_ended(&mut reading.blocking_lock()) && !is_slow.swap(true, Ordering::Relaxed) {
                 watch.forget();
             }
         };
@@ -142,10 +153,13 @@ mod tests {
                 time::sleep(Duration::from_millis(1)).await;
             }
         };
-        assert!(time::timeout(Duration::ZERO, reader.read()).await.is_err());
-        write();
-        over().await;
-        assert!(is_changed());
+        // Not without an end.
+        for is_told in [true, false] {
+            assert!(time::timeout(Duration::ZERO, reader.read()).await.is_err());
+            write();
+            over().await;
+            assert_eq!(is_changed(), is_told);
+        }
         let (plan, ()) = tokio::join!(reader.read(), async {
             let _written = task::spawn_blocking(write).await;
         });

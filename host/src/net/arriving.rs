@@ -108,7 +108,7 @@ impl Clocks {
     }
 }
 
-/// When bytes with this time stamp arrived; none: by the stamp nobody can say. `earlier` is from before they did.
+/// When bytes with this time stamp arrived; none: by the stamp nobody can say. `earlier` is from the last look before this one.
 pub(super) fn arrival(stamp: Duration, clocks: Clocks, earlier: Clocks) -> Option<Instant> {
     let ago = clocks.wall.duration_since(UNIX_EPOCH + stamp).ok()?;
     if ago > OLDEST_ARRIVAL || clocks.was_set_since(earlier) {

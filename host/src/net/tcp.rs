@@ -30,7 +30,7 @@ pub(super) struct Tcp {
     connected: Instant,
     last_arrival: Instant,
     last_read: Instant,
-    /// As they were when the connection was there, or bytes came last.
+    /// As they were before the connection, or at the last look.
     clocks: Clocks,
     /// When bytes were looked at that are still to be taken.
     seen: Option<Instant>,
@@ -45,7 +45,7 @@ impl Tcp {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
         let _said: io::Result<()> = stamp_arrivals(&socket);
-        let started = Instant::now();
+        let (clocks, started) = (Clocks::read(), Instant::now());
         match socket.connect(&to.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => return Err(error),
             _ => {}
@@ -75,7 +75,7 @@ impl Tcp {
             connected,
             last_arrival: connected,
             last_read: connected,
-            clocks: Clocks::read(),
+            clocks,
             seen: None,
             reset,
             outgoing,
@@ -287,6 +287,8 @@ fn acknowledge_at_once(stream: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -372,23 +374,30 @@ mod tests {
         let arrived = tcp.last_arrival();
         assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
     }
+
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_late_reader_learns_it_also_where_the_clock_was_set_meanwhile() {
-        for set in [Duration::from_secs(5), Duration::from_hours(1)] {
+        // As if it had been another time at the last look.
+        let ahead = |wall| wall - Duration::from_secs(5);
+        let back = |wall| wall + Duration::from_hours(1);
+        for set in [ahead as fn(SystemTime) -> SystemTime, back] {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let run = run();
             let mut tcp = Tcp::connect(listener.local_addr().unwrap(), &run).await.unwrap();
             let (mut peer, _) = listener.accept().await.unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
+            let before = Instant::now();
             peer.write_all(b"220\r\n").await.unwrap();
             let sent = Instant::now();
             tokio::time::sleep(Duration::from_millis(200)).await;
-            // As if it had been another time then.
-            tcp.clocks.wall -= set;
+            tcp.clocks.wall = set(tcp.clocks.wall);
             assert_eq!(tcp.read(16).await.unwrap().len(), 5);
             let arrived = tcp.last_arrival();
-            assert!(arrived + Duration::from_millis(50) > sent, "not before it was sent, but for the steps");
+            assert!(
+                arrived + Duration::from_millis(50) > before,
+                "not before it was sent, but for the steps"
+            );
             assert!(arrived < sent + Duration::from_millis(150), "read at once would be no better");
         }
     }

@@ -246,7 +246,7 @@ async fn a_look_takes_what_has_arrived_and_waits_for_nothing() {
 #[tokio::test]
 async fn our_own_time_is_in_no_wait() {
     // The kernel stamps from a moment after it was asked to.
-    start().unwrap();
+    start().ok();
     time::sleep(BRIEF).await;
     let listener = listener().await;
     let outbound = outbound("localhost", port(&listener));

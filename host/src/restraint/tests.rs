@@ -280,7 +280,7 @@ fn what_is_remembered_of_a_clock_that_was_ahead_holds_nobody_back_for_more_than_
     let (mut known, job) = (Restraint::default(), with("a", "hunter2"));
     let (key, mark, now) = (candidate(&job).key, mark(&known.fingerprint(&job)), minute(0).unix_ms());
     known.restore(&key, &job, &Refusal { times: 1, until_ms: i64::MAX, mark }, now);
-    // Of which the log speaks.
+    // That is what the log says.
     assert!(known.accounts.values().all(|back_off| back_off.until_ms == now + LONGEST_MS));
     assert_eq!(known.accounts.len(), 1);
 }

@@ -220,3 +220,28 @@ impl fmt::Display for Contradiction {
 }
 
 impl std::error::Error for Contradiction {}
+
+#[cfg(test)]
+mod tests {
+    use super::Contradiction::{
+        DefaultNotJson, EndpointHost, EndpointOfNothing, Endpoints, ManyParts, PartMeasurement, PartTags,
+        Ports,
+    };
+
+    #[test]
+    fn what_no_component_of_the_tests_does_is_said_as_well() {
+        let a = || "a".to_owned();
+        for (contradiction, text) in [
+            (DefaultNotJson(a()), "a default of parameter `a` is not JSON"),
+            (Ports(a()), "parameter `a` is a second one of kind port for its endpoint"),
+            (Endpoints, "more than 4 endpoints"),
+            (EndpointOfNothing(a()), "parameter `a` is about an endpoint that does not exist"),
+            (EndpointHost(a()), "the default of endpoint `a` is no host name or address, without port"),
+            (ManyParts, "more than 8 kinds of parts"),
+            (PartTags(a()), "parts `a` must have one or two tags"),
+            (PartMeasurement(a()), "the measurement of parts `a` has more than 64 bytes"),
+        ] {
+            assert_eq!(contradiction.to_string(), text);
+        }
+    }
+}
