@@ -1,6 +1,7 @@
 //! A configuration file, or the command line's parts, in; a plan, and jobs, out. Refuses the whole for any error, naming
 //! file, job and key, before anything runs. What of a job only its check can judge is left to its [`Planned::job`].
 
+mod ad_hoc;
 mod alarm;
 mod check;
 mod decode;
@@ -43,10 +44,11 @@ use crate::{
 };
 
 pub use self::{
+    ad_hoc::AdHoc,
     check::Declared,
     duration::{duration, interval},
     error::{ConfigError, Problem, Subject},
-    job::{AdHoc, Planned},
+    job::Planned,
     secret::secret_or_pipe,
     shard::Shard,
     tls::PEM_BYTES,

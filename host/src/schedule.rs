@@ -7,45 +7,35 @@ mod every;
 mod hosts;
 mod place;
 mod round_time;
+mod run;
 mod ticks;
 mod waiting;
 
 use std::{
     collections::{BTreeSet, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
-    pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task::{self, JoinError, JoinHandle},
-    time,
+    sync::{Semaphore, mpsc, watch},
+    task,
 };
 
 pub use self::{
     every::{Before, Every},
     place::{Missing, Place, Unwritten},
     round_time::RoundTime,
+    run::{Ended, Held, Room},
     ticks::Ticks,
 };
 use self::{
-    hosts::{BEGINS, Hosts},
-    place::Taken,
-    waiting::{Waiting, Waits},
+    hosts::Hosts,
+    run::{HELD_LINES, Run},
+    waiting::Waiting,
 };
-use crate::{
-    catalogue::HostError,
-    job::Job,
-    report::{Failure, Report},
-    sandbox::Sandbox,
-    workers::Workers,
-};
-
-/// Lines of ended runs that are not written yet, at most: some megabytes, and an agent that is stuck for a minute or two misses
-/// none of a thousand jobs.
-const HELD_LINES: u32 = 4096;
+use crate::{job::Job, sandbox::Sandbox, workers::Workers};
 
 /// Rounds, one after the other or one beside the rest of the last.
 #[derive(Debug)]
@@ -67,35 +57,6 @@ pub struct Schedule {
     /// Unpredictable and different in every process; the number of the run makes it different within one.
     seed: RandomState,
     runs: u64,
-}
-
-/// A run that is over.
-#[derive(Debug)]
-pub struct Ended {
-    /// Whose.
-    pub job: Arc<Job>,
-    /// What came of it.
-    pub report: Report,
-    /// Of its round.
-    pub time: RoundTime,
-    /// From the round's begin until its turn.
-    pub turn_late: Duration,
-    /// When it ended.
-    pub at: Instant,
-    /// To be kept until its lines are written.
-    pub held: Held,
-    /// Its job is not begun again before this was taken.
-    _taken: Taken,
-}
-
-/// Room for lines.
-pub type Room = OwnedSemaphorePermit;
-
-/// The lines of a run that is over, and the room that they take.
-#[derive(Debug)]
-pub struct Held {
-    _room: Option<Room>,
-    _lines: Unwritten,
 }
 
 /// Jobs of a round.
@@ -244,115 +205,6 @@ fn slots(max_concurrent: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
-struct Run {
-    sandbox: Arc<Sandbox>,
-    workers: Arc<Workers>,
-    slots: Arc<Semaphore>,
-    hosts: Arc<Hosts>,
-    room: Arc<Semaphore>,
-    patience: Duration,
-    waits: Waits,
-    dropping: mpsc::UnboundedSender<usize>,
-    lines: Unwritten,
-    taken: Taken,
-    id: String,
-    time: RoundTime,
-}
-
-impl Run {
-    /// None: it was dropped.
-    async fn end(self, job: impl Future<Output: Into<Arc<Job>>>) -> Option<Ended> {
-        let since = Instant::now();
-        // Apart: what waits here holds nothing for what it waits for later.
-        let started = Box::pin(async {
-            tokio::select! {
-                biased;
-                () = self.waits.dropped() => None,
-                started = self.start(job) => Some(started),
-            }
-        });
-        let Started { job, of_host, _slot } = started.await?;
-        let waiting = self.waits.all();
-        drop(self.waits);
-        self.taken.begin(self.time);
-        let turn_late = since.elapsed();
-        let (sandbox, of, id, time) = (self.sandbox, Arc::clone(&job), self.id, self.time);
-        let run = self.workers.spawn(async move { of.run(&sandbox, time.unix_seconds(), &id).await });
-        let ended = end_of(run, of_host).await;
-        let report = Box::new(ended.unwrap_or_else(|_panic| Report {
-            failure: Some(Failure::of_host(
-                HostError::CheckTrapped,
-                "the host failed inside this job; its log has the place".to_owned(),
-            )),
-            fields: job.check.description.unreported(),
-            ..Report::default()
-        }));
-        let at = Instant::now();
-        let lines = u32::try_from(1 + report.parts.len()).unwrap_or(HELD_LINES).min(HELD_LINES);
-        let given_up = || tell(&self.dropping, waiting.drop_all());
-        let room = Box::pin(room(self.room, lines, self.patience, given_up)).await;
-        let held = Held { _room: room, _lines: self.lines };
-        Some(Ended { job, report: *report, time, turn_late, at, held, _taken: self.taken })
-    }
-
-    /// The job, when it is there and its turn has come.
-    async fn start(&self, job: impl Future<Output: Into<Arc<Job>>>) -> Started {
-        let job = job.await.into();
-        // First: who waits for a host takes nobody's slot.
-        let of_host = self.hosts.turn(&job.host).await;
-        // Neither semaphore is ever closed.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-        // Where there is no room for what is there, nothing more is made.
-        if time::timeout(self.patience, self.room.acquire()).await.is_err() {
-            tell(&self.dropping, self.waits.drop_all());
-            // Itself as well, by whoever was first.
-            return std::future::pending().await;
-        }
-        Started { job, of_host, _slot: slot }
-    }
-}
-
-/// What comes of a run, which has its host's turn until then: another's beginning has to wait for its own alone.
-async fn end_of(mut run: JoinHandle<Report>, of_host: hosts::Turn) -> Result<Report, JoinError> {
-    let hosts::Turn { beginning, running: _running } = of_host;
-    if let Ok(ended) = time::timeout(BEGINS, &mut run).await {
-        return ended;
-    }
-    drop(beginning);
-    run.await
-}
-
-/// Room for the lines of a run that is over. What waits behind it is given up where that takes longer than this: its round is over.
-async fn room(
-    all: Arc<Semaphore>,
-    lines: u32,
-    patience: Duration,
-    give_up: impl FnOnce(),
-) -> Option<OwnedSemaphorePermit> {
-    let mut room = pin!(all.acquire_many_owned(lines));
-    if let Ok(room) = time::timeout(patience, &mut room).await {
-        // It is never closed.
-        return room.ok();
-    }
-    give_up();
-    room.await.ok()
-}
-
-fn tell(dropping: &mpsc::UnboundedSender<usize>, dropped: usize) {
-    if dropped > 0 {
-        // Where nobody is told, nobody wants lines any more.
-        dropping.send(dropped).ok();
-    }
-}
-
-/// A job whose turn it is.
-struct Started {
-    job: Arc<Job>,
-    of_host: hosts::Turn,
-    /// To be kept as long as its lines have no room.
-    _slot: Option<OwnedSemaphorePermit>,
-}
-
 /// Runs every job once, as soon as it is there, on this thread; the receiver gets each with its report, and ends with the last.
 #[must_use]
 pub fn round<F>(
@@ -378,20 +230,6 @@ fn run_id(seed: &RandomState, number: u64, time: RoundTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_run_whose_lines_find_no_room_in_time_gives_up_what_waits_behind_it_and_keeps_its_own() {
-        let (all, waiting, waits) = (Arc::new(Semaphore::new(1)), Waiting::default(), Waiting::join);
-        let behind = [waits(&waiting), waits(&waiting)];
-        let (sender, mut dropped) = mpsc::unbounded_channel();
-        let own = waiting.clone();
-        let give_up = move || tell(&sender, own.drop_all());
-        let waits = task::spawn(room(Arc::clone(&all), 2, Duration::from_millis(20), give_up));
-        assert_eq!(dropped.recv().await, Some(2));
-        assert!(behind.iter().all(Waits::is_dropped) && !waits.is_finished());
-        all.add_permits(1);
-        assert!(waits.await.unwrap().is_some());
-    }
 
     #[tokio::test]
     async fn the_same_numbers_again_leave_those_that_run_their_share() {

@@ -1,7 +1,6 @@
 //! A job's table in; what of it can be judged without its check, and then, with the check, the job, out. Refuses by key.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -20,7 +19,6 @@ use super::{
     parameters,
     place::folder,
     secret::Files,
-    tls,
     tls::Trusts,
 };
 use crate::{
@@ -34,11 +32,10 @@ use crate::{
     sandbox::{Judge, SMTP, Unfit},
     secret::{self, Secrets, apart::Apart},
     text,
-    tls_rules::TlsRules,
 };
 
 /// A run's time, where the file does not say.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A job as its file has it, for one of its hosts: valid as far as that can be told without its check.
 #[derive(Clone)]
@@ -62,16 +59,16 @@ struct Table {
 
 /// What a job has whatever its check is.
 #[derive(Clone)]
-struct Parts {
-    name: String,
-    grants: Vec<Endpoint>,
-    deny: Deny,
-    timeout: Duration,
-    every: Option<Duration>,
-    max_per_hour: Option<u8>,
-    tls: Arc<Tls>,
-    endpoints: Endpoints,
-    alarm_limits: Vec<Limit>,
+pub(super) struct Parts {
+    pub(super) name: String,
+    pub(super) grants: Vec<Endpoint>,
+    pub(super) deny: Deny,
+    pub(super) timeout: Duration,
+    pub(super) every: Option<Duration>,
+    pub(super) max_per_hour: Option<u8>,
+    pub(super) tls: Arc<Tls>,
+    pub(super) endpoints: Endpoints,
+    pub(super) alarm_limits: Vec<Limit>,
 }
 
 impl Planned {
@@ -182,7 +179,7 @@ impl Table {
 }
 
 /// Where a table has a host, by its place among several.
-fn host_key(place: Option<usize>) -> String {
+pub(super) fn host_key(place: Option<usize>) -> String {
     place.map_or_else(|| "host".to_owned(), |place| entry("hosts", place))
 }
 
@@ -269,7 +266,7 @@ pub(super) fn planned(
 }
 
 /// A name or an address, IPv6 with or without brackets; gives it without. Refuses it by its key, and says where its port belongs.
-fn host(text: &str, key: impl FnOnce() -> String, port: &str) -> Result<Host, At> {
+pub(super) fn host(text: &str, key: impl FnOnce() -> String, port: &str) -> Result<Host, At> {
     Host::bracketed(text).map_err(|wrong| {
         let hint = if wrong == NoHost::Port { format!(": the port is {port}") } else { String::new() };
         At::key(key(), Problem::Expected(format!("{wrong}{hint}")))
@@ -277,7 +274,7 @@ fn host(text: &str, key: impl FnOnce() -> String, port: &str) -> Result<Host, At
 }
 
 /// Fills in defaults, and draws from the parameters what the host itself needs.
-fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
+pub(super) fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Result<Job, At> {
     let description = &check.description;
     let endpoints = parts.endpoints.of(description, &host)?;
     endpoints::are_used(&given, description, &endpoints)?;
@@ -323,7 +320,7 @@ fn job(parts: Parts, host: Host, given: Map<String, Json>, check: &Check) -> Res
 }
 
 /// What a check says of a job reads as what the host does; `host` is the key of the job's own.
-fn refused(unfit: Unfit, host: &str) -> At {
+pub(super) fn refused(unfit: Unfit, host: &str) -> At {
     match unfit {
         Unfit::Refused(first, others) => {
             let others = others.iter().map(|refusal| format!("; {}", refusal.told(host)));
@@ -334,90 +331,5 @@ fn refused(unfit: Unfit, host: &str) -> At {
             }
         }
         Unfit::Unjudged(failure) => At::whole(Problem::Unjudged(failure.text)),
-    }
-}
-
-/// A job that no file has: of the command line, or of a test.
-#[derive(Clone)]
-pub struct AdHoc<'a> {
-    /// Tag `job`, and in the log.
-    pub name: String,
-    /// What it runs, loaded.
-    pub check: &'a Check,
-    /// Host name or address without port, IPv6 also in brackets.
-    pub host: String,
-    /// How long a run may take; 10 s by [`AdHoc::new`].
-    pub timeout: Duration,
-    /// Those that are given, by name; numbers, `true`, `false` and tables as in JSON, lists parted by commas, times as in a file.
-    pub parameters: BTreeMap<String, String>,
-    /// Further ones that were read already, such as a password: each is taken as it is.
-    pub read: BTreeMap<String, String>,
-    /// Hosts of further endpoints by their names, without port, IPv6 also in brackets.
-    pub endpoints: BTreeMap<String, String>,
-    /// Trust in the server's TLS; what of it is about this server alone does not hold at further endpoints.
-    pub tls: TlsRules,
-    /// Each as `[PART.]FIELD=WARNING[,CRITICAL]`.
-    pub alarm_limits: Vec<String>,
-}
-
-impl<'a> AdHoc<'a> {
-    /// With nothing that need not be given.
-    #[must_use]
-    pub fn new(name: &str, check: &'a Check, host: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            check,
-            host: host.to_owned(),
-            timeout: TIMEOUT,
-            parameters: BTreeMap::new(),
-            read: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
-            tls: TlsRules::default(),
-            alarm_limits: Vec::new(),
-        }
-    }
-
-    /// The job. Refuses what a file would be refused for.
-    pub async fn validated(self) -> Result<Job, ConfigError> {
-        let job = self.job()?;
-        job.validate().await.map_err(|unfit| refused(unfit, "host").within(None, None))?;
-        Ok(job)
-    }
-
-    /// The same, as far as can be told without asking the check.
-    pub fn job(self) -> Result<Job, ConfigError> {
-        self.build().map_err(|at| at.within(None, None))
-    }
-
-    fn build(self) -> Result<Job, At> {
-        let description = &self.check.description;
-        let mut alarm_limits = Vec::new();
-        for text in &self.alarm_limits {
-            alarm_limits.extend(alarm::of_text(text, description)?);
-        }
-        let mut given = parameters::from_texts(&self.parameters, description)?;
-        for (name, text) in self.read {
-            given.insert(parameters::known(&name, description)?.name.clone(), Json::String(text));
-        }
-        let host = host(&self.host, || host_key(None), "`--port`")?;
-        let tls = tls::alone(&self.tls)?;
-        let is_built_in = self.check.program.as_ref().is_ok_and(|program| program.sha256().is_none());
-        let defaults = if is_built_in { Defaults::All } else { Defaults::Below };
-        let endpoints = Endpoints::from_texts(&self.endpoints, defaults, &tls);
-        let parts = Parts {
-            name: self.name,
-            grants: Vec::new(),
-            deny: Deny::default(),
-            timeout: self.timeout,
-            every: None,
-            max_per_hour: None,
-            tls,
-            endpoints,
-            alarm_limits,
-        };
-        let endpoints = parts.endpoints.clone();
-        let job = job(parts, host, given, self.check)?;
-        let endpoints = endpoints.complete(description, &job.host, &job.parameters)?;
-        Ok(Job { endpoints, ..job })
     }
 }
