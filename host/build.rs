@@ -32,10 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.cranelift_nan_canonicalization(true);
     // Not the features of the machine that builds, but those of every machine of its kind.
     let target = env::var("TARGET")?;
-    config
-        .target(&target)
+    config.target(&target)?;
+    let engine = Engine::new(&config)
         .map_err(|error| format!("for {target} it is to be built on a machine of that kind ({error})"))?;
-    let compiled = Engine::new(&config)?.precompile_component(sonde_smtp_component::WASM)?;
+    let compiled = engine.precompile_component(sonde_smtp_component::WASM)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("smtp.cwasm"), compiled)?;
     fs::write(out.join("smtp.json"), describe(sonde_smtp_component::WASM)?.to_string())?;

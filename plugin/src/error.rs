@@ -40,7 +40,8 @@ table! {
             "EHLO and HELO are refused and LHLO is accepted: the port speaks LMTP, not SMTP.");
         GreetingRefused = row(1010, "greeting-refused", Rejected,
             "The server greets with a refusal: it may refuse us, and be up for others.");
-        EhloRefused = row(1011, "ehlo-refused", Rejected, "EHLO is refused, and HELO is as well or has no answer.");
+        EhloRefused = row(1011, "ehlo-refused", Rejected,
+            "EHLO is refused, and HELO is as well or has no answer.");
         StarttlsNotOffered = row(1012, "starttls-not-offered", TlsError,
             "The server does not offer STARTTLS.");
         StarttlsRefused = row(1013, "starttls-refused", TlsError, "The server refuses STARTTLS.");

@@ -156,7 +156,11 @@ impl<'a> Session<'a> {
                 let proxied = step.code == BANNER.code && found.as_ref().is_ok_and(is_unknown);
                 let perhaps = if proxied { " (of a proxy's PROXY header?)" } else { "" };
                 let said = self.reader.said();
-                let unseen = found.as_ref().err().and_then(|_| unseen(said.as_bytes()));
+                let unseen = match &found {
+                    Err(NoReply::Garbage(unseen)) => *unseen,
+                    Err(_) => unseen(said.as_bytes()),
+                    Ok(_) => None,
+                };
                 let unseen = unseen.map_or_else(String::new, |unseen| format!(" ({})", code_point(unseen)));
                 let text = format!("{name}: behind the reply, not asked for{perhaps}{unseen}: {said}");
                 let unexpected = Stop::own(step, ErrorCode::UnexpectedData, text);
